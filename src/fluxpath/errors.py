@@ -1,0 +1,35 @@
+"""Every error that fluxpath raises on purpose: one sentence, what is wrong and what would be right."""
+
+from __future__ import annotations
+
+
+class FluxpathError(Exception):
+    """Base of all of fluxpath's errors."""
+
+
+class ModelError(FluxpathError):
+    """The model to export is not one that can be compiled: unreadable, no classifier, ambiguous."""
+
+
+class UnsupportedOperatorError(ModelError):
+    """An operator on the way from the objective to the input has no derivative rule."""
+
+
+class VerificationError(FluxpathError):
+    """A gradient graph disagrees with the independent float64 gradient."""
+
+
+class ArtifactError(FluxpathError):
+    """A file is not an intact gradient graph: truncated, altered, foreign, or of another format version."""
+
+
+class InputError(FluxpathError, ValueError):
+    """The caller's images, targets or settings are not what the gradient graph takes."""
+
+
+class ProviderError(FluxpathError):
+    """The requested device or execution provider is not available."""
+
+
+class ClosedError(FluxpathError):
+    """The explainer was closed before or while the request was waiting."""
