@@ -1,0 +1,109 @@
+"""Finds a classifier's input and logits, and makes its batch dynamic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from fluxpath.errors import ModelError
+from fluxpath.export.builder import constant_of, dims
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The model's input [batch, ...], its logits [batch, classes] and the number of classes."""
+
+    input: ir.Value
+    logits: ir.Value
+    classes: int
+
+
+def make_batch_dynamic(model: ir.Model, input_name: str | None) -> None:
+    """Give the input a symbolic first dimension; call before shapes are inferred."""
+    x = _input(model, input_name)
+    if x.shape is None or len(x.shape) < 2:
+        raise ModelError(f"input '{x.name}' must have a batch and at least one more dimension")
+    fixed = x.shape[0]
+    if not isinstance(fixed, int):
+        return
+    x.shape = ir.Shape(["batch", *list(x.shape)[1:]])
+    for node in model.graph:
+        if node.op_type == "Reshape":
+            _free_reshape(model.graph, node, fixed)
+    for value in [v for node in model.graph for v in node.outputs]:
+        value.shape = None
+    for value in model.graph.outputs:
+        value.shape = None
+
+
+def _free_reshape(graph: ir.Graph, node: ir.Node, batch: int) -> None:
+    """A constant shape that begins with the fixed batch copies its first dimension from the input."""
+    shape = constant_of(node.inputs[1])
+    if shape is None or shape.size == 0 or int(shape[0]) != batch:
+        return
+    name = f"fluxpath/free_shape/{node.name}"
+    freed = ir.Value(
+        name=name, const_value=ir.tensor(np.concatenate([[0], shape[1:]]).astype(np.int64), name=name)
+    )
+    graph.register_initializer(freed)
+    node.replace_input_with(1, freed)
+    node.attributes.pop("allowzero", None)
+
+
+def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Classifier:
+    """The classifier's ends after shape inference; a closing Softmax or LogSoftmax is left out.
+
+    The objectives are functions of the logits, and are exact only if they are computed from them.
+    """
+    x = _input(model, input_name)
+    logits = _output(model, output_name)
+    producer = logits.producer()
+    if producer is not None and producer.op_type in ("Softmax", "LogSoftmax"):
+        axis = producer.attributes.get("axis")
+        inner = producer.inputs[0]
+        if inner is not None and (axis is None or axis.as_int() in (-1, 1)):
+            logits = inner
+    try:
+        shape = dims(logits)
+    except ValueError:
+        shape = []
+    if len(shape) != 2 or not isinstance(shape[1], int):
+        raise ModelError(
+            f"output '{logits.name}' has shape {shape}, and a classifier's must be [batch, classes] with a "
+            "fixed number of classes"
+        )
+    if isinstance(shape[0], int):
+        raise ModelError(
+            f"output '{logits.name}' keeps a batch of {shape[0]} though the input's is dynamic: export the "
+            "model with a dynamic batch dimension"
+        )
+    return Classifier(x, logits, shape[1])
+
+
+def _input(model: ir.Model, name: str | None) -> ir.Value:
+    inputs = list(model.graph.inputs)
+    if name is None and len(inputs) == 1:
+        x = inputs[0]
+    else:
+        names = [v.name for v in inputs]
+        if len(inputs) != 1:
+            raise ModelError(
+                f"the model has the inputs {names}, and this release takes models with one input"
+            )
+        if name not in names:
+            raise ModelError(f"the model has no input '{name}', it has {names}")
+        x = inputs[0]
+    if x.dtype != ir.DataType.FLOAT:
+        raise ModelError(f"input '{x.name}' has element type {x.dtype}, and it must be float32")
+    return x
+
+
+def _output(model: ir.Model, name: str | None) -> ir.Value:
+    outputs = {v.name: v for v in model.graph.outputs}
+    if name is None:
+        return model.graph.outputs[0]
+    if name not in outputs:
+        raise ModelError(f"the model has no output '{name}', it has {list(outputs)}")
+    return outputs[name]

@@ -1,0 +1,37 @@
+"""Puts a classifier's normalisation into the graph, so that its input is an ordinary image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from fluxpath.errors import ModelError
+
+
+def prepend_normalization(model: ir.Model, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Compute (input - mean) / std, one entry a channel, before everything that reads the input."""
+    x = model.graph.inputs[0]
+    shape = x.shape
+    if shape is None or len(shape) < 2 or shape[1] != len(mean) or len(mean) != len(std):
+        raise ModelError(
+            f"mean and std have {len(mean)} and {len(std)} entries, and input '{x.name}' of shape "
+            f"{shape} needs one each a channel"
+        )
+    if not (np.isfinite(mean).all() and np.isfinite(std).all() and np.all(np.asarray(std) > 0)):
+        raise ModelError("mean and std must be finite, and std above zero")
+    per_channel = (len(mean), *[1] * (len(shape) - 2))
+    readers = list(x.uses())
+    first = next(node for node in model.graph if any(v is x for v in node.inputs))
+    values = []
+    for name, numbers in (("mean", mean), ("std", std)):
+        data = np.asarray(numbers, np.float32).reshape(per_channel)
+        value = ir.Value(name=f"fluxpath/{name}", const_value=ir.tensor(data, name=f"fluxpath/{name}"))
+        model.graph.register_initializer(value)
+        values.append(value)
+    centred = ir.Node("", "Sub", [x, values[0]], name="fluxpath/centred")
+    normalised = ir.Node("", "Div", [centred.outputs[0], values[1]], name="fluxpath/normalised")
+    model.graph.insert_before(first, [centred, normalised])
+    for node, slot in readers:
+        node.replace_input_with(slot, normalised.outputs[0])

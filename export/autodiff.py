@@ -1,0 +1,107 @@
+"""Reverse-mode differentiation of an ONNX graph.
+
+The driver walks the nodes backward and asks each operator's rule for the gradients of its inputs. It
+sums fan-out, undoes broadcasting and skips whatever does not depend on the input, so that rules hold
+nothing but mathematics.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from fluxpath.errors import ModelError, UnsupportedOperatorError
+from fluxpath.export import rules
+from fluxpath.export.builder import Builder, dims, reduce_to
+
+_FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+
+
+def differentiate(op: Builder, y: ir.Value, seed: ir.Value, x: ir.Value, opset: int) -> ir.Value:
+    """Append to the graph the product of `seed` (the shape of `y`) with the Jacobian of `y` by `x`.
+
+    Returns a value of the shape of `x`. Raises UnsupportedOperatorError where an operator on the way has
+    no rule, ModelError where `y` does not depend on `x` through differentiable operators.
+    """
+    # Taken before the first gradient node is appended behind them.
+    path = _path(op.graph, y, x)
+    sums: dict[ir.Value, list[ir.Value]] = {y: [seed]}
+    for node in reversed(path.nodes):
+        cotangents = tuple(_sum(op, sums.pop(v, [])) for v in node.outputs)
+        if all(c is None for c in cotangents):
+            continue
+        gradients = _apply(op, node, cotangents, opset)
+        for slot, value in enumerate(node.inputs):
+            if value is None or value not in path.active:
+                continue
+            gradient = gradients[slot] if slot < len(gradients) else None
+            if gradient is None:
+                raise rules.unsupported(node, opset, f"has no derivative along its input {slot}")
+            sums.setdefault(value, []).append(gradient)
+    result = _sum(op, sums.get(x, []))
+    if result is None:
+        raise _independent(y, x)
+    return result
+
+
+class _Path:
+    """The nodes through which `y` depends on `x`, in the graph's order, and the values between."""
+
+    def __init__(self, nodes: list[ir.Node], active: set[ir.Value]) -> None:
+        self.nodes = nodes
+        self.active = active
+
+
+def _path(graph: ir.Graph, y: ir.Value, x: ir.Value) -> _Path:
+    active, reached = {x}, []
+    for node in graph:
+        if not rules.is_cut(node) and any(v in active for v in node.inputs):
+            carriers = [v for v in node.outputs if v.dtype is None or v.dtype in _FLOATS]
+            active.update(carriers)
+            if carriers:
+                reached.append(node)
+    needed, nodes = {y}, []
+    for node in reversed(reached):
+        if any(v in needed for v in node.outputs):
+            needed.update(v for v in node.inputs if v is not None)
+            nodes.append(node)
+    if y not in active:
+        raise _independent(y, x)
+    return _Path(nodes[::-1], active & needed)
+
+
+def _independent(y: ir.Value, x: ir.Value) -> ModelError:
+    return ModelError(
+        f"output '{y.name}' does not depend on input '{x.name}' through differentiable operators: "
+        "take an output that is computed from the input without argmax, rounding or comparison"
+    )
+
+
+def _apply(
+    op: Builder, node: ir.Node, cotangents: tuple[ir.Value | None, ...], opset: int
+) -> list[ir.Value | None]:
+    found = rules.find(node, opset)
+    if not found.all_outputs and any(c is not None for c in cotangents[1:]):
+        raise rules.unsupported(node, opset, "has no derivative rule for outputs other than its first")
+    try:
+        given = found.function(op, node, cotangents if found.all_outputs else cotangents[0])
+    except UnsupportedOperatorError:
+        raise
+    except ValueError as error:
+        raise rules.unsupported(node, opset, str(error)) from error
+    gradients: list[ir.Value | None] = [given] if isinstance(given, ir.Value) else list(given)
+    if found.broadcasts:
+        shape = dims(node.outputs[0])
+        gradients = [
+            g if g is None or v is None else reduce_to(op, g, shape, v)
+            for g, v in zip(gradients, node.inputs, strict=False)
+        ]
+    return gradients
+
+
+def _sum(op: Builder, parts: list[ir.Value]) -> ir.Value | None:
+    if not parts:
+        return None
+    total = parts[0]
+    for part in parts[1:]:
+        total = op("Add", total, part)
+    return total

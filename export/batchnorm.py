@@ -1,0 +1,101 @@
+"""Takes BatchNormalization out of a graph: into the convolution before it, else into Mul and Add."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from fluxpath.errors import UnsupportedOperatorError
+from fluxpath.export.builder import constant_of
+
+Float64 = npt.NDArray[np.float64]
+
+
+def fold_batchnorm(model: ir.Model) -> None:
+    """Replace every BatchNormalization (in inference form) of `model` in place.
+
+    y = (x - mean) / sqrt(var + epsilon) * gamma + beta is a scale and a shift for each channel. After a
+    Conv that feeds nothing else both go into its weight and bias, in float64 arithmetic.
+    """
+    for node in list(model.graph):
+        if node.op_type != "BatchNormalization" or node.domain:
+            continue
+        scale, shift = _affine(node)
+        conv = _only_consumer_of_conv(node)
+        if conv is None or not _fold(model.graph, conv, node, scale, shift):
+            _decompose(model.graph, node, scale, shift)
+
+
+def _affine(node: ir.Node) -> tuple[Float64, Float64]:
+    parameters = [constant_of(v) for v in node.inputs[1:5]]
+    training = node.attributes.get("training_mode")
+    if any(p is None for p in parameters) or (training is not None and training.as_int()):
+        raise UnsupportedOperatorError(
+            f"operator BatchNormalization of node '{node.name}' is in training mode or has computed "
+            "parameters: export the model in evaluation mode"
+        )
+    gamma, beta, mean, variance = (np.asarray(p, np.float64) for p in parameters)
+    epsilon = node.attributes.get("epsilon")
+    scale = gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.as_float()))
+    return scale, beta - mean * scale
+
+
+def _only_consumer_of_conv(node: ir.Node) -> ir.Node | None:
+    x = node.inputs[0]
+    producer = x.producer() if x is not None else None
+    if x is None or producer is None or producer.op_type != "Conv":
+        return None
+    return producer if len(list(x.uses())) == 1 and not x.is_graph_output() else None
+
+
+def _fold(graph: ir.Graph, conv: ir.Node, node: ir.Node, scale: Float64, shift: Float64) -> bool:
+    weight = constant_of(conv.inputs[1])
+    bias = constant_of(conv.inputs[2]) if len(conv.inputs) > 2 else None
+    if weight is None or (len(conv.inputs) > 2 and conv.inputs[2] is not None and bias is None):
+        return False
+    scaled = weight.astype(np.float64) * scale.reshape(-1, *[1] * (weight.ndim - 1))
+    moved = (0.0 if bias is None else bias.astype(np.float64)) * scale + shift
+    conv.replace_input_with(1, _initializer(graph, f"{node.name}/weight", scaled.astype(weight.dtype)))
+    new_bias = _initializer(graph, f"{node.name}/bias", moved.astype(weight.dtype))
+    if len(conv.inputs) > 2:
+        conv.replace_input_with(2, new_bias)
+    else:
+        conv.resize_inputs(3)
+        conv.replace_input_with(2, new_bias)
+    y = conv.outputs[0]
+    _replace(graph, node, y)
+    return True
+
+
+def _decompose(graph: ir.Graph, node: ir.Node, scale: Float64, shift: Float64) -> None:
+    x = node.inputs[0]
+    assert x is not None and x.dtype is not None
+    rank = len(x.shape) if x.shape is not None else 4
+    shape = (-1, *[1] * (rank - 2))
+    dtype = x.dtype.numpy()
+    factor = _initializer(graph, f"{node.name}/scale", scale.reshape(shape).astype(dtype))
+    offset = _initializer(graph, f"{node.name}/shift", shift.reshape(shape).astype(dtype))
+    product = ir.Node("", "Mul", [x, factor], name=f"{node.name}/Mul")
+    total = ir.Node("", "Add", [product.outputs[0], offset], name=f"{node.name}/Add")
+    for made in (product, total):
+        made.outputs[0].name = made.name
+        made.outputs[0].dtype, made.outputs[0].shape = x.dtype, x.shape
+    graph.insert_before(node, [product, total])
+    _replace(graph, node, total.outputs[0])
+
+
+def _replace(graph: ir.Graph, node: ir.Node, value: ir.Value) -> None:
+    old = node.outputs[0]
+    name = old.name
+    ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
+    graph.remove(node, safe=True)
+    value.name = name
+
+
+def _initializer(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
+    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+    value.dtype = ir.DataType.from_numpy(array.dtype)
+    value.shape = ir.Shape(array.shape)
+    graph.register_initializer(value)
+    return value

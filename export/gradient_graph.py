@@ -1,0 +1,219 @@
+"""Writes a gradient graph: a classifier and its input gradient in one ONNX file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ModelError
+from fluxpath.export import _classifier, _load
+from fluxpath.export._normalization import prepend_normalization
+from fluxpath.export.autodiff import differentiate
+from fluxpath.export.batchnorm import fold_batchnorm
+from fluxpath.export.builder import Builder, dims
+from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.verification import Verification, verify_model
+from fluxpath.manifest import Manifest
+
+Progress = Callable[[str], None]
+"""Told the name of each stage of an export as it begins."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote: the file, its manifest and the figures of its verification."""
+
+    path: Path
+    manifest: Manifest
+    verification: Verification
+
+
+def gradient_from_onnx(
+    model: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    objective: str = "softmax",
+    input: str | None = None,
+    output: str | None = None,
+    input_range: tuple[float, float] | None = (0.0, 1.0),
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    class_names: Sequence[str] | None = None,
+    factored: bool = True,
+    progress: Progress = lambda stage: None,
+) -> Exported:
+    """Compile the ONNX classifier `model` with its input gradient into the file `path`.
+
+    The gradient graph takes the model's input (float32 [batch, ...]) and `target` (int64 [batch]; negative:
+    the predicted class) and gives the model's own outputs, `score` float32 [batch], `label` int64 [batch],
+    `gradient` (the input's shape) and `scale` float32 [batch], with
+    d score[b] / d input[b] = scale[b] * gradient[b]. It uses operators of the ONNX standard only.
+
+    objective: "softmax" (the probability of the target), "log_softmax", "logit" or "margin" (the target's
+        logit minus the largest other one). A Softmax at the end of the model is seen through.
+    input, output: names, where the model has several. input_range: the bounds of a valid input, None if
+        there are none. mean, std: a normalisation that the model expects to be done already; the graph
+        then does it, and takes inputs in `input_range`. class_names: one a class, kept in the manifest.
+    factored: False writes scale = 1 and the whole derivative as `gradient`, which loses digits where the
+        prediction is saturated.
+
+    The written graph is verified against central differences in float64 first; nothing is left at `path`
+    if that or anything else fails. Raises ModelError, UnsupportedOperatorError or VerificationError.
+    """
+    if objective not in OBJECTIVES:
+        raise ModelError(f"there is no objective '{objective}', there are {', '.join(OBJECTIVES)}")
+    if (mean is None) != (std is None):
+        raise ModelError("mean and std go together, and only one of them was given")
+    if input_range is not None and not input_range[0] < input_range[1]:
+        raise ModelError(f"input_range is {input_range}, and its first number must be below its second")
+    progress("reading the model")
+    source = _load.read(Path(model))
+    forward = _prepared(source.proto, input, mean, std)
+    progress("differentiating")
+    graph = _prepared(source.proto, input, mean, std)
+    found = _classifier.find(graph, input, output)
+    _check_names(class_names, found.classes)
+    low, high = input_range if input_range is not None else (None, None)
+    manifest = Manifest(
+        input=str(found.input.name),
+        shape=tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:]),
+        classes=found.classes,
+        objective=objective,
+        opset=int(graph.opset_imports.get("", 0)),
+        source=source.digest,
+        logits=str(found.logits.name),
+        low=low,
+        high=high,
+        mean=tuple(mean) if mean is not None else None,
+        std=tuple(std) if std is not None else None,
+        class_names=tuple(class_names) if class_names is not None else None,
+        factored=factored,
+    )
+    append_gradient(graph, found, objective, factored)
+    progress("verifying against float64")
+    written = ir.to_proto(_finished(graph))
+    verification = verify_model(written, manifest, ir.to_proto(forward))
+    manifest = replace(manifest, error=verification.error)
+    _write(written, manifest, Path(path))
+    return Exported(Path(path), manifest, verification)
+
+
+def append_gradient(
+    model: ir.Model, classifier: _classifier.Classifier, objective: str, factored: bool = True
+) -> None:
+    """Add the target input, the objective's head, the backward pass and the outputs to `model` in place."""
+    graph, (x, logits) = model.graph, (classifier.input, classifier.logits)
+    chosen = OBJECTIVES[objective]
+    if classifier.classes < chosen.least_classes:
+        raise ModelError(
+            f"output '{logits.name}' has {classifier.classes} class, and '{objective}' compares "
+            f"{chosen.least_classes} or more: use 'logit'"
+        )
+    _free_names(graph)
+    op = Builder(graph)
+    target = ir.Value(name=contract.TARGET, type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape(["batch"]))
+    batch = dims(x)[0]
+    target.shape = ir.Shape([batch])
+    graph.inputs.append(target)
+    label = op("ArgMax", logits, axis=-1, keepdims=0, dtype=ir.DataType.INT64)
+    wanted = op("Less", target, op.ints(0), dtype=ir.DataType.BOOL)
+    wanted = op("Where", wanted, label, target, dtype=ir.DataType.INT64)
+    classes = op.ints(list(range(classifier.classes)))
+    column = op("Unsqueeze", wanted, op.ints([1]))
+    onehot = op("Equal", classes, column, dtype=ir.DataType.BOOL)
+    head = chosen.build(op, logits, onehot)
+    opset = int(model.opset_imports.get("", 0))
+    gradient = differentiate(op, logits, head.seed, x, opset)
+    scale = head.scale
+    if not factored:
+        shape = op.ints([-1, *[1] * (len(dims(x)) - 1)])
+        gradient = op("Mul", gradient, op("Reshape", scale, shape))
+        scale = op("Expand", op.scalar(1.0, scale), op("Shape", scale, dtype=ir.DataType.INT64))
+    for name, value, value_dims in (
+        (contract.SCORE, head.score, [batch]),
+        (contract.LABEL, label, [batch]),
+        (contract.GRADIENT, gradient, dims(x)),
+        (contract.SCALE, scale, [batch]),
+    ):
+        # An output of its own node: the value may be an input or serve as another output already.
+        out = op("Identity", value)
+        out.name, out.shape = name, ir.Shape(value_dims)
+        graph.outputs.append(out)
+
+
+def _prepared(
+    proto: onnx.ModelProto, input_name: str | None, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> ir.Model:
+    model = _load.prepare(proto)
+    _classifier.make_batch_dynamic(model, input_name)
+    if mean is not None and std is not None:
+        prepend_normalization(model, mean, std)
+    model = _load.infer_shapes(model)
+    fold_batchnorm(model)
+    return model
+
+
+def _finished(model: ir.Model) -> ir.Model:
+    for step in (
+        common.RemoveUnusedNodesPass(),
+        common.IdentityEliminationPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+        common.RemoveUnusedOpsetsPass(),
+    ):
+        model = step(model).model
+    model.producer_name, model.producer_version = "fluxpath", None
+    model.metadata_props.clear()
+    return model
+
+
+def _free_names(graph: ir.Graph) -> None:
+    """Rename values inside the graph that have one of our outputs' names; refuse those of its own ends."""
+    ours = {contract.TARGET, contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE}
+    for value in (*graph.inputs, *graph.outputs):
+        if value.name in ours:
+            raise ModelError(
+                f"the model has an input or output '{value.name}', a name that the gradient graph uses: "
+                "rename it"
+            )
+    for node in graph:
+        for value in node.outputs:
+            if value.name in ours:
+                value.name = f"model/{value.name}"
+    for name in ours & set(graph.initializers):
+        value = graph.initializers.pop(name)
+        value.name = f"model/{name}"
+        graph.register_initializer(value)
+
+
+def _check_names(class_names: Sequence[str] | None, classes: int) -> None:
+    if class_names is not None and len(class_names) != classes:
+        raise ModelError(f"{len(class_names)} class names were given, and the model has {classes} classes")
+
+
+def _write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+    """Put the sealed file in place in one step: a reader sees the whole of it or none."""
+    del proto.metadata_props[:]
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = contract.KEY, manifest.to_json()
+    data = contract.seal(proto.SerializeToString())
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ModelError(f"cannot write to the folder '{path.parent}': {error.strerror}") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

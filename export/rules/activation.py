@@ -1,0 +1,111 @@
+"""Activations. At a kink the derivative is PyTorch's."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from fluxpath.export.builder import Builder, constant_of
+from fluxpath.export.rules._registry import Gradients, float_attribute, int_attribute, rule
+
+
+def where(op: Builder, condition: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
+    """Where, with the element type of `a` (a builder takes that of the condition)."""
+    return op("Where", condition, a, b, dtype=a.dtype)
+
+
+def compare(op: Builder, op_type: str, a: ir.Value | None, b: ir.Value) -> ir.Value:
+    """A comparison; its output is boolean."""
+    return op(op_type, a, b, dtype=ir.DataType.BOOL)
+
+
+def first(node: ir.Node) -> ir.Value:
+    """Input 0, which every operator here has."""
+    x = node.inputs[0]
+    assert x is not None
+    return x
+
+
+@rule("Relu")
+def relu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    # y > 0 exactly where x > 0, and y is kept for the next layer anyway. The step function is written as
+    # a steep HardSigmoid, clip(3e38 y, 0, 1): unlike a comparison it stays in the blocked layout that
+    # ONNX Runtime gives convolutions, and the mask costs a third.
+    y = node.outputs[0]
+    if y.dtype != ir.DataType.FLOAT:
+        return where(op, compare(op, "Greater", y, op.scalar(0.0, y)), g, op.scalar(0.0, g))
+    return op("Mul", g, op("HardSigmoid", y, alpha=3e38, beta=0.0))
+
+
+@rule("LeakyRelu")
+def leaky_relu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    x = first(node)
+    alpha = op.scalar(float_attribute(node, "alpha", 0.01), g)
+    return where(op, compare(op, "Greater", x, op.scalar(0.0, x)), g, op("Mul", g, alpha))
+
+
+@rule("Sigmoid")
+def sigmoid(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    y = node.outputs[0]
+    return op("Mul", g, op("Mul", y, op("Sub", op.scalar(1.0, y), y)))
+
+
+@rule("Tanh")
+def tanh(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    y = node.outputs[0]
+    return op("Mul", g, op("Sub", op.scalar(1.0, y), op("Mul", y, y)))
+
+
+def _inside(op: Builder, x: ir.Value, low: ir.Value | None, high: ir.Value | None, strict: bool) -> ir.Value:
+    """low < x < high, or with equality where not strict."""
+    suffix = "" if strict else "OrEqual"
+    above = compare(op, "Greater" + suffix, x, low) if low is not None else None
+    below = compare(op, "Less" + suffix, x, high) if high is not None else None
+    if above is not None and below is not None:
+        return op("And", above, below)
+    inside = above if above is not None else below
+    assert inside is not None
+    return inside
+
+
+@rule("HardSigmoid")
+def hard_sigmoid(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    alpha = float_attribute(node, "alpha", 0.2)
+    y = node.outputs[0]
+    inside = _inside(op, y, op.scalar(0.0, y), op.scalar(1.0, y), strict=True)
+    return where(op, inside, op("Mul", g, op.scalar(alpha, g)), op.scalar(0.0, g))
+
+
+@rule("HardSwish")
+def hard_swish(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    # x * clip(x/6 + 1/2, 0, 1): 0 up to -3, x/3 + 1/2 between, 1 from 3 on.
+    x = first(node)
+    slope = op("Add", op("Mul", x, op.scalar(1 / 3, x)), op.scalar(0.5, x))
+    above = compare(op, "GreaterOrEqual", x, op.scalar(3.0, x))
+    below = compare(op, "LessOrEqual", x, op.scalar(-3.0, x))
+    slope = where(op, above, op.scalar(1.0, x), where(op, below, op.scalar(0.0, x), slope))
+    return op("Mul", g, slope)
+
+
+@rule("Clip")
+def clip(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    # Both bounds constant is how exporters write ReLU6 and hardtanh, whose derivative at a bound is 0;
+    # otherwise it is torch.clamp, whose derivative there is 1.
+    bounds = [*node.inputs[1:], None, None]
+    low, high = bounds[0], bounds[1]
+    if low is None and high is None:
+        return g
+    strict = constant_of(low) is not None and constant_of(high) is not None
+    return where(op, _inside(op, first(node), low, high, strict), g, op.scalar(0.0, g))
+
+
+@rule("Softmax", since=13)
+def softmax(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    y, axis = node.outputs[0], op.ints([int_attribute(node, "axis", -1)])
+    mean = op("ReduceSum", op("Mul", g, y), axis, keepdims=1)
+    return op("Mul", y, op("Sub", g, mean))
+
+
+@rule("LogSoftmax", since=13)
+def log_softmax(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    y, axis = node.outputs[0], op.ints([int_attribute(node, "axis", -1)])
+    return op("Sub", g, op("Mul", op("Exp", y), op("ReduceSum", g, axis, keepdims=1)))

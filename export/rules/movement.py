@@ -1,0 +1,148 @@
+"""Operators that only move elements."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import numpy as np
+import onnx_ir as ir
+
+from fluxpath.export.builder import Builder, constant_of, dims
+from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule, string_attribute
+from fluxpath.export.rules.activation import first
+
+
+@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+def reshape(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    return op("Reshape", g, op.shape_of(first(node)))
+
+
+@rule("Transpose")
+def transpose(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    rank = len(dims(first(node)))
+    perm = ints_attribute(node, "perm", range(rank)[::-1])
+    return op("Transpose", g, perm=[int(i) for i in np.argsort(perm)])
+
+
+@rule("Expand", broadcasts=True)
+def expand(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    return g
+
+
+@rule("Concat")
+def concat(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    inputs = [v for v in node.inputs if v is not None]
+    axis = int_attribute(node, "axis", 0)
+    if len(inputs) == 1:
+        return g
+    sizes = [dims(v)[axis] for v in inputs]
+    known = [s for s in sizes if isinstance(s, int)]
+    if len(known) == len(sizes):
+        split = op.ints(known)
+    else:
+        each = [_size_along(op, v, axis) for v in inputs]
+        split = op("Concat", *each, axis=0)
+    return op.node("Split", [g, split], len(inputs), None, {"axis": axis})
+
+
+def _size_along(op: Builder, value: ir.Value, axis: int) -> ir.Value:
+    axis %= len(dims(value))
+    return op("Shape", value, start=axis, end=axis + 1, dtype=ir.DataType.INT64)
+
+
+@rule("Split", all_outputs=True)
+def split(op: Builder, node: ir.Node, gs: tuple[ir.Value | None, ...]) -> Gradients:
+    known = next(g for g in gs if g is not None)
+    parts = [
+        g if g is not None else op.zeros(op("Shape", y, dtype=ir.DataType.INT64), known)
+        for g, y in zip(gs, node.outputs, strict=True)
+    ]
+    return op("Concat", *parts, axis=int_attribute(node, "axis", 0))
+
+
+@rule("Slice", since=10)
+def slice_(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    x = first(node)
+    operands = [constant_of(v) for v in node.inputs[1:]]
+    shape = dims(x)
+    starts, ends = operands[0], operands[1]
+    axes = operands[2] if len(operands) > 2 and operands[2] is not None else np.arange(len(shape))
+    steps = operands[3] if len(operands) > 3 and operands[3] is not None else None
+    given = all(v is None or c is not None for v, c in zip(node.inputs[1:], operands, strict=True))
+    sizes = [shape[int(a) % len(shape)] for a in axes] if given else [None]
+    known = [s for s in sizes if isinstance(s, int)]
+    if not given or len(known) < len(sizes) or starts is None or ends is None:
+        return _slice_at_run_time(op, node, g)
+    for i, size in enumerate(known):
+        step = 1 if steps is None else int(steps[i])
+        picked = range(size)[_python_slice(int(starts[i]), int(ends[i]), step)]
+        g = _spread(op, g, picked, size, int(axes[i]) % len(shape), len(shape))
+    return g
+
+
+def _python_slice(start: int, end: int, step: int) -> slice:
+    """ONNX's bounds clamp as Python's do, but for an end before element 0 of a backward slice."""
+    least = np.iinfo(np.int32).min
+    return slice(start, None if step < 0 and end <= least else end, step)
+
+
+def _spread(op: Builder, g: ir.Value, picked: range, size: int, axis: int, rank: int) -> ir.Value:
+    """Put the elements of `g` along `axis` at the positions `picked` of a zero axis of length `size`."""
+    if picked.step == 1 or len(picked) <= 1:
+        start = picked[0] if len(picked) else 0
+        return pad_axis(op, g, start, size - start - len(picked), axis, rank)
+    # One zero is appended; every position that was not picked gathers that zero.
+    source = np.full(size, len(picked))
+    source[np.asarray(picked)] = np.arange(len(picked))
+    return op("Gather", pad_axis(op, g, 0, 1, axis, rank), op.ints(source.tolist()), axis=axis)
+
+
+def pad_axis(op: Builder, g: ir.Value, before: int, after: int, axis: int, rank: int) -> ir.Value:
+    """Zeros before and after along one axis."""
+    if before == 0 and after == 0:
+        return g
+    pads = [0] * (2 * rank)
+    pads[axis], pads[rank + axis] = before, after
+    return op("Pad", g, op.ints(pads))
+
+
+def _slice_at_run_time(op: Builder, node: ir.Node, g: ir.Value) -> ir.Value:
+    """Slice the flat positions of x in the same way and scatter g to them."""
+    x = first(node)
+    shape = op("Shape", x, dtype=ir.DataType.INT64)
+    count = op("Size", x, dtype=ir.DataType.INT64)
+    positions = op("Range", op.ints(0), count, op.ints(1), dtype=ir.DataType.INT64)
+    picked = op.node("Slice", [op("Reshape", positions, shape), *node.inputs[1:]])[0]
+    flat = op.ints([-1])
+    zeros = op.zeros(op("Reshape", count, flat), g)
+    filled = op("ScatterElements", zeros, op("Reshape", picked, flat), op("Reshape", g, flat), axis=0)
+    return op("Reshape", filled, shape)
+
+
+@rule("Pad", since=11)
+def pad(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    mode = string_attribute(node, "mode", "constant")
+    if mode != "constant":
+        raise ValueError(f"has the pad mode '{mode}', for which there is no rule (constant has one)")
+    x = first(node)
+    rank = len(dims(x))
+    pads, axes = constant_of(node.inputs[1]), constant_of(node.inputs[3]) if len(node.inputs) > 3 else None
+    dynamic_axes = len(node.inputs) > 3 and node.inputs[3] is not None and axes is None
+    if pads is None or dynamic_axes:
+        # Negative pads take away what positive ones added.
+        return op("Pad", g, op("Neg", node.inputs[1]), None, *node.inputs[3:4])
+    where = [int(a) % rank for a in axes] if axes is not None else list(range(rank))
+    before, after = pads[: len(where)], pads[len(where) :]
+    for axis, low, high in zip(where, before, after, strict=True):
+        if low > 0 or high > 0:
+            end = -int(high) if high > 0 else np.iinfo(np.int64).max
+            bounds = ([max(int(low), 0)], [end], [axis])
+            g = op("Slice", g, *(op.ints(b) for b in bounds))
+        if low < 0 or high < 0:
+            g = pad_axis(op, g, max(-int(low), 0), max(-int(high), 0), axis, rank)
+    return g
+
+
+def offsets(sizes: list[int]) -> list[int]:
+    """Where each of consecutive parts of the given sizes begins."""
+    return [0, *accumulate(sizes)][:-1]

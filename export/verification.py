@@ -1,0 +1,158 @@
+"""Checks a gradient graph against central differences of the forward model in float64."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+from onnx.reference import ReferenceEvaluator
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ArtifactError, VerificationError
+from fluxpath.export._double import to_float64
+from fluxpath.export.objectives import OBJECTIVES, Objective
+from fluxpath.manifest import Manifest
+
+Float64 = npt.NDArray[np.float64]
+
+TYPICAL_ERROR, LARGEST_ERROR = 1e-3, 0.2
+"""Bounds on the median and the worst relative error. A float32 graph stays near 1e-6 but where rounding
+carries an activation over a kink; a wrong rule is of the order of one."""
+
+POINTS, DIRECTIONS, STEP = 4, 2, 1e-8
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Relative errors of scale * gradient against float64: the worst and the median; and of the score."""
+
+    error: float
+    typical: float
+    score: float
+
+
+def verify(path: str | os.PathLike[str]) -> Verification:
+    """Verify the gradient graph in the file `path` against its own forward part in float64.
+
+    Raises ArtifactError where the file is not an intact gradient graph, VerificationError where its
+    gradient is wrong.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise ArtifactError(f"there is no gradient graph '{file}'")
+    data = file.read_bytes()
+    contract.check_seal(data)
+    proto = onnx.load_model_from_string(data)
+    text = next((e.value for e in proto.metadata_props if e.key == contract.KEY), "")
+    return verify_model(proto, Manifest.from_json(text), proto)
+
+
+def verify_model(artifact: onnx.ModelProto, manifest: Manifest, forward: onnx.ModelProto) -> Verification:
+    """Compare `artifact` in float32 with finite differences of `forward`'s logits in float64.
+
+    At each of a few random inputs x and directions v ~ N(0, I), <gradient, v> is held against the central
+    difference of the objective. An error e of the gradient shows as <e, v>, of the size of |e|. The
+    difference is taken of the objective's margin, whose slope stays exact where the score saturates.
+    """
+    rng = np.random.default_rng(20240229)
+    x = _inputs(manifest, rng)
+    logits = _float64_logits(forward, manifest)
+    evaluate = _float32(artifact)
+    z = logits(x.astype(np.float64))
+    target = np.where(np.arange(POINTS) % 2, rng.integers(manifest.classes, size=POINTS), z.argmax(1))
+    out = evaluate({manifest.input: x, contract.TARGET: target.astype(np.int64)})
+    scale = out[contract.SCALE].astype(np.float64)
+    gradient = out[contract.GRADIENT].astype(np.float64).reshape(POINTS, -1)
+    objective = OBJECTIVES[manifest.objective]
+    factor = objective.factor(objective.margin(z, target))
+    # Both sides divided by the true factor, which may be as small as 1e-300.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(factor == scale, 1.0, scale / factor)
+    ratio = np.where(factor < 1e-30, 1.0, ratio)
+    errors = []
+    width = 1.0 if manifest.low is None or manifest.high is None else manifest.high - manifest.low
+    for _ in range(DIRECTIONS):
+        v = rng.standard_normal(x.shape)
+        ahead, behind = (
+            objective.margin(logits(x + sign * STEP * width * v), target) for sign in (1.0, -1.0)
+        )
+        true = (ahead - behind) / (2 * STEP * width)
+        given = ratio * (gradient * v.reshape(POINTS, -1)).sum(1)
+        norm = np.linalg.norm(gradient, axis=1)
+        errors.append(np.abs(given - true) / np.where(norm > 0, norm, 1.0))
+    score_error = _score_error(out, objective, z, target)
+    result = Verification(float(np.max(errors)), float(np.median(errors)), score_error)
+    if not (result.error <= LARGEST_ERROR and result.typical <= TYPICAL_ERROR):
+        raise VerificationError(
+            f"the gradient is off by {result.typical:.1e} at the median and {result.error:.1e} at worst "
+            f"(at most {TYPICAL_ERROR} and {LARGEST_ERROR} are right): a derivative rule or the model's "
+            "runtime is wrong, please report the model"
+        )
+    return result
+
+
+def _score_error(
+    out: dict[str, Any], objective: Objective, z: Float64, target: npt.NDArray[np.int64]
+) -> float:
+    true = objective.value(objective.margin(z, target))
+    return float(np.max(np.abs(out[contract.SCORE] - true) / np.maximum(1.0, np.abs(true))))
+
+
+def _inputs(manifest: Manifest, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Random inputs within the valid range; a size that the model leaves open is 32."""
+    shape = (POINTS, *(d if d is not None else 32 for d in manifest.shape))
+    if manifest.low is None or manifest.high is None:
+        return rng.standard_normal(shape).astype(np.float32)
+    # Half noise over the whole range, half a faint texture on grey: unlike places of the network's space.
+    spread = np.where(np.arange(POINTS) < POINTS // 2, 1.0, 0.2).reshape(-1, *[1] * len(manifest.shape))
+    unit = 0.5 + spread * (rng.random(shape) - 0.5)
+    return (manifest.low + unit * (manifest.high - manifest.low)).astype(np.float32)
+
+
+def _float64_logits(forward: onnx.ModelProto, manifest: Manifest) -> Callable[[Float64], Float64]:
+    model = ir.from_proto(forward)
+    wanted = {v.name: v for node in model.graph for v in node.outputs}.get(manifest.logits)
+    if wanted is None:
+        raise ArtifactError(f"the graph has no value '{manifest.logits}': export the model again")
+    del model.graph.outputs[:]
+    model.graph.outputs.append(wanted)
+    for value in [v for v in model.graph.inputs if v.name != manifest.input]:
+        if not list(value.uses()):
+            model.graph.inputs.remove(value)
+    model = common.RemoveUnusedNodesPass()(model).model
+    for value in [v for v in model.graph.inputs if v.name != manifest.input]:
+        model.graph.inputs.remove(value)
+    evaluator = ReferenceEvaluator(to_float64(model))
+
+    def logits(x: Float64) -> Float64:
+        (result,) = evaluator.run(None, {manifest.input: x})
+        return np.asarray(result, np.float64)
+
+    return logits
+
+
+def _float32(artifact: onnx.ModelProto) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """ONNX Runtime where it is installed, because that is what will run the file; else the reference."""
+    names = [contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE]
+    try:
+        import onnxruntime
+    except ImportError:
+        evaluator = ReferenceEvaluator(artifact)
+        return lambda feeds: dict(zip(names, evaluator.run(names, feeds), strict=True))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        artifact.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["Pad_Fusion"],
+    )
+    return lambda feeds: dict(zip(names, session.run(names, feeds), strict=True))
