@@ -1,0 +1,44 @@
+from numpy import float32, int32, int64
+from numpy.typing import NDArray
+
+class Mfaba:
+    def __init__(
+        self,
+        *,
+        sharp: bool,
+        trapezoid: bool,
+        norm_path: bool,
+        max_steps: int,
+        step_size: float,
+        radius: float,
+        low: float,
+        high: float,
+    ) -> None: ...
+
+class Neflag:
+    def __init__(
+        self, *, stop_at_flux: bool, max_steps: int, radius: float, low: float, high: float
+    ) -> None: ...
+
+class Lanes:
+    def __init__(
+        self,
+        *,
+        image: NDArray[float32],
+        point: NDArray[float32],
+        pending: NDArray[float32],
+        sum: NDArray[float32],
+        gradient: NDArray[float32],
+        scale: NDArray[float32],
+        label: NDArray[int64],
+        target: NDArray[int64],
+        step: NDArray[int32],
+        status: NDArray[int32],
+        length: NDArray[float32],
+        pending_length: NDArray[float32],
+    ) -> None: ...
+    def advance_mfaba(self, slots: NDArray[int32], method: Mfaba) -> None: ...
+    def advance_neflag(self, slots: NDArray[int32], method: Neflag) -> None: ...
+    def start_neflag(
+        self, slots: NDArray[int32], numbers: NDArray[int32], method: Neflag, seed: int
+    ) -> None: ...

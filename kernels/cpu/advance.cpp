@@ -1,0 +1,160 @@
+#include "advance.h"
+
+#include "fluxpath/philox.h"
+
+// The vector width is chosen when the module is loaded; no contraction, so the results are the same.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
+#define FLUXPATH_VECTOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define FLUXPATH_VECTOR
+#endif
+
+namespace fluxpath {
+namespace {
+
+constexpr int kWays = 16;
+// Below this many elements a second thread costs more than it saves.
+constexpr i64 kParallel = 1 << 16;
+
+// Sums in float64 in a fixed order: `kWays` interleaved partial sums, then these in turn.
+template <typename Term>
+inline double ordered_sum(i64 n, Term term) {
+  double partial[kWays] = {};
+  i64 i = 0;
+  for (; i + kWays <= n; i += kWays)
+    for (int k = 0; k < kWays; ++k) partial[k] += term(i + k);
+  for (; i < n; ++i) partial[i % kWays] += term(i);
+  double total = 0.0;
+  for (double p : partial) total += p;
+  return total;
+}
+
+FLUXPATH_VECTOR double squared_norm(const float* __restrict g, i64 n) {
+  return ordered_sum(n, [g](i64 i) { return static_cast<double>(g[i]) * g[i]; });
+}
+
+FLUXPATH_VECTOR double flux_of(const float* __restrict g, const float* __restrict point,
+                               const float* __restrict image, i64 n) {
+  return ordered_sum(n, [=](i64 i) { return static_cast<double>(g[i]) * (point[i] - image[i]); });
+}
+
+struct Row {
+  const float *image, *gradient;
+  float *point, *pending, *sum;
+  float scale;
+};
+
+Row row(const LaneArrays& a, int slot) {
+  const i64 offset = slot * a.features;
+  return {a.image + offset, a.gradient + offset, a.point + offset, a.pending + offset, a.sum + offset,
+          a.scale[slot]};
+}
+
+// A copy of the settings in registers lets the compiler hoist their branches out of the loops.
+FLUXPATH_VECTOR void step_elements(const Mfaba m, const float factor, const float scale, const i64 n,
+                                   const float* __restrict image, const float* __restrict gradient,
+                                   float* __restrict point, float* __restrict pending,
+                                   float* __restrict sum) {
+  for (i64 i = 0; i < n; ++i)
+    mfaba_step(m, factor, scale, image[i], &point[i], &pending[i], &sum[i], gradient[i]);
+}
+
+FLUXPATH_VECTOR void close_elements(const Mfaba m, const float scale, const float pending_length,
+                                    const float length, const i64 n, const float* __restrict image,
+                                    const float* __restrict gradient, const float* __restrict point,
+                                    const float* __restrict pending, float* __restrict sum) {
+  for (i64 i = 0; i < n; ++i)
+    mfaba_close(m, scale, image[i], point[i], pending[i], pending_length, length, &sum[i], gradient[i]);
+}
+
+FLUXPATH_VECTOR void weigh_elements(const Mfaba m, const float scale, const float before, const float after,
+                                    const i64 n, const float* __restrict gradient, float* __restrict sum) {
+  for (i64 i = 0; i < n; ++i) mfaba_weigh(m, scale, before, after, &sum[i], gradient[i]);
+}
+
+void advance_lane(const LaneArrays& a, int slot, const Mfaba& m) {
+  const Row r = row(a, slot);
+  if (a.target[slot] < 0) a.target[slot] = a.label[slot];
+  const double squared = squared_norm(r.gradient, a.features);
+  const MfabaMove move = mfaba_decide(m, squared, r.scale, a.label[slot], a.target[slot], a.step[slot]);
+  a.status[slot] = move.status;
+  if (move.status == kNonFinite) return;
+  if (move.status != kRunning) {
+    close_elements(m, r.scale, a.pending_length[slot], a.length[slot], a.features, r.image, r.gradient,
+                   r.point, r.pending, r.sum);
+    return;
+  }
+  step_elements(m, move.factor, r.scale, a.features, r.image, r.gradient, r.point, r.pending, r.sum);
+  ++a.step[slot];
+  if (m.norm_path) {
+    const float before = a.pending_length[slot];
+    const float after = static_cast<float>(sqrt(squared_norm(r.pending, a.features)));
+    weigh_elements(m, r.scale, before, after, a.features, r.gradient, r.sum);
+    a.pending_length[slot] = after;
+    a.length[slot] += after;
+  }
+}
+
+FLUXPATH_VECTOR void next_elements(const Neflag m, const i64 n, const float* __restrict image,
+                                   const float* __restrict gradient, float* __restrict point) {
+  for (i64 i = 0; i < n; ++i) point[i] = neflag_next(m, image[i], gradient[i]);
+}
+
+FLUXPATH_VECTOR void flux_elements(const float scale, const i64 n, const float* __restrict image,
+                                   const float* __restrict gradient, const float* __restrict point,
+                                   float* __restrict sum) {
+  for (i64 i = 0; i < n; ++i) sum[i] = neflag_flux(scale, image[i], point[i], gradient[i]);
+}
+
+void advance_lane(const LaneArrays& a, int slot, const Neflag& m) {
+  const Row r = row(a, slot);
+  if (a.target[slot] < 0) a.target[slot] = a.label[slot];
+  const double squared = squared_norm(r.gradient, a.features);
+  const double flux = flux_of(r.gradient, r.point, r.image, a.features);
+  const int status =
+      neflag_decide(m, squared, flux, r.scale, a.label[slot], a.target[slot], a.step[slot]);
+  a.status[slot] = status;
+  if (status == kNonFinite) return;
+  if (status == kRunning) {
+    next_elements(m, a.features, r.image, r.gradient, r.point);
+    ++a.step[slot];
+  } else {
+    flux_elements(r.scale, a.features, r.image, r.gradient, r.point, r.sum);
+  }
+}
+
+void start_lane(const LaneArrays& a, int slot, u32 number, const Neflag& m, u64 seed) {
+  const Row r = row(a, slot);
+  const i64 n = a.features;
+  for (i64 i = 0; i < n; i += 4) {
+    float normals[4];
+    four_normals(seed, number, static_cast<u64>(i / 4), normals);
+    for (i64 k = 0; k < 4 && i + k < n; ++k) r.point[i + k] = normals[k];
+  }
+  const float to_unit = static_cast<float>(1.0 / sqrt(squared_norm(r.point, n)));
+  for (i64 i = 0; i < n; ++i) r.point[i] = neflag_start(m, r.image[i], to_unit * r.point[i]);
+}
+
+template <typename Work>
+void each_lane(i64 count, i64 features, Work work) {
+#pragma omp parallel for schedule(static) if (count > 1 && count * features >= kParallel)
+  for (i64 i = 0; i < count; ++i) work(i);
+}
+
+}  // namespace
+
+void advance(const LaneArrays& lanes, const int* slots, i64 count, const Mfaba& method) {
+  each_lane(count, lanes.features, [&](i64 i) { advance_lane(lanes, slots[i], method); });
+}
+
+void advance(const LaneArrays& lanes, const int* slots, i64 count, const Neflag& method) {
+  each_lane(count, lanes.features, [&](i64 i) { advance_lane(lanes, slots[i], method); });
+}
+
+void start(const LaneArrays& lanes, const int* slots, const int* numbers, i64 count, const Neflag& method,
+           u64 seed) {
+  each_lane(count, lanes.features,
+            [&](i64 i) { start_lane(lanes, slots[i], static_cast<u32>(numbers[i]), method, seed); });
+}
+
+}  // namespace fluxpath

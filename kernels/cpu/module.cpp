@@ -1,0 +1,92 @@
+// Python's view of the CPU kernels: arrays in, nothing copied.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <stdexcept>
+
+#include "advance.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace fluxpath {
+namespace {
+
+template <typename T>
+using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Rows = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+// Keeps the arrays alive and checks once that they fit each other.
+class Lanes {
+ public:
+  Lanes(Rows image, Rows point, Rows pending, Rows sum, Rows gradient, Vector<float> scale,
+        Vector<i64> label, Vector<i64> target, Vector<int> step, Vector<int> status, Vector<float> length,
+        Vector<float> pending_length)
+      : slots_(static_cast<i64>(point.shape(0))),
+        held_{nb::cast(image), nb::cast(point), nb::cast(pending), nb::cast(sum), nb::cast(gradient),
+              nb::cast(scale), nb::cast(label), nb::cast(target), nb::cast(step), nb::cast(status),
+              nb::cast(length), nb::cast(pending_length)} {
+    for (const Rows* rows : {&image, &pending, &sum, &gradient})
+      if (rows->shape(0) != point.shape(0) || rows->shape(1) != point.shape(1))
+        throw std::invalid_argument("all row arrays must have the shape of point");
+    for (size_t size : {scale.shape(0), label.shape(0), target.shape(0), step.shape(0), status.shape(0),
+                        length.shape(0), pending_length.shape(0)})
+      if (size != point.shape(0)) throw std::invalid_argument("all vectors must have one entry a slot");
+    arrays_ = {image.data(),  point.data(),  pending.data(), sum.data(),    gradient.data(),
+               scale.data(),  label.data(),  target.data(),  step.data(),   status.data(),
+               length.data(), pending_length.data(), static_cast<i64>(point.shape(1))};
+  }
+
+  template <typename Method>
+  void advance(Vector<const int> slots, const Method& method) const {
+    check(slots);
+    nb::gil_scoped_release release;
+    fluxpath::advance(arrays_, slots.data(), static_cast<i64>(slots.shape(0)), method);
+  }
+
+  void start(Vector<const int> slots, Vector<const int> numbers, const Neflag& method, u64 seed) const {
+    check(slots);
+    if (numbers.shape(0) != slots.shape(0)) throw std::invalid_argument("numbers must match slots");
+    nb::gil_scoped_release release;
+    fluxpath::start(arrays_, slots.data(), numbers.data(), static_cast<i64>(slots.shape(0)), method, seed);
+  }
+
+ private:
+  void check(const Vector<const int>& slots) const {
+    for (size_t i = 0; i < slots.shape(0); ++i)
+      if (slots.data()[i] < 0 || slots.data()[i] >= slots_) throw nb::index_error("no such slot");
+  }
+
+  LaneArrays arrays_;
+  i64 slots_;
+  nb::object held_[12];
+};
+
+}  // namespace
+}  // namespace fluxpath
+
+NB_MODULE(_cpu, m) {
+  using namespace fluxpath;
+  nb::class_<Mfaba>(m, "Mfaba").def(
+      "__init__",
+      [](Mfaba* self, bool sharp, bool trapezoid, bool norm_path, int max_steps, float step_size,
+         float radius, float low, float high) {
+        new (self) Mfaba{sharp, trapezoid, norm_path, max_steps, step_size, radius, low, high};
+      },
+      nb::kw_only(), "sharp"_a, "trapezoid"_a, "norm_path"_a, "max_steps"_a, "step_size"_a, "radius"_a,
+      "low"_a, "high"_a);
+  nb::class_<Neflag>(m, "Neflag").def(
+      "__init__",
+      [](Neflag* self, bool stop_at_flux, int max_steps, float radius, float low, float high) {
+        new (self) Neflag{stop_at_flux, max_steps, radius, low, high};
+      },
+      nb::kw_only(), "stop_at_flux"_a, "max_steps"_a, "radius"_a, "low"_a, "high"_a);
+  nb::class_<Lanes>(m, "Lanes")
+      .def(nb::init<Rows, Rows, Rows, Rows, Rows, Vector<float>, Vector<i64>, Vector<i64>, Vector<int>,
+                    Vector<int>, Vector<float>, Vector<float>>(),
+           nb::kw_only(), "image"_a, "point"_a, "pending"_a, "sum"_a, "gradient"_a, "scale"_a, "label"_a,
+           "target"_a, "step"_a, "status"_a, "length"_a, "pending_length"_a)
+      .def("advance_mfaba", &Lanes::advance<Mfaba>, "slots"_a, "method"_a)
+      .def("advance_neflag", &Lanes::advance<Neflag>, "slots"_a, "method"_a)
+      .def("start_neflag", &Lanes::start, "slots"_a, "numbers"_a, "method"_a, "seed"_a);
+}
