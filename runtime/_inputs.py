@@ -1,0 +1,55 @@
+"""Checks what callers pass in: one sentence that names what is wrong and what would be right."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import InputError
+
+
+def as_images(
+    images: npt.ArrayLike, shape: tuple[int, ...], low: float | None, high: float | None
+) -> npt.NDArray[np.float32]:
+    """A fresh float32 [n, *shape] with n >= 1, finite and within [low, high]; InputError if it is not."""
+    given = np.asarray(images)
+    if given.dtype not in (np.float32, np.float64):
+        raise InputError(
+            f"images have dtype {given.dtype}, and must be float32"
+            + (": divide bytes by 255 first" if given.dtype == np.uint8 else "")
+        )
+    if given.shape == shape:
+        given = given[None]
+    if given.shape[1:] != shape or given.ndim != len(shape) + 1:
+        raise InputError(f"images have shape {list(given.shape)}, and must have [n, {_listed(shape)}]")
+    if len(given) == 0:
+        raise InputError("images are empty, and must be at least one")
+    finite = np.isfinite(given).reshape(len(given), -1).all(axis=1)
+    if not finite.all():
+        raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity, and pixels must be finite")
+    array = given.astype(np.float32)
+    if (low is not None and array.min() < low) or (high is not None and array.max() > high):
+        raise InputError(
+            f"images range from {array.min():.6g} to {array.max():.6g}, and the model's input from "
+            f"{low} to {high}"
+        )
+    return array
+
+
+def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArray[np.int64]:
+    """int64 [n], -1 for the predicted class; InputError if a target is no class of the model."""
+    if target is None:
+        return np.full(n, -1, np.int64)
+    given = np.asarray(target)
+    if given.dtype.kind not in "iu":
+        raise InputError(f"target has dtype {given.dtype}, and must be an integer class or one an image")
+    if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
+        raise InputError(f"target has shape {list(given.shape)}, and must be one class or [{n}]")
+    if given.min() < -1 or given.max() >= classes:
+        wrong = int(given.max() if given.max() >= classes else given.min())
+        raise InputError(f"target {wrong} is no class of the model: classes go from 0 to {classes - 1}")
+    return np.broadcast_to(given, (n,)).astype(np.int64)
+
+
+def _listed(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))

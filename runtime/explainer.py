@@ -1,0 +1,162 @@
+"""The front door: a gradient graph, opened for attribution."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from types import TracebackType
+
+import numpy.typing as npt
+
+from fluxpath.errors import ClosedError, InputError, ProviderError
+from fluxpath.manifest import Manifest
+from fluxpath.runtime._inputs import as_images, as_targets
+from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.engine import Engine
+from fluxpath.runtime.lanes import Lanes
+from fluxpath.runtime.methods import MFABA, Method
+from fluxpath.runtime.methods._settings import whole
+from fluxpath.runtime.request import Request
+from fluxpath.runtime.session import GradientSession, OnnxSession
+
+DEFAULT_SLOTS = 32
+_PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
+
+
+class Explainer:
+    """Attributions from one gradient graph; usable from any number of threads at once.
+
+    path: a file that `fluxpath.export` wrote. device: "cpu" or "cuda"; providers: ONNX Runtime execution
+    providers instead. slots: how many lanes run at a time; memory grows with it, results do not change.
+    threads: of ONNX Runtime, None for all cores. shape: the input's shape without the batch, where the
+    model leaves sizes open.
+
+    On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
+    beside it, but for what ONNX Runtime's kernels round differently at another batch size (below 1e-6
+    relative).
+
+    Use it as a context manager, or call `close`. Raises ArtifactError, ProviderError, InputError.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        device: str = "cpu",
+        providers: Sequence[str] | None = None,
+        slots: int = DEFAULT_SLOTS,
+        threads: int | None = None,
+        shape: tuple[int, ...] | None = None,
+    ) -> None:
+        whole("slots", slots, 1)
+        if threads is not None:
+            whole("threads", threads, 1)
+        if device not in _PROVIDERS:
+            raise ProviderError(f"device is {device!r}, it must be 'cpu' or 'cuda'")
+        chosen = _PROVIDERS[device] if providers is None else tuple(providers)
+        self._open(OnnxSession(path, chosen, threads), slots, shape)
+
+    @classmethod
+    def from_session(
+        cls, session: GradientSession, *, slots: int = DEFAULT_SLOTS, shape: tuple[int, ...] | None = None
+    ) -> Explainer:
+        """An explainer on a backend of your own."""
+        explainer = cls.__new__(cls)
+        explainer._open(session, slots, shape)
+        return explainer
+
+    def _open(self, session: GradientSession, slots: int, shape: tuple[int, ...] | None) -> None:
+        self.manifest: Manifest = session.manifest
+        self.shape = _resolved(self.manifest.shape, shape)
+        lanes = Lanes(slots, self.shape, self.manifest.low, self.manifest.high)
+        self._engine = Engine(session, lanes)
+        self._incoming: deque[Request] = deque()
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="fluxpath-engine", daemon=True)
+        self._thread.start()
+
+    def attribute(
+        self,
+        images: npt.ArrayLike,
+        target: int | Sequence[int] | npt.ArrayLike | None = None,
+        method: Method | None = None,
+    ) -> Attribution:
+        """Attributions of `images` (see `submit`), waiting for them."""
+        return self.submit(images, target, method).result()
+
+    def submit(
+        self,
+        images: npt.ArrayLike,
+        target: int | Sequence[int] | npt.ArrayLike | None = None,
+        method: Method | None = None,
+    ) -> Future[Attribution]:
+        """Start attributing and return at once.
+
+        images: float32 [n, *shape], or one image [*shape], finite and in the input's valid range; float64
+            is rounded. target: a class, or one an image; None, or -1 in its place, is the predicted class.
+        method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`.
+
+        The images are copied; the future's result is an `Attribution`. Raises InputError, ClosedError.
+        """
+        method = MFABA() if method is None else method
+        if not isinstance(method, Method):
+            raise InputError(f"method is {method!r}, it must be a method's settings such as MFABA()")
+        array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
+        targets = as_targets(target, len(array), self.manifest.classes)
+        request = Request(array, targets, method)
+        with self._wake:
+            if self._closed:
+                raise ClosedError("the explainer is closed: open another")
+            self._incoming.append(request)
+            self._wake.notify()
+        return request.future
+
+    def close(self) -> None:
+        """Finish nothing more: requests that wait or run end with ClosedError. May be called twice."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def __enter__(self) -> Explainer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _work(self) -> None:
+        """The engine's thread: take what came in, tick, until closed."""
+        while self._take():
+            try:
+                self._engine.tick()
+            except Exception as error:  # whatever went wrong belongs to those who wait for it
+                self._engine.fail(error)
+
+    def _take(self) -> bool:
+        """Wait for work; False when the explainer is closed."""
+        with self._wake:
+            while not (self._incoming or self._engine.busy or self._closed):
+                self._wake.wait()
+            while self._incoming:
+                self._engine.add(self._incoming.popleft())
+            if self._closed:
+                self._engine.fail(ClosedError("the explainer was closed before the attribution was done"))
+            return not self._closed
+
+
+def _resolved(shape: tuple[int | None, ...], given: tuple[int, ...] | None) -> tuple[int, ...]:
+    if given is None:
+        fixed = tuple(d for d in shape if d is not None)
+        if len(fixed) != len(shape):
+            raise InputError(f"the model's input has shape {shape}, open where it says None: pass shape=")
+        return fixed
+    if len(given) != len(shape) or any(d not in (None, g) for d, g in zip(shape, given, strict=True)):
+        raise InputError(f"shape is {given}, and the model's input has shape {shape}")
+    return tuple(given)

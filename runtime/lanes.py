@@ -1,0 +1,80 @@
+"""The engine's arrays: one row a slot, shared with the gradient graph and the kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath import kernels
+
+Slots = npt.NDArray[np.int32]
+"""Numbers of slots, int32 [k]."""
+
+
+class Lanes:
+    """The state of every lane, in arrays of `slots` rows that are allocated once.
+
+    A method reads `image`, `gradient` (multiplied by `scale` it is the derivative of the objective at
+    `point`), `score` and `label`; it writes `point`, `sum`, `step` and `status`, and may use `pending` as
+    it likes. Rows are flat: float32 [slots, features]. `low` and `high` bound a valid input.
+    """
+
+    def __init__(self, slots: int, shape: tuple[int, ...], low: float | None, high: float | None) -> None:
+        self.slots = slots
+        self.shape = shape
+        self.features = int(np.prod(shape))
+        self.low = -np.inf if low is None else low
+        self.high = np.inf if high is None else high
+        self.image, self.point, self.pending, self.sum, self.gradient = (
+            np.zeros((slots, self.features), np.float32) for _ in range(5)
+        )
+        self.scale, self.score, self.first_score, self.length, self.pending_length = (
+            np.zeros(slots, np.float32) for _ in range(5)
+        )
+        self.label, self.target, self.first_label = (np.zeros(slots, np.int64) for _ in range(3))
+        self.step, self.status = (np.zeros(slots, np.int32) for _ in range(2))
+        self.kept: list[Any] = [None] * slots
+        """Whatever else a method keeps of a lane."""
+        self.kernel = kernels.Lanes(
+            image=self.image,
+            point=self.point,
+            pending=self.pending,
+            sum=self.sum,
+            gradient=self.gradient,
+            scale=self.scale,
+            label=self.label,
+            target=self.target,
+            step=self.step,
+            status=self.status,
+            length=self.length,
+            pending_length=self.pending_length,
+        )
+
+    def clear(self, slot: int, image: npt.NDArray[np.float32], target: int) -> None:
+        """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""
+        self.image[slot] = image
+        self.point[slot] = image
+        self.target[slot] = target
+        for rows in (self.pending, self.sum):
+            rows[slot] = 0.0
+        for vector in (self.step, self.status, self.length, self.pending_length):
+            vector[slot] = 0
+        self.kept[slot] = None
+
+    def move(self, source: int, to: int) -> None:
+        """Move the lane in slot `source` to the free slot `to`, between two ticks."""
+        for rows in (self.image, self.point, self.pending, self.sum):
+            rows[to] = rows[source]
+        for vector in (self.target, self.step, self.status, self.length, self.pending_length):
+            vector[to] = vector[source]
+        self.first_score[to], self.first_label[to] = self.first_score[source], self.first_label[source]
+        self.kept[to], self.kept[source] = self.kept[source], None
+
+    def note_start(self, count: int) -> None:
+        """Remember score and label of the lanes among the first `count` that took no step yet."""
+        fresh = self.step[:count] == 0
+        if fresh.any():
+            self.first_score[:count][fresh] = self.score[:count][fresh]
+            self.first_label[:count][fresh] = self.label[:count][fresh]

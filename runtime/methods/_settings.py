@@ -1,0 +1,27 @@
+"""Checks of a method's settings: one sentence that names the setting and what it may be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from fluxpath.errors import InputError
+
+
+def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
+    """`value` must be one of `allowed`."""
+    if value not in allowed:
+        choices = " or ".join(repr(a) for a in allowed)
+        raise InputError(f"{name} is {value!r}, it must be {choices}")
+
+
+def whole(name: str, value: object, least: int, most: int = 2**31 - 1) -> None:
+    """`value` must be an integer from `least` to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InputError(f"{name} is {value!r}, it must be an integer from {least} to {most}")
+
+
+def positive(name: str, value: object) -> None:
+    """`value` must be a finite number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise InputError(f"{name} is {value!r}, it must be a finite number above zero")

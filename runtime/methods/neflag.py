@@ -1,0 +1,75 @@
+"""NeFLAG: attribution by the negative flux of the gradient through a small sphere.
+
+Li, Pan, Li, Qiang, Zhu: "Negative Flux Aggregation to Estimate Feature Attributions", IJCAI 2023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from fluxpath import kernels
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods._settings import one_of, positive, whole
+
+
+@dataclass(frozen=True)
+class NeFLAG:
+    """Settings of NeFLAG (Algorithm 1). Around the image x, `n` times:
+
+        x~ = x + radius * u, u uniform on the unit sphere;  then, until the stop,
+        x~ = x - radius * sign(F(x~)),   F = grad f;  at the end  attribution += F(x~) * (x - x~)
+
+    n: the number of flux samples, 1 or more (NeFLAG-1, -10 and -20 in the paper).
+    radius: epsilon, in units of the input. max_steps: m, the most sign steps a sample takes.
+    stop: "flux", when the flux F(x~) . (x~ - x) is negative, or "label", when the predicted class is no
+        longer the target. The paper leaves the stop open. STOPDOC
+    seed: of the counter-based generator (Philox); the noise depends on seed, sample and element alone, so
+        an image has the same attribution in any batch.
+
+    A sample takes at least one sign step, and stays in the input's valid range. Raises InputError for
+    other settings.
+    """
+
+    n: int = 20
+    radius: float = 0.1
+    max_steps: int = 20
+    stop: Literal["flux", "label"] = "flux"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole("n", self.n, 1)
+        positive("radius", self.radius)
+        whole("max_steps", self.max_steps, 1)
+        one_of("stop", self.stop, ("flux", "label"))
+        whole("seed", self.seed, 0, 2**64 - 1)
+
+    @property
+    def lanes(self) -> int:
+        """One lane a flux sample."""
+        return self.n
+
+    @property
+    def starts_at_image(self) -> bool:
+        """A sample starts on the sphere."""
+        return False
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """Put each sample at a random point of the sphere."""
+        lanes.kernel.start_neflag(slots, numbers, _settings(self, lanes.low, lanes.high), self.seed)
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """One sign step, or the sample's flux."""
+        lanes.kernel.advance_neflag(slots, _settings(self, lanes.low, lanes.high))
+
+
+@lru_cache(maxsize=256)
+def _settings(method: NeFLAG, low: float, high: float) -> kernels.Neflag:
+    return kernels.Neflag(
+        stop_at_flux=method.stop == "flux",
+        max_steps=method.max_steps,
+        radius=method.radius,
+        low=low,
+        high=high,
+    )

@@ -1,0 +1,23 @@
+"""One evaluation at the image, for its score and predicted class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.status import Status
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What the engine runs before methods whose lanes start elsewhere; its attribution is not used."""
+
+    lanes: int = 1
+    starts_at_image: bool = True
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """The lane is at the image already."""
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """One evaluation is all."""
+        lanes.status[slots] = Status.COMPLETE

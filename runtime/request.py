@@ -1,0 +1,127 @@
+"""One caller's images on their way through the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.lanes import Lanes
+from fluxpath.runtime.methods.base import Method
+from fluxpath.runtime.methods.probe import Probe
+from fluxpath.runtime.status import Status
+
+_PROBE = Probe()
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A place in the queue: lane `number` of image `index` of a request."""
+
+    request: Request
+    index: int
+    number: int
+    method: Method
+
+
+class Request:
+    """Images [n, *shape], their targets (-1: the predicted class) and one method; collects the results.
+
+    `next_lane` hands out lanes in order. Where the method does not start at the image, a probe goes first
+    and the image's lanes follow when it has told the target.
+    """
+
+    def __init__(
+        self, images: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], method: Method
+    ) -> None:
+        n = len(images)
+        self.images = images.reshape(n, -1)
+        self.method = method
+        self.future: Future[Attribution] = Future()
+        self._probes = not method.starts_at_image
+        self._per_image = method.lanes
+        self._shape = images.shape
+        self.targets = targets.copy()
+        self._values = np.zeros(self.images.shape, np.float32)
+        self._steps, self._status = np.zeros(n, np.int32), np.zeros(n, np.int32)
+        self._label = np.zeros(n, np.int64)
+        self._score, self._end_score = np.zeros(n, np.float32), np.zeros(n, np.float32)
+        self._left = np.full(n, self._per_image + self._probes)
+        self._unfinished = n
+        # Lanes may end in any order; their sum must not depend on it, so each waits for those before it.
+        self._next_number = np.zeros(n, np.int64)
+        self._early: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
+        self._fresh = self._first_lanes()
+        self._ready: list[Iterator[Lane]] = []
+
+    def next_lane(self) -> Lane | None:
+        """The next lane to run, or None where none is ready now."""
+        while self._ready:
+            lane = next(self._ready[-1], None)
+            if lane is not None:
+                return lane
+            self._ready.pop()
+        return next(self._fresh, None)
+
+    def _first_lanes(self) -> Iterator[Lane]:
+        for index in range(len(self.images)):
+            if self._probes:
+                yield Lane(self, index, 0, _PROBE)
+            else:
+                yield from self._lanes_of(index)
+
+    def _lanes_of(self, index: int) -> Iterator[Lane]:
+        for number in range(self._per_image):
+            yield Lane(self, index, number, self.method)
+
+    def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> None:
+        """Take over the results of the lane that ended in `slot`."""
+        i = lane.index
+        if lane.method is _PROBE or not self._probes:
+            self.targets[i] = lanes.target[slot] if lanes.target[slot] >= 0 else lanes.label[slot]
+            self._label[i] = lanes.first_label[slot]
+            self._score[i] = lanes.first_score[slot]
+        if lane.method is _PROBE:
+            self._ready.append(self._lanes_of(i))
+        else:
+            self._end_score[i] = lanes.score[slot]
+            self._steps[i] += lanes.step[slot]
+            self._status[i] = max(self._status[i], lanes.status[slot])
+            self._add(i, lane.number, lanes.sum[slot])
+        self._left[i] -= 1
+        if self._left[i] == 0:
+            self._unfinished -= 1
+            if self._status[i] == Status.NON_FINITE:
+                self._values[i] = 0.0
+        if self._unfinished == 0:
+            self._complete()
+
+    def _add(self, index: int, number: int, values: npt.NDArray[np.float32]) -> None:
+        if number != self._next_number[index]:
+            self._early[index, number] = values.copy()
+            return
+        while True:
+            self._values[index] += values
+            number += 1
+            self._next_number[index] = number
+            if (index, number) not in self._early:
+                return
+            values = self._early.pop((index, number))
+
+    def _complete(self) -> None:
+        several = self._probes or self._per_image > 1
+        self.future.set_result(
+            Attribution(
+                values=self._values.reshape(self._shape),
+                target=self.targets,
+                label=self._label,
+                steps=self._steps,
+                status=self._status,
+                score=self._score,
+                end_score=None if several else self._end_score,
+            )
+        )

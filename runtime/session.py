@@ -1,0 +1,154 @@
+"""Runs a gradient graph on ONNX Runtime, in place on the engine's arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.manifest import Manifest
+from fluxpath.runtime.lanes import Lanes
+
+_INPUTS = {contract.TARGET: "tensor(int64)"}
+_OUTPUTS = {
+    contract.SCORE: "tensor(float)",
+    contract.LABEL: "tensor(int64)",
+    contract.GRADIENT: "tensor(float)",
+    contract.SCALE: "tensor(float)",
+}
+
+
+class GradientSession(Protocol):
+    """What the engine needs of a backend."""
+
+    manifest: Manifest
+
+    def bind(self, lanes: Lanes) -> None:
+        """Use these arrays from now on: `point` and `target` in, the graph's outputs out."""
+        ...
+
+    def run(self, count: int) -> None:
+        """Evaluate the first `count` slots."""
+        ...
+
+
+class OnnxSession:
+    """A gradient graph in ONNX Runtime.
+
+    Reads the file once and checks its seal before any parser sees it. Raises ArtifactError where it is not
+    an intact gradient graph, ProviderError where onnxruntime or a provider is missing.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        threads: int | None = None,
+    ) -> None:
+        data = _read(Path(path))
+        self._ort = _onnxruntime()
+        missing = [p for p in providers if p not in self._ort.get_available_providers()]
+        if missing:
+            raise ProviderError(
+                f"ONNX Runtime has no execution provider '{missing[0]}' here, it has "
+                f"{', '.join(self._ort.get_available_providers())}"
+            )
+        options = self._ort.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            # Pad_Fusion merges a zero Pad into a MaxPool that follows, which is wrong for negative values.
+            self._session = self._ort.InferenceSession(
+                data, options, providers=list(providers), disabled_optimizers=["Pad_Fusion"]
+            )
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            raise ArtifactError(f"ONNX Runtime cannot load '{path}': {_first_line(error)}") from error
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        if contract.KEY not in metadata:
+            raise ArtifactError(f"'{path}' has no manifest: write it with 'fluxpath export MODEL.onnx'")
+        self.manifest = Manifest.from_json(metadata[contract.KEY])
+        self._check_interface()
+        self._lanes: Lanes | None = None
+        self._bindings: dict[int, Any] = {}
+
+    def bind(self, lanes: Lanes) -> None:
+        """Use the engine's arrays; nothing is copied between them and the graph."""
+        self._lanes = lanes
+        self._bindings.clear()
+
+    def run(self, count: int) -> None:
+        """Evaluate the gradient graph on the first `count` slots."""
+        binding = self._bindings.get(count)
+        if binding is None:
+            binding = self._bindings[count] = self._bound(count)
+        try:
+            self._session.run_with_iobinding(binding)
+        except Exception as error:
+            raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {_first_line(error)}") from error
+
+    def _bound(self, count: int) -> Any:
+        lanes = self._lanes
+        assert lanes is not None
+        binding = self._session.io_binding()
+        shape = (count, *lanes.shape)
+        binding.bind_cpu_input(self.manifest.input, lanes.point[:count].reshape(shape))
+        binding.bind_cpu_input(contract.TARGET, lanes.target[:count])
+        for name, array, size in (
+            (contract.GRADIENT, lanes.gradient, shape),
+            (contract.SCALE, lanes.scale, (count,)),
+            (contract.SCORE, lanes.score, (count,)),
+            (contract.LABEL, lanes.label, (count,)),
+        ):
+            binding.bind_output(name, "cpu", 0, array.dtype.type, size, array.ctypes.data)
+        return binding
+
+    def _check_interface(self) -> None:
+        """The manifest's word against the graph's own inputs and outputs."""
+        inputs = {v.name: v for v in self._session.get_inputs()}
+        outputs = {v.name: v for v in self._session.get_outputs()}
+        wanted = {self.manifest.input: "tensor(float)", **_INPUTS}
+        for kind, values, types in (("input", inputs, wanted), ("output", outputs, _OUTPUTS)):
+            for name, element in types.items():
+                if name not in values or values[name].type != element:
+                    raise ArtifactError(
+                        f"the graph has no {kind} '{name}' of type {element}, which its manifest asks for: "
+                        "export the model again"
+                    )
+        for name in inputs:
+            if name not in wanted:
+                raise ArtifactError(f"the graph has the further input '{name}', which nothing feeds")
+        shape = tuple(d if isinstance(d, int) else None for d in inputs[self.manifest.input].shape[1:])
+        if shape != self.manifest.shape:
+            raise ArtifactError(
+                f"the graph's input has shape {shape} and its manifest says {self.manifest.shape}: "
+                "export the model again"
+            )
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():
+        raise ArtifactError(f"there is no gradient graph '{path}'")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read '{path}': {error.strerror}") from error
+    contract.check_seal(data)
+    return data
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ProviderError(
+            'onnxruntime is not installed: pip install "fluxpath[cpu]", or "fluxpath[cuda]" for a GPU'
+        ) from error
+    return onnxruntime
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

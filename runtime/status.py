@@ -1,0 +1,26 @@
+"""Why a lane ended."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """How a walk ended, in order of severity: an image with several lanes reports the largest.
+
+    The numbers are those of `lanes.h`.
+    """
+
+    RUNNING = 0
+    BOUNDARY = 1
+    """The predicted class changed: the decision boundary was crossed."""
+    NEGATIVE_FLUX = 2
+    """A point with negative flux was found (NeFLAG)."""
+    COMPLETE = 3
+    """A walk of fixed length came to its end."""
+    MAX_STEPS = 4
+    """The largest number of steps was taken."""
+    ZERO_GRADIENT = 5
+    """The objective does not change with the input here; the attribution so far is returned."""
+    NON_FINITE = 6
+    """The model gave NaN or infinity; the attribution is zero."""
