@@ -1,0 +1,41 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Each makes .venv and installs into it.
+# A C++17 compiler and Python 3.11 or later are needed; PYTHON=python3.12 picks another interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find kernels -name '*.cpp' -o -name '*.h')
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/fluxpath demo --out demo-output
+
+test: $(VENV)/test.stamp lint
+	$(BIN)/pytest
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/cpu.py
+
+$(VENV)/demo.stamp: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e ".[demo]"
+	touch $@
+
+$(VENV)/test.stamp: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e ".[test]"
+	touch $@
+
+$(VENV)/bench.stamp: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e ".[bench]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build demo-output

@@ -1,0 +1,7 @@
+"""`python -m fluxpath` is the `fluxpath` command."""
+
+import sys
+
+from fluxpath.cli import main
+
+sys.exit(main())

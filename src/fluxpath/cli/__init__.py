@@ -1,0 +1,33 @@
+"""The `fluxpath` command: one file a subcommand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import fluxpath
+from fluxpath.cli import demo, explain, export, info, verify
+from fluxpath.errors import FluxpathError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 on success, 1 for a user's mistake (one sentence on stderr)."""
+    parser = argparse.ArgumentParser(
+        prog="fluxpath",
+        description="Compile a classifier with its input gradient, and explain its decisions.",
+    )
+    parser.add_argument("--version", action="version", version=f"fluxpath {fluxpath.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (export, explain, info, verify, demo):
+        module.register(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except FluxpathError as error:
+        print(f"fluxpath: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fluxpath: interrupted", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,107 @@
+"""What several subcommands share."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from fluxpath.errors import FluxpathError, InputError, ModelError
+
+if TYPE_CHECKING:
+    from fluxpath.export import Exported
+    from fluxpath.runtime import Method
+
+Commands = argparse._SubParsersAction  # argparse gives no public name to what add_subparsers returns
+
+
+def export_with_progress(
+    run: Callable[[Callable[[str], None]], Exported],
+) -> Exported:
+    """Run an export that reports its stages, showing them as a progress bar on stderr."""
+    with tqdm(total=3, unit="stage", leave=False) as bar:
+
+        def stage(name: str) -> None:
+            bar.set_description(name)
+            bar.update(1 if bar.n or bar.desc else 0)
+
+        return run(stage)
+
+
+def need_export() -> Any:
+    """`fluxpath.export`, or one sentence that says how to install what it needs."""
+    try:
+        import fluxpath.export
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in ("onnx", "onnx_ir"):
+            raise
+        raise ModelError('this command needs onnx and onnx-ir: pip install "fluxpath[export]"') from error
+    return fluxpath.export
+
+
+def methods() -> dict[str, Callable[..., Method]]:
+    """The methods by their names on the command line."""
+    from fluxpath.runtime import MFABA, NeFLAG
+
+    return {
+        "mfaba-sharp": lambda **settings: MFABA(**{"ascent": "sharp", **settings}),
+        "mfaba-smooth": lambda **settings: MFABA(**{"ascent": "smooth", **settings}),
+        "neflag": NeFLAG,
+    }
+
+
+METHOD_NAMES = ("mfaba-sharp", "mfaba-smooth", "neflag")
+
+
+def method_from(name: str, assignments: Sequence[str]) -> Method:
+    """The method `name` with settings given as "key=value"; InputError for one that it does not have."""
+    settings: dict[str, Any] = {}
+    make = methods()[name]
+    fields = {f.name for f in dataclasses.fields(type(make()))}  # type: ignore[arg-type]
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or key not in fields:
+            raise InputError(f"{name} has no setting '{assignment}', it has {', '.join(sorted(fields))}")
+        settings[key] = _parsed(text)
+    return make(**settings)
+
+
+def _parsed(text: str) -> typing.Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None if text.lower() == "none" else text
+
+
+def read_names(path: Path | None) -> list[str] | None:
+    """Class names, one a line."""
+    if path is None:
+        return None
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read class names from '{path}': {error}") from error
+
+
+def make_folder(path: Path) -> Path:
+    """The folder `path`, made if need be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FluxpathError(f"cannot make the folder '{path}': {error.strerror}") from error
+    return path
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text as aligned columns, the first row a header."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""`fluxpath demo`: the whole road in a minute, from a model file to heat maps."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from fluxpath.cli._common import (
+    METHOD_NAMES,
+    Commands,
+    export_with_progress,
+    make_folder,
+    method_from,
+    need_export,
+    table,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from fluxpath.runtime import Attribution, Explainer
+
+MODEL = Path(__file__).resolve().parents[1] / "demo" / "digits.onnx"
+COUNT = 100
+
+
+def register(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("demo", help="explain real handwritten digits with the bundled model")
+    parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder to write to")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Export the bundled classifier, explain test digits, leave a contact sheet and print a table."""
+    from fluxpath.demo.digits import test_digits
+    from fluxpath.runtime import Explainer
+    from fluxpath.runtime.picture import contact_sheet, heatmap, save_png
+
+    images, labels = (array[:COUNT] for array in test_digits())
+    folder = make_folder(options.out)
+    graph, sheet = folder / "digits.grad.onnx", folder / "digits.png"
+    export = need_export()
+    names = [str(digit) for digit in range(10)]
+    export_with_progress(lambda s: export.gradient_from_onnx(MODEL, graph, class_names=names, progress=s))
+    shown = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
+    pictures: list[list[Image.Image]] = [[heatmap(images[i], "grey", 96, low=0, high=100) for i in shown]]
+    rows = [["method", "steps", "ms per image", "one image, ms"]]
+    with Explainer(graph) as explainer:
+        for name in tqdm(METHOD_NAMES, unit="method", leave=False):
+            result, row = _timed(explainer, name, images)
+            rows.append(row)
+            pictures.append([heatmap(result.values[i], size=96) for i in shown])
+    save_png(contact_sheet(pictures, names, ["image", *METHOD_NAMES]), sheet)
+    print(f"{COUNT} handwritten digits that the model was not trained on:\n")
+    print(table(rows))
+    print(f"\ngradient graph  {graph}\ncontact sheet   {sheet}")
+
+
+def _timed(explainer: Explainer, name: str, images: npt.NDArray[np.float32]) -> tuple[Attribution, list[str]]:
+    """One method on all images at once and on one alone, after a warm-up."""
+    method = method_from(name, ())
+    explainer.attribute(images[:2], method=method)
+    begin = time.perf_counter()
+    result = explainer.attribute(images, method=method)
+    together = (time.perf_counter() - begin) / len(images)
+    singles = []
+    for image in images[:10]:
+        begin = time.perf_counter()
+        explainer.attribute(image, method=method)
+        singles.append(time.perf_counter() - begin)
+    steps = f"{result.steps.mean():.1f}"
+    return result, [name, steps, f"{1e3 * together:.2f}", f"{1e3 * float(np.median(singles)):.2f}"]

@@ -1,0 +1,55 @@
+"""`fluxpath info`: what a gradient graph says of itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from fluxpath.cli._common import Commands
+
+
+def register(commands: Commands[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser("info", help="show a gradient graph's manifest, size and operators")
+    parser.add_argument("graph", type=Path, help="a file that 'fluxpath export' wrote")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the manifest, and the operators where onnx is installed."""
+    from fluxpath.runtime import OnnxSession
+
+    manifest = OnnxSession(options.graph).manifest
+    shape = ", ".join("?" if d is None else str(d) for d in manifest.shape)
+    bounds = "unbounded" if manifest.low is None else f"in [{manifest.low:g}, {manifest.high:g}]"
+    rows = {
+        "input": f"{manifest.input} float32 [batch, {shape}] {bounds}",
+        "normalisation": "none" if manifest.mean is None else f"mean {manifest.mean}, std {manifest.std}",
+        "objective": manifest.objective,
+        "classes": str(manifest.classes),
+        "precision": manifest.precision,
+        "gradient": "in two factors (seed, scale)" if manifest.factored else "plain",
+        "error": "unknown" if manifest.error is None else f"{manifest.error:.1e} of float64 at worst",
+        "opset": str(manifest.opset),
+        "source": manifest.source,
+        "size": f"{options.graph.stat().st_size / 2**20:.2f} MiB",
+    }
+    if manifest.class_names is not None:
+        rows["class names"] = ", ".join(manifest.class_names)
+    operators = _operators(options.graph)
+    if operators is not None:
+        rows["operators"] = operators
+    for name, value in rows.items():
+        print(f"{name:14} {value}")
+
+
+def _operators(path: Path) -> str | None:
+    """How often each operator occurs; None without onnx, which the runtime does not need."""
+    try:
+        import onnx
+    except ImportError:
+        return None
+    counts = Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)
+    listed = ", ".join(f"{name} {n}" for name, n in counts.most_common())
+    return f"{counts.total()}: {listed}"
