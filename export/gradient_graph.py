@@ -36,6 +36,29 @@ class Exported:
     verification: Verification
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen at export; see `gradient_from_onnx`. Raises ModelError for what cannot."""
+
+    objective: str = "softmax"
+    input: str | None = None
+    output: str | None = None
+    input_range: tuple[float, float] | None = (0.0, 1.0)
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    class_names: Sequence[str] | None = None
+    factored: bool = True
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ModelError(f"there is no objective '{self.objective}', there are {', '.join(OBJECTIVES)}")
+        if (self.mean is None) != (self.std is None):
+            raise ModelError("mean and std go together, and only one of them was given")
+        bounds = self.input_range
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ModelError(f"input_range is {bounds}, and its first number must be below its second")
+
+
 def gradient_from_onnx(
     model: str | os.PathLike[str],
     path: str | os.PathLike[str],
@@ -68,42 +91,58 @@ def gradient_from_onnx(
     The written graph is verified against central differences in float64 first; nothing is left at `path`
     if that or anything else fails. Raises ModelError, UnsupportedOperatorError or VerificationError.
     """
-    if objective not in OBJECTIVES:
-        raise ModelError(f"there is no objective '{objective}', there are {', '.join(OBJECTIVES)}")
-    if (mean is None) != (std is None):
-        raise ModelError("mean and std go together, and only one of them was given")
-    if input_range is not None and not input_range[0] < input_range[1]:
-        raise ModelError(f"input_range is {input_range}, and its first number must be below its second")
+    settings = Settings(
+        objective=objective,
+        input=input,
+        output=output,
+        input_range=input_range,
+        mean=mean,
+        std=std,
+        class_names=class_names,
+        factored=factored,
+    )
     progress("reading the model")
-    source = _load.read(Path(model))
-    forward = _prepared(source.proto, input, mean, std)
+    return compile_gradient(_load.read(Path(model)), Path(path), settings, progress)
+
+
+def compile_gradient(source: _load.Source, path: Path, settings: Settings, progress: Progress) -> Exported:
+    """Differentiate, verify and write `source`; see `gradient_from_onnx`."""
     progress("differentiating")
-    graph = _prepared(source.proto, input, mean, std)
-    found = _classifier.find(graph, input, output)
-    _check_names(class_names, found.classes)
-    low, high = input_range if input_range is not None else (None, None)
-    manifest = Manifest(
+    forward = _prepared(source.proto, settings)
+    graph = _prepared(source.proto, settings)
+    found = _classifier.find(graph, settings.input, settings.output)
+    manifest = _manifest(source, settings, graph, found)
+    append_gradient(graph, found, settings.objective, settings.factored)
+    progress("verifying against float64")
+    written = ir.to_proto(_finished(graph))
+    verification = verify_model(written, manifest, ir.to_proto(forward))
+    manifest = replace(manifest, error=verification.error)
+    _write(written, manifest, path)
+    return Exported(path, manifest, verification)
+
+
+def _manifest(
+    source: _load.Source, settings: Settings, graph: ir.Model, found: _classifier.Classifier
+) -> Manifest:
+    names = settings.class_names
+    if names is not None and len(names) != found.classes:
+        raise ModelError(f"{len(names)} class names were given, and the model has {found.classes} classes")
+    low, high = settings.input_range if settings.input_range is not None else (None, None)
+    return Manifest(
         input=str(found.input.name),
         shape=tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:]),
         classes=found.classes,
-        objective=objective,
+        objective=settings.objective,
         opset=int(graph.opset_imports.get("", 0)),
         source=source.digest,
         logits=str(found.logits.name),
         low=low,
         high=high,
-        mean=tuple(mean) if mean is not None else None,
-        std=tuple(std) if std is not None else None,
-        class_names=tuple(class_names) if class_names is not None else None,
-        factored=factored,
+        mean=tuple(settings.mean) if settings.mean is not None else None,
+        std=tuple(settings.std) if settings.std is not None else None,
+        class_names=tuple(names) if names is not None else None,
+        factored=settings.factored,
     )
-    append_gradient(graph, found, objective, factored)
-    progress("verifying against float64")
-    written = ir.to_proto(_finished(graph))
-    verification = verify_model(written, manifest, ir.to_proto(forward))
-    manifest = replace(manifest, error=verification.error)
-    _write(written, manifest, Path(path))
-    return Exported(Path(path), manifest, verification)
 
 
 def append_gradient(
@@ -149,13 +188,11 @@ def append_gradient(
         graph.outputs.append(out)
 
 
-def _prepared(
-    proto: onnx.ModelProto, input_name: str | None, mean: Sequence[float] | None, std: Sequence[float] | None
-) -> ir.Model:
+def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
     model = _load.prepare(proto)
-    _classifier.make_batch_dynamic(model, input_name)
-    if mean is not None and std is not None:
-        prepend_normalization(model, mean, std)
+    _classifier.make_batch_dynamic(model, settings.input)
+    if settings.mean is not None and settings.std is not None:
+        prepend_normalization(model, settings.mean, settings.std)
     model = _load.infer_shapes(model)
     fold_batchnorm(model)
     return model
@@ -192,11 +229,6 @@ def _free_names(graph: ir.Graph) -> None:
         value = graph.initializers.pop(name)
         value.name = f"model/{name}"
         graph.register_initializer(value)
-
-
-def _check_names(class_names: Sequence[str] | None, classes: int) -> None:
-    if class_names is not None and len(class_names) != classes:
-        raise ModelError(f"{len(class_names)} class names were given, and the model has {classes} classes")
 
 
 def _write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:

@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> None:
     from fluxpath.runtime import Explainer
     from fluxpath.runtime.picture import contact_sheet, heatmap, save_png
 
-    images, labels = (array[:COUNT] for array in test_digits())
+    images, labels = test_digits()
+    images, labels = images[:COUNT], labels[:COUNT]
     folder = make_folder(options.out)
     graph, sheet = folder / "digits.grad.onnx", folder / "digits.png"
     export = need_export()

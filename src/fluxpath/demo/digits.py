@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fluxpath.errors import FluxpathError
 
-Digits = tuple[NDArray[np.float32], NDArray[np.int64]]
+Digits: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 def test_digits() -> Digits:
