@@ -9,26 +9,30 @@ import onnx_ir as ir
 
 from fluxpath.errors import ModelError
 from fluxpath.export.builder import constant_of, dims
+from fluxpath.manifest import COMPANION_DTYPES, Companion
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """The model's input [batch, ...], its logits [batch, classes] and the number of classes."""
+    """The input to explain [batch, ...], the logits [batch, classes], their number, and further inputs."""
 
     input: ir.Value
     logits: ir.Value
     classes: int
+    companions: tuple[Companion, ...]
 
 
-def make_batch_dynamic(model: ir.Model, input_name: str | None) -> None:
-    """Give the input a symbolic first dimension; call before shapes are inferred."""
+def make_batch_dynamic(model: ir.Model, input_name: str | None) -> ir.Value:
+    """Give the input a symbolic first dimension, before shapes are inferred, and return it."""
     x = _input(model, input_name)
     if x.shape is None or len(x.shape) < 2:
         raise ModelError(f"input '{x.name}' must have a batch and at least one more dimension")
     fixed = x.shape[0]
     if not isinstance(fixed, int):
-        return
-    x.shape = ir.Shape(["batch", *list(x.shape)[1:]])
+        return x
+    for value in model.graph.inputs:
+        if value.shape is not None and len(value.shape) and value.shape[0] == fixed:
+            value.shape = ir.Shape(["batch", *list(value.shape)[1:]])
     for node in model.graph:
         if node.op_type == "Reshape":
             _free_reshape(model.graph, node, fixed)
@@ -36,6 +40,7 @@ def make_batch_dynamic(model: ir.Model, input_name: str | None) -> None:
         value.shape = None
     for value in model.graph.outputs:
         value.shape = None
+    return x
 
 
 def _free_reshape(graph: ir.Graph, node: ir.Node, batch: int) -> None:
@@ -79,22 +84,39 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
             f"output '{logits.name}' keeps a batch of {shape[0]} though the input's is dynamic: export the "
             "model with a dynamic batch dimension"
         )
-    return Classifier(x, logits, shape[1])
+    companions = tuple(_companion(v) for v in model.graph.inputs if v is not x)
+    return Classifier(x, logits, shape[1], companions)
+
+
+def _companion(value: ir.Value) -> Companion:
+    """A further input, which must be an array with the batch first."""
+    dtype = value.dtype.numpy().name if value.dtype is not None else "unknown"
+    if dtype not in COMPANION_DTYPES or value.shape is None or len(value.shape) < 1:
+        raise ModelError(
+            f"input '{value.name}' has element type {dtype} and shape {value.shape}, and a further input "
+            f"must be one of {', '.join(COMPANION_DTYPES)} with the batch as its first dimension"
+        )
+    if isinstance(value.shape[0], int):
+        raise ModelError(
+            f"input '{value.name}' has a fixed first dimension of {value.shape[0]}, and it must be the batch"
+        )
+    return Companion(
+        str(value.name), dtype, tuple(d if isinstance(d, int) else None for d in dims(value)[1:])
+    )
 
 
 def _input(model: ir.Model, name: str | None) -> ir.Value:
-    inputs = list(model.graph.inputs)
-    if name is None and len(inputs) == 1:
-        x = inputs[0]
+    """The input to explain: the one named, else the only float32 one."""
+    inputs = {str(v.name): v for v in model.graph.inputs}
+    if name is not None:
+        if name not in inputs:
+            raise ModelError(f"the model has no input '{name}', it has {list(inputs)}")
+        x = inputs[name]
     else:
-        names = [v.name for v in inputs]
-        if len(inputs) != 1:
-            raise ModelError(
-                f"the model has the inputs {names}, and this release takes models with one input"
-            )
-        if name not in names:
-            raise ModelError(f"the model has no input '{name}', it has {names}")
-        x = inputs[0]
+        floats = [v for v in inputs.values() if v.dtype == ir.DataType.FLOAT]
+        if len(inputs) > 1 and len(floats) != 1:
+            raise ModelError(f"the model has the inputs {list(inputs)}: name the one to explain with input=")
+        x = floats[0] if floats else next(iter(inputs.values()))
     if x.dtype != ir.DataType.FLOAT:
         raise ModelError(f"input '{x.name}' has element type {x.dtype}, and it must be float32")
     return x

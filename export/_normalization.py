@@ -10,9 +10,8 @@ import onnx_ir as ir
 from fluxpath.errors import ModelError
 
 
-def prepend_normalization(model: ir.Model, mean: Sequence[float], std: Sequence[float]) -> None:
+def prepend_normalization(model: ir.Model, x: ir.Value, mean: Sequence[float], std: Sequence[float]) -> None:
     """Compute (input - mean) / std, one entry a channel, before everything that reads the input."""
-    x = model.graph.inputs[0]
     shape = x.shape
     if shape is None or len(shape) < 2 or shape[1] != len(mean) or len(mean) != len(std):
         raise ModelError(

@@ -142,6 +142,7 @@ def _manifest(
         std=tuple(settings.std) if settings.std is not None else None,
         class_names=tuple(names) if names is not None else None,
         factored=settings.factored,
+        companions=found.companions,
     )
 
 
@@ -190,9 +191,9 @@ def append_gradient(
 
 def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
     model = _load.prepare(proto)
-    _classifier.make_batch_dynamic(model, settings.input)
+    x = _classifier.make_batch_dynamic(model, settings.input)
     if settings.mean is not None and settings.std is not None:
-        prepend_normalization(model, settings.mean, settings.std)
+        prepend_normalization(model, x, settings.mean, settings.std)
     model = _load.infer_shapes(model)
     fold_batchnorm(model)
     return model

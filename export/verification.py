@@ -64,11 +64,12 @@ def verify_model(artifact: onnx.ModelProto, manifest: Manifest, forward: onnx.Mo
     """
     rng = np.random.default_rng(20240229)
     x = _inputs(manifest, rng)
-    logits = _float64_logits(forward, manifest)
+    companions = _companion_values(manifest)
+    logits = _float64_logits(forward, manifest, companions)
     evaluate = _float32(artifact)
     z = logits(x.astype(np.float64))
     target = np.where(np.arange(POINTS) % 2, rng.integers(manifest.classes, size=POINTS), z.argmax(1))
-    out = evaluate({manifest.input: x, contract.TARGET: target.astype(np.int64)})
+    out = evaluate({manifest.input: x, contract.TARGET: target.astype(np.int64), **companions})
     scale = out[contract.SCALE].astype(np.float64)
     gradient = out[contract.GRADIENT].astype(np.float64).reshape(POINTS, -1)
     objective = OBJECTIVES[manifest.objective]
@@ -117,23 +118,34 @@ def _inputs(manifest: Manifest, rng: np.random.Generator) -> npt.NDArray[np.floa
     return (manifest.low + unit * (manifest.high - manifest.low)).astype(np.float32)
 
 
-def _float64_logits(forward: onnx.ModelProto, manifest: Manifest) -> Callable[[Float64], Float64]:
+def _companion_values(manifest: Manifest) -> dict[str, npt.NDArray[Any]]:
+    """Ones for every further input, which is what an attention mask over a whole text holds."""
+    return {
+        c.name: np.ones((POINTS, *(d if d is not None else 32 for d in c.shape)), c.dtype)
+        for c in manifest.companions
+    }
+
+
+def _float64_logits(
+    forward: onnx.ModelProto, manifest: Manifest, companions: dict[str, npt.NDArray[Any]]
+) -> Callable[[Float64], Float64]:
     model = ir.from_proto(forward)
     wanted = {v.name: v for node in model.graph for v in node.outputs}.get(manifest.logits)
     if wanted is None:
         raise ArtifactError(f"the graph has no value '{manifest.logits}': export the model again")
     del model.graph.outputs[:]
     model.graph.outputs.append(wanted)
-    for value in [v for v in model.graph.inputs if v.name != manifest.input]:
-        if not list(value.uses()):
-            model.graph.inputs.remove(value)
     model = common.RemoveUnusedNodesPass()(model).model
-    for value in [v for v in model.graph.inputs if v.name != manifest.input]:
+    feeds = {
+        name: value.astype(np.float64) if value.dtype == np.float32 else value
+        for name, value in companions.items()
+    }
+    for value in [v for v in model.graph.inputs if v.name not in (manifest.input, *feeds)]:
         model.graph.inputs.remove(value)
     evaluator = ReferenceEvaluator(to_float64(model))
 
     def logits(x: Float64) -> Float64:
-        (result,) = evaluator.run(None, {manifest.input: x})
+        (result,) = evaluator.run(None, {manifest.input: x, **feeds})
         return np.asarray(result, np.float64)
 
     return logits

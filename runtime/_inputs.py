@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -49,6 +52,26 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
         wrong = int(given.max() if given.max() >= classes else given.min())
         raise InputError(f"target {wrong} is no class of the model: classes go from 0 to {classes - 1}")
     return np.broadcast_to(given, (n,)).astype(np.int64)
+
+
+def as_companions(
+    given: Mapping[str, npt.ArrayLike], n: int, wanted: Mapping[str, tuple[tuple[int, ...], str]]
+) -> dict[str, npt.NDArray[Any]]:
+    """The model's further inputs, [n, *shape] each, as copies; InputError for one missing or misshapen."""
+    for name in given:
+        if name not in wanted:
+            raise InputError(f"the model has no further input '{name}', it has {sorted(wanted)}")
+    arrays = {}
+    for name, (shape, dtype) in wanted.items():
+        if name not in given:
+            raise InputError(f"the model's input '{name}' is missing: pass inputs={{'{name}': ...}}")
+        array = np.asarray(given[name])
+        if array.shape != (n, *shape):
+            raise InputError(f"input '{name}' has shape {list(array.shape)}, and must have {[n, *shape]}")
+        if not np.can_cast(array.dtype, dtype, "same_kind"):
+            raise InputError(f"input '{name}' has dtype {array.dtype}, and must be {dtype}")
+        arrays[name] = array.astype(dtype)
+    return arrays
 
 
 def _listed(shape: tuple[int, ...]) -> str:

@@ -90,6 +90,8 @@ class Engine:
         for slot in fresh:
             lane = self._running[slot]
             self._lanes.clear(slot, lane.request.images[lane.index], int(lane.request.targets[lane.index]))
+            for name, rows in lane.request.companions.items():
+                self._lanes.companions[name][slot] = rows[lane.index]
             started.setdefault(lane.method, []).append(slot)
         for method, slots in started.items():
             numbers = [self._running[s].number for s in slots]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 
 import numpy.typing as npt
 
 from fluxpath.errors import ClosedError, InputError, ProviderError
-from fluxpath.manifest import Manifest
-from fluxpath.runtime._inputs import as_images, as_targets
+from fluxpath.manifest import Companion, Manifest
+from fluxpath.runtime._inputs import as_companions, as_images, as_targets
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.engine import Engine
 from fluxpath.runtime.lanes import Lanes
@@ -71,7 +71,8 @@ class Explainer:
     def _open(self, session: GradientSession, slots: int, shape: tuple[int, ...] | None) -> None:
         self.manifest: Manifest = session.manifest
         self.shape = _resolved(self.manifest.shape, shape)
-        lanes = Lanes(slots, self.shape, self.manifest.low, self.manifest.high)
+        self._companions = {c.name: (self._companion_shape(c), c.dtype) for c in self.manifest.companions}
+        lanes = Lanes(slots, self.shape, self.manifest.low, self.manifest.high, self._companions)
         self._engine = Engine(session, lanes)
         self._incoming: deque[Request] = deque()
         self._wake = threading.Condition()
@@ -79,26 +80,41 @@ class Explainer:
         self._thread = threading.Thread(target=self._work, name="fluxpath-engine", daemon=True)
         self._thread.start()
 
+    def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
+        """A further input's open sizes are the open size of the explained one: the length of a text."""
+        sizes = {g for d, g in zip(self.manifest.shape, self.shape, strict=True) if d is None}
+        if None in companion.shape and len(sizes) != 1:
+            raise InputError(
+                f"input '{companion.name}' has shape {companion.shape}, open where it says None, and the "
+                "explained input does not tell the size: export the model with a fixed one"
+            )
+        return tuple(next(iter(sizes)) if d is None else d for d in companion.shape)
+
     def attribute(
         self,
         images: npt.ArrayLike,
         target: int | Sequence[int] | npt.ArrayLike | None = None,
         method: Method | None = None,
+        *,
+        inputs: Mapping[str, npt.ArrayLike] | None = None,
     ) -> Attribution:
         """Attributions of `images` (see `submit`), waiting for them."""
-        return self.submit(images, target, method).result()
+        return self.submit(images, target, method, inputs=inputs).result()
 
     def submit(
         self,
         images: npt.ArrayLike,
         target: int | Sequence[int] | npt.ArrayLike | None = None,
         method: Method | None = None,
+        *,
+        inputs: Mapping[str, npt.ArrayLike] | None = None,
     ) -> Future[Attribution]:
         """Start attributing and return at once.
 
         images: float32 [n, *shape], or one image [*shape], finite and in the input's valid range; float64
             is rounded. target: a class, or one an image; None, or -1 in its place, is the predicted class.
         method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`.
+        inputs: the model's further inputs by name, [n, ...] each, where it has any (an attention mask).
 
         The images are copied; the future's result is an `Attribution`. Raises InputError, ClosedError.
         """
@@ -107,7 +123,7 @@ class Explainer:
             raise InputError(f"method is {method!r}, it must be a method's settings such as MFABA()")
         array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
         targets = as_targets(target, len(array), self.manifest.classes)
-        request = Request(array, targets, method)
+        request = Request(array, targets, method, as_companions(inputs or {}, len(array), self._companions))
         with self._wake:
             if self._closed:
                 raise ClosedError("the explainer is closed: open another")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,14 @@ class Lanes:
     it likes. Rows are flat: float32 [slots, features]. `low` and `high` bound a valid input.
     """
 
-    def __init__(self, slots: int, shape: tuple[int, ...], low: float | None, high: float | None) -> None:
+    def __init__(
+        self,
+        slots: int,
+        shape: tuple[int, ...],
+        low: float | None,
+        high: float | None,
+        companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
+    ) -> None:
         self.slots = slots
         self.shape = shape
         self.features = int(np.prod(shape))
@@ -35,6 +43,10 @@ class Lanes:
         )
         self.label, self.target, self.first_label = (np.zeros(slots, np.int64) for _ in range(3))
         self.step, self.status = (np.zeros(slots, np.int32) for _ in range(2))
+        self.companions = {
+            name: np.zeros((slots, *size), dtype) for name, (size, dtype) in (companions or {}).items()
+        }
+        """The model's further inputs, [slots, *their shape]."""
         self.kept: list[Any] = [None] * slots
         """Whatever else a method keeps of a lane."""
         self.kernel = kernels.Lanes(
@@ -70,6 +82,8 @@ class Lanes:
         for vector in (self.target, self.step, self.status, self.length, self.pending_length):
             vector[to] = vector[source]
         self.first_score[to], self.first_label[to] = self.first_score[source], self.first_label[source]
+        for values in self.companions.values():
+            values[to] = values[source]
         self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:

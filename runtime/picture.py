@@ -21,8 +21,8 @@ Size: TypeAlias = int | tuple[int, int] | None
 # Evenly spaced anchor colours (sRGB). "ember" was laid out in CIELAB: its lightness climbs evenly from 5
 # to 96 as the hue turns from blue-black over violet to orange and pale yellow, so it keeps its order in grey.
 COLORMAPS = {
-    "ember": bytes.fromhex("061028 102668 46399c 9646ac e65274 fa8e40 ffc45c fff3a0"),
-    "grey": bytes.fromhex("000000 ffffff"),
+    "ember": "061028 102668 46399c 9646ac e65274 fa8e40 ffc45c fff3a0",
+    "grey": "000000 ffffff",
 }
 BACKGROUND, INK = (250, 250, 248), (40, 42, 48)
 
@@ -58,9 +58,15 @@ def normalize(
 
 
 def heatmap(
-    values: NDArray[Any], colormap: str = "ember", size: Size = None, *, smooth: bool = False,
-    low: float = 80.0, high: float = 99.0, channels: Channels = "sum",
-) -> Image.Image:  # fmt: skip
+    values: NDArray[Any],
+    colormap: str = "ember",
+    size: Size = None,
+    *,
+    smooth: bool = False,
+    low: float = 80.0,
+    high: float = 99.0,
+    channels: Channels = "sum",
+) -> Image.Image:
     """Attributions [c,h,w] or [h,w] as a PIL RGB picture: `normalize`d (low, high, channels), then coloured.
 
     `colormap` is a name in COLORMAPS; `size` is (height, width), or the longer side, or None to stay h x w.
@@ -72,10 +78,19 @@ def heatmap(
 
 
 def overlay(
-    image: NDArray[Any], values: NDArray[Any], alpha: float = 0.6, *, grey: bool = True, brightness: float = 0.75,
-    colormap: str = "ember", size: Size = None, smooth: bool = False,
-    low: float = 80.0, high: float = 99.0, channels: Channels = "sum",
-) -> Image.Image:  # fmt: skip
+    image: NDArray[Any],
+    values: NDArray[Any],
+    alpha: float = 0.6,
+    *,
+    grey: bool = True,
+    brightness: float = 0.75,
+    colormap: str = "ember",
+    size: Size = None,
+    smooth: bool = False,
+    low: float = 80.0,
+    high: float = 99.0,
+    channels: Channels = "sum",
+) -> Image.Image:
     """An image with the heat of its attributions over it, as a PIL RGB picture.
 
     `image` is [c,h,w] with c 1 or 3, or [h,w]: float in [0,1] (0.001 beyond is clipped) or uint8; `values`
@@ -87,15 +102,13 @@ def overlay(
     small = normalize(values, low, high, channels=channels)
     pixels = np.asarray(image)[None] if np.ndim(image) == 2 else np.asarray(image)
     fits = pixels.shape in [(c, *small.shape) for c in (1, 3)]
-    _need(
-        fits, f"the image must be 1 or 3 channels of {small.shape} as its attributions, got {np.shape(image)}"
-    )
+    _need(fits, f"the image must be 1 or 3 channels of {small.shape} as its values, got {np.shape(image)}")
     is_byte = pixels.dtype == np.uint8
     _need(is_byte or pixels.dtype.kind == "f", f"the image must be uint8 or float, got {pixels.dtype}")
-    in_range = is_byte or (np.abs(pixels - 0.5) <= 0.501).all()
-    _need(in_range, f"a float image must be in [0,1], got values from {pixels.min()} to {pixels.max()}")
-    _need(0 <= alpha <= 1 and 0 <= brightness <= 1, f"not between 0 and 1: {alpha=} or {brightness=}")
     planes = pixels / 255 if is_byte else pixels
+    in_range = (np.abs(planes - 0.5) <= 0.501).all()
+    _need(in_range, f"a float image must be in [0,1], got values from {planes.min()} to {planes.max()}")
+    _need(0 <= alpha <= 1 and 0 <= brightness <= 1, f"not between 0 and 1: {alpha=} or {brightness=}")
     planes = np.tensordot((0.299, 0.587, 0.114), planes, 1)[None] if grey and len(planes) == 3 else planes
     base = np.stack([_resized(plane, size, smooth) for plane in planes], axis=-1) * 255 * brightness
     weight = _resized(small, size, smooth)
@@ -104,9 +117,12 @@ def overlay(
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[Image.Image]], headers: Sequence[str] = (), labels: Sequence[str] = (),
-    cell: int = 96, gap: int = 8,
-) -> Image.Image:  # fmt: skip
+    rows: Sequence[Sequence[Image.Image]],
+    headers: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    cell: int = 96,
+    gap: int = 8,
+) -> Image.Image:
     """A light RGB sheet of PIL images of any mode but F, `gap` pixels apart; rows may differ in length.
 
     Each image is fitted into cell x cell with its aspect kept (nearest-neighbour to enlarge, Lanczos to
@@ -116,24 +132,23 @@ def contact_sheet(
     """
     columns = max((len(row) for row in rows), default=0)
     drawable = columns and cell >= 1 and gap >= 0
-    _need(
-        drawable, f"a contact sheet needs images, cell >= 1 and gap >= 0, got {columns=}, {cell=} and {gap=}"
-    )
+    _need(drawable, f"a sheet needs images, cell >= 1 and gap >= 0, got {columns=}, {cell=} and {gap=}")
     named = len(headers) in (0, columns) and len(labels) in (0, len(rows))
     got = f"{len(headers)} headers for {columns} columns and {len(labels)} labels for {len(rows)} rows"
     _need(named, f"headers and labels must be one each or none, got {got}")
+
     font = ImageFont.load_default(size=max(12, round(cell / 7)))
     ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    above, beside = (
-        [ruler.textbbox((0, 0), text, font, anchor="ld")[1:3] for text in texts]
-        for texts in (headers or [""] * columns, labels or [""] * len(rows))
-    )
+    # Each text's top (above its anchor, so negative) and right edge.
+    above = [ruler.textbbox((0, 0), text, font, anchor="ld")[1:3] for text in headers or [""] * columns]
+    beside = [ruler.textbbox((0, 0), text, font, anchor="ld")[1:3] for text in labels or [""] * len(rows)]
     widths = [max(cell, math.ceil(w)) for _, w in above]
     heights = [max(cell, math.ceil(-h)) for h, _ in beside]
     left = gap + (math.ceil(max(w for _, w in beside)) + gap if labels else 0)
     top = gap + (math.ceil(max(-h for h, _ in above)) + gap if headers else 0)
     xs = [left + sum(widths[:k]) + k * gap for k in range(columns)]
     ys = [top + sum(heights[:k]) + k * gap for k in range(len(rows))]
+
     sheet = Image.new("RGB", (xs[-1] + widths[-1] + gap, ys[-1] + heights[-1] + gap), BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     for text, x, width in zip(headers, xs, widths, strict=False):
@@ -142,17 +157,16 @@ def contact_sheet(
         draw.text((left - gap, y + height / 2), text, INK, font, anchor="rm", align="right")
     for row, y, height in zip(rows, ys, heights, strict=True):
         for image, x, width in zip(row, xs, widths, strict=False):
-            scale = cell / max(image.size)
-            w, h = (max(1, round(side * scale)) for side in image.size)
-            way = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
-            sheet.paste(_opaque(image).resize((w, h), way), (x + (width - w) // 2, y + (height - h) // 2))
+            fitted = _fitted(image, cell)
+            sheet.paste(fitted, (x + (width - fitted.width) // 2, y + (height - fitted.height) // 2))
     return sheet
 
 
 def load_image(
-    path: str | os.PathLike[str], shape: tuple[int | None, int | None, int | None],
+    path: str | os.PathLike[str],
+    shape: tuple[int | None, int | None, int | None],
     range: tuple[float, float] = (0.0, 1.0),
-) -> NDArray[np.float32]:  # fmt: skip
+) -> NDArray[np.float32]:
     """The photo in a file as float32 [c,h,w]; black becomes range[0] and white range[1].
 
     `shape` is (c, h, w). c: 1 for grey, 3 for RGB, None for what the file has. h, w: the photo, turned
@@ -221,8 +235,16 @@ def _resized(plane: NDArray[Any], size: Size, smooth: bool) -> NDArray[np.float6
 def _coloured(weight: NDArray[np.float64], colormap: str) -> NDArray[np.float64]:
     """Colours float64 [h,w,3] in 0..255 of weights [h,w] in [0,1]; InputError for an unknown colour map."""
     _need(colormap in COLORMAPS, f"there is no colour map {colormap!r}, only {', '.join(COLORMAPS)}")
-    anchors = np.frombuffer(COLORMAPS[colormap], np.uint8).reshape(-1, 3)
+    anchors = np.frombuffer(bytes.fromhex(COLORMAPS[colormap]), np.uint8).reshape(-1, 3)
     return np.stack([np.interp(weight, np.linspace(0, 1, len(anchors)), band) for band in anchors.T], axis=-1)
+
+
+def _fitted(image: Image.Image, cell: int) -> Image.Image:
+    """A PIL image made opaque, its longer side resized to `cell` pixels and its aspect kept."""
+    scale = cell / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    way = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS
+    return _opaque(image).resize((width, height), way)
 
 
 def _opaque(image: Image.Image) -> Image.Image:

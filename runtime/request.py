@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,9 +37,14 @@ class Request:
     """
 
     def __init__(
-        self, images: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], method: Method
+        self,
+        images: npt.NDArray[np.float32],
+        targets: npt.NDArray[np.int64],
+        method: Method,
+        companions: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> None:
         n = len(images)
+        self.companions = dict(companions or {})
         self.images = images.reshape(n, -1)
         self.method = method
         self.future: Future[Attribution] = Future()

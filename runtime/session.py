@@ -21,6 +21,15 @@ _OUTPUTS = {
 }
 
 
+_ELEMENTS = {
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
+    "int64": "tensor(int64)",
+    "int32": "tensor(int32)",
+    "bool": "tensor(bool)",
+}
+
+
 class GradientSession(Protocol):
     """What the engine needs of a backend."""
 
@@ -97,6 +106,8 @@ class OnnxSession:
         shape = (count, *lanes.shape)
         binding.bind_cpu_input(self.manifest.input, lanes.point[:count].reshape(shape))
         binding.bind_cpu_input(contract.TARGET, lanes.target[:count])
+        for name, rows in lanes.companions.items():
+            binding.bind_cpu_input(name, rows[:count])
         for name, array, size in (
             (contract.GRADIENT, lanes.gradient, shape),
             (contract.SCALE, lanes.scale, (count,)),
@@ -111,6 +122,7 @@ class OnnxSession:
         inputs = {v.name: v for v in self._session.get_inputs()}
         outputs = {v.name: v for v in self._session.get_outputs()}
         wanted = {self.manifest.input: "tensor(float)", **_INPUTS}
+        wanted |= {c.name: _ELEMENTS[c.dtype] for c in self.manifest.companions}
         for kind, values, types in (("input", inputs, wanted), ("output", outputs, _OUTPUTS)):
             for name, element in types.items():
                 if name not in values or values[name].type != element:

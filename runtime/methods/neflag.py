@@ -24,7 +24,10 @@ class NeFLAG:
     n: the number of flux samples, 1 or more (NeFLAG-1, -10 and -20 in the paper).
     radius: epsilon, in units of the input. max_steps: m, the most sign steps a sample takes.
     stop: "flux", when the flux F(x~) . (x~ - x) is negative, or "label", when the predicted class is no
-        longer the target. The paper leaves the stop open. STOPDOC
+        longer the target. The paper leaves the stop open; flux is the default because it gave the better
+        insertion minus deletion score on 200 CIFAR-10 images and ResNet-20 with n = 20: 0.042 against 0.034
+        at radius 0.05 and 0.012 against 0.003 at 0.1 (both about zero at 0.2), for 2.5 steps a sample
+        against 1.3 at 0.1 (benchmarks/neflag_stop.py).
     seed: of the counter-based generator (Philox); the noise depends on seed, sample and element alone, so
         an image has the same attribution in any batch.
 

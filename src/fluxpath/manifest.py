@@ -23,8 +23,23 @@ KEY = "fluxpath"
 TARGET, SCORE, LABEL, GRADIENT, SCALE = "target", "score", "label", "gradient", "scale"
 """The names of the gradient graph's own input and outputs."""
 
+COMPANION_DTYPES = ("float32", "float64", "int64", "int32", "bool")
+"""The element types that a companion input may have."""
+
 _UNSEALED = "0" * 64
 _DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
+
+
+@dataclass(frozen=True)
+class Companion:
+    """A further input of the model, an attention mask for one: passed through, not explained.
+
+    `dtype` is numpy's name of its element type, `shape` without the batch, None for a dynamic size.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -33,7 +48,8 @@ class Manifest:
 
     `shape` is the input's without the batch, None for a dynamic size. `low` and `high` bound a valid
     input (None: unbounded). `mean` and `std` are the normalisation that the graph applies itself.
-    `error` is the worst relative error of the gradient against float64 at verification.
+    `error` is the worst relative error of the gradient against float64 at verification. `companions` are
+    the model's further inputs.
     """
 
     input: str
@@ -51,6 +67,7 @@ class Manifest:
     precision: str = "float32"
     factored: bool = True
     error: float | None = None
+    companions: tuple[Companion, ...] = ()
     format: int = FORMAT
     producer: str = "fluxpath"
 
@@ -81,6 +98,9 @@ class Manifest:
         unknown = sorted(set(fields) - set(_FIELDS))
         if unknown:
             raise ArtifactError(f"the manifest has the unknown field '{unknown[0]}': export the model again")
+        fields["companions"] = [
+            Companion(c["name"], c["dtype"], tuple(c["shape"])) for c in fields["companions"]
+        ]
         checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         return cls(**checked)
 
@@ -113,6 +133,17 @@ def _sizes(value: Any) -> bool:
     return isinstance(value, list) and all(v is None or _count(v) for v in value)
 
 
+def _companions(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(v, dict)
+        and set(v) == {"name", "dtype", "shape"}
+        and _text(v["name"])
+        and v["dtype"] in COMPANION_DTYPES
+        and _sizes(v["shape"])
+        for v in value
+    )
+
+
 _FIELDS = {
     "input": (_text, "the input's name"),
     "shape": (_sizes, "a list of sizes"),
@@ -129,6 +160,7 @@ _FIELDS = {
     "precision": (_text, "an element type's name"),
     "factored": (lambda v: isinstance(v, bool), "true or false"),
     "error": (_optional_number, "a number or null"),
+    "companions": (_companions, "a list of inputs with name, dtype and shape"),
     "format": (_count, "a positive integer"),
     "producer": (_text, "a name"),
 }
