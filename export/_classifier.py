@@ -14,12 +14,24 @@ from fluxpath.manifest import COMPANION_DTYPES, Companion
 
 @dataclass(frozen=True)
 class Classifier:
-    """The input to explain [batch, ...], the logits [batch, classes], their number, and further inputs."""
+    """The input to explain [batch, ...], the logits [batch, outputs] or [batch], and further inputs."""
 
     input: ir.Value
     logits: ir.Value
-    classes: int
+    outputs: int
     companions: tuple[Companion, ...]
+
+    def binary(self, objective: str) -> bool:
+        """Whether the one logit z stands for two classes with the logits 0 and z."""
+        return self.outputs == 1 and objective != "logit"
+
+    def classes(self, objective: str) -> int:
+        """How many classes there are to choose a target from."""
+        return 2 if self.binary(objective) else self.outputs
+
+    def effective(self, objective: str) -> str:
+        """The objective on the logits that are compared: the sigmoid of z is the softmax of (0, z)."""
+        return "softmax" if self.binary(objective) and objective == "sigmoid" else objective
 
 
 def make_batch_dynamic(model: ir.Model, input_name: str | None) -> ir.Value:
@@ -58,26 +70,23 @@ def _free_reshape(graph: ir.Graph, node: ir.Node, batch: int) -> None:
 
 
 def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Classifier:
-    """The classifier's ends after shape inference; a closing Softmax or LogSoftmax is left out.
+    """The model's ends after shape inference; a closing Softmax, LogSoftmax or Sigmoid is left out.
 
-    The objectives are functions of the logits, and are exact only if they are computed from them.
+    The objectives are functions of the logits, and are exact only if they are computed from them. An
+    output [batch] counts as one class.
     """
     x = _input(model, input_name)
-    logits = _output(model, output_name)
-    producer = logits.producer()
-    if producer is not None and producer.op_type in ("Softmax", "LogSoftmax"):
-        axis = producer.attributes.get("axis")
-        inner = producer.inputs[0]
-        if inner is not None and (axis is None or axis.as_int() in (-1, 1)):
-            logits = inner
+    logits = _before_probabilities(_output(model, output_name))
     try:
         shape = dims(logits)
     except ValueError:
         shape = []
+    if len(shape) == 1:
+        shape = [shape[0], 1]
     if len(shape) != 2 or not isinstance(shape[1], int):
         raise ModelError(
-            f"output '{logits.name}' has shape {shape}, and a classifier's must be [batch, classes] with a "
-            "fixed number of classes"
+            f"output '{logits.name}' has shape {shape}, and must be [batch, classes] with a fixed number of "
+            "classes, or [batch]"
         )
     if isinstance(shape[0], int):
         raise ModelError(
@@ -86,6 +95,17 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
         )
     companions = tuple(_companion(v) for v in model.graph.inputs if v is not x)
     return Classifier(x, logits, shape[1], companions)
+
+
+def _before_probabilities(output: ir.Value) -> ir.Value:
+    """The logits behind an output of probabilities; the output itself where it is none."""
+    producer = output.producer()
+    if producer is None or producer.op_type not in ("Softmax", "LogSoftmax", "Sigmoid"):
+        return output
+    axis, inner = producer.attributes.get("axis"), producer.inputs[0]
+    rank = len(output.shape) if output.shape is not None else 0
+    last = producer.op_type == "Sigmoid" or axis is None or axis.as_int() in (-1, rank - 1)
+    return inner if inner is not None and last else output
 
 
 def _companion(value: ir.Value) -> Companion:

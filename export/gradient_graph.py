@@ -80,8 +80,10 @@ def gradient_from_onnx(
     `gradient` (the input's shape) and `scale` float32 [batch], with
     d score[b] / d input[b] = scale[b] * gradient[b]. It uses operators of the ONNX standard only.
 
-    objective: "softmax" (the probability of the target), "log_softmax", "logit" or "margin" (the target's
-        logit minus the largest other one). A Softmax at the end of the model is seen through.
+    objective: "softmax" (the probability of the target), "log_softmax", "logit", "margin" (the target's logit
+        minus the largest other one) or "sigmoid" (the target's probability where each class has its own). A
+        Softmax or Sigmoid at the end of the model is seen through. A single output is a binary classifier
+        with the classes 0 and 1, or with "logit" a regressor with the one class 0.
     input, output: names, where the model has several. input_range: the bounds of a valid input, None if
         there are none. mean, std: a normalisation that the model expects to be done already; the graph
         then does it, and takes inputs in `input_range`. class_names: one a class, kept in the manifest.
@@ -125,14 +127,15 @@ def _manifest(
     source: _load.Source, settings: Settings, graph: ir.Model, found: _classifier.Classifier
 ) -> Manifest:
     names = settings.class_names
-    if names is not None and len(names) != found.classes:
-        raise ModelError(f"{len(names)} class names were given, and the model has {found.classes} classes")
+    classes = found.classes(settings.objective)
+    if names is not None and len(names) != classes:
+        raise ModelError(f"{len(names)} class names were given, and the model has {classes} classes")
     low, high = settings.input_range if settings.input_range is not None else (None, None)
     return Manifest(
         input=str(found.input.name),
         shape=tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:]),
-        classes=found.classes,
-        objective=settings.objective,
+        classes=classes,
+        objective=found.effective(settings.objective),
         opset=int(graph.opset_imports.get("", 0)),
         source=source.digest,
         logits=str(found.logits.name),
@@ -150,28 +153,26 @@ def append_gradient(
     model: ir.Model, classifier: _classifier.Classifier, objective: str, factored: bool = True
 ) -> None:
     """Add the target input, the objective's head, the backward pass and the outputs to `model` in place."""
-    graph, (x, logits) = model.graph, (classifier.input, classifier.logits)
-    chosen = OBJECTIVES[objective]
-    if classifier.classes < chosen.least_classes:
-        raise ModelError(
-            f"output '{logits.name}' has {classifier.classes} class, and '{objective}' compares "
-            f"{chosen.least_classes} or more: use 'logit'"
-        )
+    graph, x = model.graph, classifier.input
     _free_names(graph)
     op = Builder(graph)
-    target = ir.Value(name=contract.TARGET, type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape(["batch"]))
     batch = dims(x)[0]
-    target.shape = ir.Shape([batch])
+    target = ir.Value(name=contract.TARGET, type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([batch]))
     graph.inputs.append(target)
-    label = op("ArgMax", logits, axis=-1, keepdims=0, dtype=ir.DataType.INT64)
-    wanted = op("Less", target, op.ints(0), dtype=ir.DataType.BOOL)
-    wanted = op("Where", wanted, label, target, dtype=ir.DataType.INT64)
-    classes = op.ints(list(range(classifier.classes)))
-    column = op("Unsqueeze", wanted, op.ints([1]))
-    onehot = op("Equal", classes, column, dtype=ir.DataType.BOOL)
-    head = chosen.build(op, logits, onehot)
-    opset = int(model.opset_imports.get("", 0))
-    gradient = differentiate(op, logits, head.seed, x, opset)
+    logits = classifier.logits
+    one = classifier.outputs == 1
+    compared = op("Reshape", logits, op.ints([-1, 1])) if len(dims(logits)) == 1 else logits
+    if classifier.binary(objective):
+        zeros = op.zeros(op("Shape", compared, dtype=ir.DataType.INT64), compared)
+        compared = op("Concat", zeros, compared, axis=1)
+    label, onehot = _choose(op, compared, target, classifier.classes(objective))
+    head = OBJECTIVES[classifier.effective(objective)].build(op, compared, onehot)
+    seed = head.seed
+    if classifier.binary(objective):
+        seed = op("Slice", seed, op.ints([1]), op.ints([2]), op.ints([1]))
+    if one:
+        seed = op("Reshape", seed, op.shape_of(logits))
+    gradient = differentiate(op, logits, seed, x, int(model.opset_imports.get("", 0)))
     scale = head.scale
     if not factored:
         shape = op.ints([-1, *[1] * (len(dims(x)) - 1)])
@@ -187,6 +188,15 @@ def append_gradient(
         out = op("Identity", value)
         out.name, out.shape = name, ir.Shape(value_dims)
         graph.outputs.append(out)
+
+
+def _choose(op: Builder, logits: ir.Value, target: ir.Value, classes: int) -> tuple[ir.Value, ir.Value]:
+    """The predicted class [batch], and the target (a negative one: the prediction) as a boolean one-hot."""
+    label = op("ArgMax", logits, axis=-1, keepdims=0, dtype=ir.DataType.INT64)
+    missing = op("Less", target, op.ints(0), dtype=ir.DataType.BOOL)
+    chosen = op("Where", missing, label, target, dtype=ir.DataType.INT64)
+    column = op("Unsqueeze", chosen, op.ints([1]))
+    return label, op("Equal", op.ints(list(range(classes))), column, dtype=ir.DataType.BOOL)
 
 
 def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:

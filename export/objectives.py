@@ -41,7 +41,6 @@ class Objective:
     margin: Callable[[Float64, npt.NDArray[np.int64]], Float64]
     value: Callable[[Float64], Float64]
     factor: Callable[[Float64], Float64]
-    least_classes: int
 
 
 def _over_classes(op: Builder, op_type: str, value: ir.Value) -> ir.Value:
@@ -148,6 +147,18 @@ def _class_count(op: Builder, logits: ir.Value) -> ir.Value:
     return op("Squeeze", size, op.ints([0]))
 
 
+def _sigmoid_of_target(op: Builder, logits: ir.Value, onehot: ir.Value) -> Head:
+    # The same e as in the softmax head, with d the target's own logit.
+    d = _pick(op, logits, onehot)
+    e = op("Exp", op("Neg", op("Abs", d)))
+    one = op.scalar(1.0, e)
+    total = op("Add", one, e)
+    likely = op("GreaterOrEqual", d, op.scalar(0.0, d), dtype=ir.DataType.BOOL)
+    score = op("Div", op("Where", likely, one, e, dtype=e.dtype), total)
+    scale = op("Div", e, op("Mul", total, total))
+    return Head(_flat(op, score), _indicator(op, onehot, logits), _flat(op, scale))
+
+
 def _at(logits: Float64, target: npt.NDArray[np.int64]) -> Float64:
     picked: Float64 = np.take_along_axis(logits, target[:, None], axis=1)[:, 0]
     return picked
@@ -191,9 +202,10 @@ def _same(d: Float64) -> Float64:
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "softmax": Objective(_softmax, _odds, _sigmoid, _sigmoid_slope, 2),
-    "log_softmax": Objective(_log_softmax, _odds, _log_sigmoid, lambda d: _sigmoid(-d), 2),
-    "logit": Objective(_logit, _at, _same, np.ones_like, 1),
-    "margin": Objective(_margin, _runner_up_margin, _same, np.ones_like, 2),
+    "softmax": Objective(_softmax, _odds, _sigmoid, _sigmoid_slope),
+    "log_softmax": Objective(_log_softmax, _odds, _log_sigmoid, lambda d: _sigmoid(-d)),
+    "sigmoid": Objective(_sigmoid_of_target, _at, _sigmoid, _sigmoid_slope),
+    "logit": Objective(_logit, _at, _same, np.ones_like),
+    "margin": Objective(_margin, _runner_up_margin, _same, np.ones_like),
 }
 """The objectives by the name that `export` takes."""

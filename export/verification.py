@@ -146,7 +146,9 @@ def _float64_logits(
 
     def logits(x: Float64) -> Float64:
         (result,) = evaluator.run(None, {manifest.input: x, **feeds})
-        return np.asarray(result, np.float64)
+        z = np.asarray(result, np.float64).reshape(len(x), -1)
+        # One logit of a binary classifier is compared with the zero of the other class.
+        return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] < manifest.classes else z
 
     return logits
 
