@@ -28,8 +28,11 @@ class Source:
     digest: str
 
 
-def read(path: Path) -> Source:
-    """Read, check and if need be convert the model at `path`; ModelError says what is wrong with it."""
+def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
+    """Read and check the model at `path`, and convert it if its opset is below `oldest`.
+
+    ModelError says what is wrong with it.
+    """
     if not path.is_file():
         raise ModelError(f"there is no model file '{path}'")
     data = path.read_bytes()
@@ -39,7 +42,7 @@ def read(path: Path) -> Source:
     except (DecodeError, onnx.checker.ValidationError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"'{path}' is not a valid ONNX model: {reason}") from error
-    return Source(_converted(proto, path), "sha256:" + hashlib.sha256(data).hexdigest())
+    return Source(_converted(proto, path, oldest), "sha256:" + hashlib.sha256(data).hexdigest())
 
 
 def opset_of(proto: onnx.ModelProto) -> int:
@@ -47,16 +50,17 @@ def opset_of(proto: onnx.ModelProto) -> int:
     return next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
 
 
-def _converted(proto: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+def _converted(proto: onnx.ModelProto, path: Path, oldest: int) -> onnx.ModelProto:
     version = opset_of(proto)
-    if version >= OLDEST_OPSET:
+    if version >= oldest:
         return proto
+    wanted = max(CONVERTED_OPSET, oldest)
     try:
-        return onnx.version_converter.convert_version(proto, CONVERTED_OPSET)
+        return onnx.version_converter.convert_version(proto, wanted)
     except Exception as error:  # the converter raises whatever its C++ side throws
         raise ModelError(
-            f"'{path}' uses opset {version} and cannot be converted to {CONVERTED_OPSET} ({error}): "
-            f"export the model with opset {OLDEST_OPSET} or later"
+            f"'{path}' uses opset {version} and cannot be converted to {wanted} ({error}): "
+            f"export the model with opset {oldest} or later"
         ) from error
 
 

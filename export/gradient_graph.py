@@ -20,6 +20,7 @@ from fluxpath.export.autodiff import differentiate
 from fluxpath.export.batchnorm import fold_batchnorm
 from fluxpath.export.builder import Builder, dims
 from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.precision import BFLOAT16_OPSET, PRECISIONS, narrow
 from fluxpath.export.verification import Verification, verify_model
 from fluxpath.manifest import Manifest
 
@@ -48,10 +49,18 @@ class Settings:
     std: Sequence[float] | None = None
     class_names: Sequence[str] | None = None
     factored: bool = True
+    precision: str = "float32"
+
+    @property
+    def oldest_opset(self) -> int:
+        """Models of an earlier operator set are converted."""
+        return BFLOAT16_OPSET if self.precision == "bfloat16" else _load.OLDEST_OPSET
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise ModelError(f"there is no objective '{self.objective}', there are {', '.join(OBJECTIVES)}")
+        if self.precision not in PRECISIONS:
+            raise ModelError(f"there is no precision '{self.precision}', there are {', '.join(PRECISIONS)}")
         if (self.mean is None) != (self.std is None):
             raise ModelError("mean and std go together, and only one of them was given")
         bounds = self.input_range
@@ -71,6 +80,7 @@ def gradient_from_onnx(
     std: Sequence[float] | None = None,
     class_names: Sequence[str] | None = None,
     factored: bool = True,
+    precision: str = "float32",
     progress: Progress = lambda stage: None,
 ) -> Exported:
     """Compile the ONNX classifier `model` with its input gradient into the file `path`.
@@ -89,6 +99,8 @@ def gradient_from_onnx(
         then does it, and takes inputs in `input_range`. class_names: one a class, kept in the manifest.
     factored: False writes scale = 1 and the whole derivative as `gradient`, which loses digits where the
         prediction is saturated.
+    precision: "float32", or "float16" or "bfloat16" inside; inputs, outputs and the objective stay float32.
+        The loss is measured, like any error, at verification.
 
     The written graph is verified against central differences in float64 first; nothing is left at `path`
     if that or anything else fails. Raises ModelError, UnsupportedOperatorError or VerificationError.
@@ -102,25 +114,35 @@ def gradient_from_onnx(
         std=std,
         class_names=class_names,
         factored=factored,
+        precision=precision,
     )
     progress("reading the model")
-    return compile_gradient(_load.read(Path(model)), Path(path), settings, progress)
+    return compile_gradient(_load.read(Path(model), settings.oldest_opset), Path(path), settings, progress)
 
 
 def compile_gradient(source: _load.Source, path: Path, settings: Settings, progress: Progress) -> Exported:
     """Differentiate, verify and write `source`; see `gradient_from_onnx`."""
     progress("differentiating")
-    forward = _prepared(source.proto, settings)
-    graph = _prepared(source.proto, settings)
-    found = _classifier.find(graph, settings.input, settings.output)
-    manifest = _manifest(source, settings, graph, found)
-    append_gradient(graph, found, settings.objective, settings.factored)
+    forward = ir.to_proto(_prepared(source.proto, settings))
+    if settings.precision != "float32":
+        # The rules are held to float32's error; what is measured below is then the precision's own.
+        full = replace(settings, precision="float32")
+        verify_model(*_differentiated(source, full), forward)
+    written, manifest = _differentiated(source, settings)
     progress("verifying against float64")
-    written = ir.to_proto(_finished(graph))
-    verification = verify_model(written, manifest, ir.to_proto(forward))
+    verification = verify_model(written, manifest, forward)
     manifest = replace(manifest, error=verification.error)
     _write(written, manifest, path)
     return Exported(path, manifest, verification)
+
+
+def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:
+    graph = _prepared(source.proto, settings)
+    found = _classifier.find(graph, settings.input, settings.output)
+    found = narrow(graph, found, settings.precision)
+    manifest = _manifest(source, settings, graph, found)
+    append_gradient(graph, found, settings.objective, settings.factored)
+    return ir.to_proto(_finished(graph)), manifest
 
 
 def _manifest(
@@ -145,6 +167,7 @@ def _manifest(
         std=tuple(settings.std) if settings.std is not None else None,
         class_names=tuple(names) if names is not None else None,
         factored=settings.factored,
+        precision=settings.precision,
         companions=found.companions,
     )
 
