@@ -16,12 +16,14 @@ import onnx_ir.passes.common as common
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, VerificationError
+from fluxpath.errors import ArtifactError, InputError, VerificationError
 from fluxpath.export._double import to_float64
 from fluxpath.export.objectives import OBJECTIVES, Objective
 from fluxpath.manifest import Manifest
 
 Float64 = npt.NDArray[np.float64]
+Evaluate = Callable[[dict[str, Any]], dict[str, Any]]
+"""Runs a gradient graph: arrays in and out by name."""
 
 TYPICAL_ERROR, LARGEST_ERROR = 1e-3, 0.2
 """Bounds on the median and the worst relative error. A float32 graph stays near 1e-6 but where rounding
@@ -39,11 +41,12 @@ class Verification:
     score: float
 
 
-def verify(path: str | os.PathLike[str]) -> Verification:
+def verify(path: str | os.PathLike[str], images: npt.NDArray[np.float32] | None = None) -> Verification:
     """Verify the gradient graph in the file `path` against its own forward part in float64.
 
-    Raises ArtifactError where the file is not an intact gradient graph, VerificationError where its
-    gradient is wrong.
+    images: inputs to verify at, float32 [n, ...]; None takes a few random ones. Raises ArtifactError where
+    the file is not an intact gradient graph, InputError where the images do not fit it, VerificationError
+    where its gradient is wrong.
     """
     file = Path(path)
     if not file.is_file():
@@ -52,10 +55,15 @@ def verify(path: str | os.PathLike[str]) -> Verification:
     contract.check_seal(data)
     proto = onnx.load_model_from_string(data)
     text = next((e.value for e in proto.metadata_props if e.key == contract.KEY), "")
-    return verify_model(proto, Manifest.from_json(text), proto)
+    return verify_model(proto, Manifest.from_json(text), proto, images)
 
 
-def verify_model(artifact: onnx.ModelProto, manifest: Manifest, forward: onnx.ModelProto) -> Verification:
+def verify_model(
+    artifact: onnx.ModelProto,
+    manifest: Manifest,
+    forward: onnx.ModelProto,
+    images: npt.NDArray[np.float32] | None = None,
+) -> Verification:
     """Compare `artifact` in float32 with finite differences of `forward`'s logits in float64.
 
     At each of a few random inputs x and directions v ~ N(0, I), <gradient, v> is held against the central
@@ -63,21 +71,19 @@ def verify_model(artifact: onnx.ModelProto, manifest: Manifest, forward: onnx.Mo
     difference is taken of the objective's margin, whose slope stays exact where the score saturates.
     """
     rng = np.random.default_rng(20240229)
-    x = _inputs(manifest, rng)
-    companions = _companion_values(manifest)
+    x = random_inputs(manifest, rng) if images is None else _checked(images, manifest)
+    points = len(x)
+    companions = _companion_values(manifest, points)
     logits = _float64_logits(forward, manifest, companions)
-    evaluate = _evaluator(artifact)
+    evaluate = evaluator(artifact)
     z = logits(x.astype(np.float64))
-    target = np.where(np.arange(POINTS) % 2, rng.integers(manifest.classes, size=POINTS), z.argmax(1))
+    target = np.where(np.arange(points) % 2, rng.integers(manifest.classes, size=points), z.argmax(1))
     out = evaluate({manifest.input: x, contract.TARGET: target.astype(np.int64), **companions})
     scale = out[contract.SCALE].astype(np.float64)
-    gradient = out[contract.GRADIENT].astype(np.float64).reshape(POINTS, -1)
+    gradient = out[contract.GRADIENT].astype(np.float64).reshape(points, -1)
     objective = OBJECTIVES[manifest.objective]
     factor = objective.factor(objective.margin(z, target))
-    # Both sides divided by the true factor, which may be as small as 1e-300.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(factor == scale, 1.0, scale / factor)
-    ratio = np.where(factor < 1e-30, 1.0, ratio)
+    ratio = scale_ratio(scale, factor)
     errors = []
     width = 1.0 if manifest.low is None or manifest.high is None else manifest.high - manifest.low
     for _ in range(DIRECTIONS):
@@ -86,13 +92,24 @@ def verify_model(artifact: onnx.ModelProto, manifest: Manifest, forward: onnx.Mo
             objective.margin(logits(x + sign * STEP * width * v), target) for sign in (1.0, -1.0)
         )
         true = (ahead - behind) / (2 * STEP * width)
-        given = ratio * (gradient * v.reshape(POINTS, -1)).sum(1)
+        given = ratio * (gradient * v.reshape(points, -1)).sum(1)
         norm = np.linalg.norm(gradient, axis=1)
         errors.append(np.abs(given - true) / np.where(norm > 0, norm, 1.0))
-    score_error = _score_error(out, objective, z, target)
+    return judged(np.asarray(errors), score_error(out, objective, z, target), manifest.precision)
+
+
+def scale_ratio(scale: Float64, factor: Float64) -> Float64:
+    """The graph's scale by the true one, so that a gradient is compared where both are as small as 1e-300."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(factor == scale, 1.0, scale / factor)
+    return np.where(factor < 1e-30, 1.0, ratio)
+
+
+def judged(errors: Float64, score_error: float, precision: str) -> Verification:
+    """The figures of the relative `errors`; VerificationError if they are those of a wrong gradient."""
     result = Verification(float(np.max(errors)), float(np.median(errors)), score_error)
     # Of a half-precision graph the loss is measured; its rules were verified in float32.
-    half = manifest.precision != "float32" and np.isfinite(result.error)
+    half = precision != "float32" and np.isfinite(result.error)
     if not half and not (result.error <= LARGEST_ERROR and result.typical <= TYPICAL_ERROR):
         raise VerificationError(
             f"the gradient is off by {result.typical:.1e} at the median and {result.error:.1e} at worst "
@@ -102,14 +119,15 @@ def verify_model(artifact: onnx.ModelProto, manifest: Manifest, forward: onnx.Mo
     return result
 
 
-def _score_error(
+def score_error(
     out: dict[str, Any], objective: Objective, z: Float64, target: npt.NDArray[np.int64]
 ) -> float:
+    """The largest error of the score, relative where the score is above one."""
     true = objective.value(objective.margin(z, target))
     return float(np.max(np.abs(out[contract.SCORE] - true) / np.maximum(1.0, np.abs(true))))
 
 
-def _inputs(manifest: Manifest, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def random_inputs(manifest: Manifest, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Random inputs within the valid range; a size that the model leaves open is 32."""
     shape = (POINTS, *(d if d is not None else 32 for d in manifest.shape))
     if manifest.low is None or manifest.high is None:
@@ -120,10 +138,23 @@ def _inputs(manifest: Manifest, rng: np.random.Generator) -> npt.NDArray[np.floa
     return (manifest.low + unit * (manifest.high - manifest.low)).astype(np.float32)
 
 
-def _companion_values(manifest: Manifest) -> dict[str, npt.NDArray[Any]]:
+def _checked(images: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDArray[np.float32]:
+    wanted = [None, *manifest.shape]
+    fits = images.ndim == len(wanted) and all(
+        d in (None, n) for d, n in zip(wanted, images.shape, strict=True)
+    )
+    if not fits or len(images) == 0 or images.dtype != np.float32 or not np.isfinite(images).all():
+        raise InputError(
+            f"the images are {images.dtype} {list(images.shape)}, and must be finite float32 "
+            f"[n, {', '.join('?' if d is None else str(d) for d in manifest.shape)}]"
+        )
+    return images
+
+
+def _companion_values(manifest: Manifest, points: int) -> dict[str, npt.NDArray[Any]]:
     """Ones for every further input, which is what an attention mask over a whole text holds."""
     return {
-        c.name: np.ones((POINTS, *(d if d is not None else 32 for d in c.shape)), c.dtype)
+        c.name: np.ones((points, *(d if d is not None else 32 for d in c.shape)), c.dtype)
         for c in manifest.companions
     }
 
@@ -144,10 +175,10 @@ def _float64_logits(
     }
     for value in [v for v in model.graph.inputs if v.name not in (manifest.input, *feeds)]:
         model.graph.inputs.remove(value)
-    evaluator = ReferenceEvaluator(to_float64(model))
+    reference = ReferenceEvaluator(to_float64(model))
 
     def logits(x: Float64) -> Float64:
-        (result,) = evaluator.run(None, {manifest.input: x, **feeds})
+        (result,) = reference.run(None, {manifest.input: x, **feeds})
         z = np.asarray(result, np.float64).reshape(len(x), -1)
         # One logit of a binary classifier is compared with the zero of the other class.
         return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] < manifest.classes else z
@@ -155,7 +186,7 @@ def _float64_logits(
     return logits
 
 
-def _evaluator(artifact: onnx.ModelProto) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def evaluator(artifact: onnx.ModelProto) -> Evaluate:
     """ONNX Runtime where it can, because that is what will run the file; else the standard's reference."""
     names = [contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE]
     run = _onnxruntime(artifact) or ReferenceEvaluator(artifact).run

@@ -14,7 +14,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("model", type=Path, help="an ONNX classifier")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the gradient graph to write")
     parser.add_argument(
-        "--objective", default="softmax", help="softmax (default), log_softmax, logit, margin"
+        "--objective", default="softmax", help="softmax (default), log_softmax, logit, margin, sigmoid"
     )
     parser.add_argument("--range", type=float, nargs=2, default=(0.0, 1.0), metavar=("LOW", "HIGH"),
                         help="bounds of a valid input (default 0 1)")  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter
 from pathlib import Path
 
 from fluxpath.cli._common import Commands
@@ -37,19 +36,22 @@ def run(options: argparse.Namespace) -> None:
     }
     if manifest.class_names is not None:
         rows["class names"] = ", ".join(manifest.class_names)
-    operators = _operators(options.graph)
-    if operators is not None:
-        rows["operators"] = operators
+    rows |= _costs(options.graph)
     for name, value in rows.items():
         print(f"{name:14} {value}")
 
 
-def _operators(path: Path) -> str | None:
-    """How often each operator occurs; None without onnx, which the runtime does not need."""
+def _costs(path: Path) -> dict[str, str]:
+    """Operators and estimated cost; nothing without onnx, which the runtime does not need."""
     try:
-        import onnx
+        from fluxpath.export.cost import estimate
     except ImportError:
-        return None
-    counts = Counter(node.op_type for node in onnx.load(path, load_external_data=False).graph.node)
-    listed = ", ".join(f"{name} {n}" for name, n in counts.most_common())
-    return f"{counts.total()}: {listed}"
+        return {}
+    cost = estimate(path)
+    about = "at least " if cost.incomplete else ""
+    listed = ", ".join(f"{name} {n}" for name, n in cost.operators.most_common())
+    return {
+        "arithmetic": f"{about}{cost.flops / 1e9:.3g} GFLOP a sample and evaluation",
+        "activations": f"{about}{cost.activation_bytes / 2**20:.3g} MiB a sample",
+        "operators": f"{cost.operators.total()}: {listed}",
+    }
