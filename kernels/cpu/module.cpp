@@ -67,7 +67,8 @@ class Lanes {
 
 NB_MODULE(_cpu, m) {
   using namespace fluxpath;
-  nb::class_<Mfaba>(m, "Mfaba").def(
+  m.doc() = "The recurrences of the attribution methods on the CPU; see fluxpath/lanes.h for the arrays.";
+  nb::class_<Mfaba>(m, "Mfaba", "Settings of MFABA; see fluxpath/mfaba.h.").def(
       "__init__",
       [](Mfaba* self, bool sharp, bool trapezoid, bool norm_path, int max_steps, float step_size,
          float radius, float low, float high) {
@@ -75,18 +76,25 @@ NB_MODULE(_cpu, m) {
       },
       nb::kw_only(), "sharp"_a, "trapezoid"_a, "norm_path"_a, "max_steps"_a, "step_size"_a, "radius"_a,
       "low"_a, "high"_a);
-  nb::class_<Neflag>(m, "Neflag").def(
+  nb::class_<Neflag>(m, "Neflag", "Settings of NeFLAG; see fluxpath/neflag.h.").def(
       "__init__",
       [](Neflag* self, bool stop_at_flux, int max_steps, float radius, float low, float high) {
         new (self) Neflag{stop_at_flux, max_steps, radius, low, high};
       },
       nb::kw_only(), "stop_at_flux"_a, "max_steps"_a, "radius"_a, "low"_a, "high"_a);
-  nb::class_<Lanes>(m, "Lanes")
+  // An array of another type or layout must be refused: converting it would make a copy, and the results
+  // would go there.
+  const auto in_place = [](const char* name) { return nb::arg(name).noconvert(); };
+  nb::class_<Lanes>(m, "Lanes", "The arrays of all slots, worked on in place; ValueError if they do not fit.")
       .def(nb::init<Rows, Rows, Rows, Rows, Rows, Vector<float>, Vector<i64>, Vector<i64>, Vector<int>,
                     Vector<int>, Vector<float>, Vector<float>>(),
-           nb::kw_only(), "image"_a, "point"_a, "pending"_a, "sum"_a, "gradient"_a, "scale"_a, "label"_a,
-           "target"_a, "step"_a, "status"_a, "length"_a, "pending_length"_a)
-      .def("advance_mfaba", &Lanes::advance<Mfaba>, "slots"_a, "method"_a)
-      .def("advance_neflag", &Lanes::advance<Neflag>, "slots"_a, "method"_a)
-      .def("start_neflag", &Lanes::start, "slots"_a, "numbers"_a, "method"_a, "seed"_a);
+           nb::kw_only(), in_place("image"), in_place("point"), in_place("pending"), in_place("sum"),
+           in_place("gradient"), in_place("scale"), in_place("label"), in_place("target"),
+           in_place("step"), in_place("status"), in_place("length"), in_place("pending_length"))
+      .def("advance_mfaba", &Lanes::advance<Mfaba>, in_place("slots"), "method"_a,
+           "One step of the walk, or its end, of the lanes in these slots (int32; IndexError for others).")
+      .def("advance_neflag", &Lanes::advance<Neflag>, in_place("slots"), "method"_a,
+           "One sign step, or the flux, of the lanes in these slots.")
+      .def("start_neflag", &Lanes::start, in_place("slots"), in_place("numbers"), "method"_a, "seed"_a,
+           "Put the lanes in these slots at their random points of the sphere.");
 }

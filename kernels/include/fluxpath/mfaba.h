@@ -31,8 +31,11 @@ FLUXPATH_INLINE MfabaMove mfaba_decide(const Mfaba& m, double squared_norm, floa
   if (step > 0 && label != target) return {kBoundary, 0.0f};
   if (step >= m.max_steps) return {kMaxSteps, 0.0f};
   if (squared_norm == 0.0) return {kZeroGradient, 0.0f};
-  // Float64 for the root as well: a gradient of 1e-30 has a direction too.
-  return {kRunning, m.sharp ? static_cast<float>(m.step_size / sqrt(squared_norm)) : m.step_size};
+  if (!m.sharp) return {kRunning, m.step_size};
+  // Float64 for the root as well: a gradient of 1e-30 has a direction too. One of 1e-42 takes the longest
+  // step that float32 can express: an infinite factor would lose the direction.
+  const double factor = m.step_size / sqrt(squared_norm), largest = 3.4e38;
+  return {kRunning, static_cast<float>(factor < largest ? factor : largest)};
 }
 
 // The displacement from `point`, clamped rather than the point it leads to: x_{j+1} - x_j taken from two

@@ -21,7 +21,7 @@ FLUXPATH_INLINE float most(float a, float b) { return a > b ? a : b; }
 FLUXPATH_INLINE float clamp(float x, float low, float high) { return most(low, least(x, high)); }
 FLUXPATH_INLINE float sign(float x) { return static_cast<float>(x > 0.0f) - static_cast<float>(x < 0.0f); }
 
-// True for everything but infinities and NaN, also where the compiler assumes there are none.
+// True for everything but infinities and NaN.
 FLUXPATH_INLINE bool finite(double x) { return x - x == 0.0; }
 
 }  // namespace fluxpath
