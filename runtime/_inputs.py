@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
+from fluxpath.runtime.methods import Method
+from fluxpath.runtime.methods._settings import whole
 
 
 def as_images(
     images: npt.ArrayLike, shape: tuple[int, ...], low: float | None, high: float | None
 ) -> npt.NDArray[np.float32]:
     """A fresh float32 [n, *shape] with n >= 1, finite and within [low, high]; InputError if it is not."""
-    given = np.asarray(images)
+    given = _array("images", images)
     if given.dtype not in (np.float32, np.float64):
         raise InputError(
             f"images have dtype {given.dtype}, and must be float32"
@@ -27,10 +29,11 @@ def as_images(
         raise InputError(f"images have shape {list(given.shape)}, and must have [n, {_listed(shape)}]")
     if len(given) == 0:
         raise InputError("images are empty, and must be at least one")
-    finite = np.isfinite(given).reshape(len(given), -1).all(axis=1)
+    with np.errstate(over="ignore"):
+        array = given.astype(np.float32)
+    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
     if not finite.all():
         raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity, and pixels must be finite")
-    array = given.astype(np.float32)
     if (low is not None and array.min() < low) or (high is not None and array.max() > high):
         raise InputError(
             f"images range from {array.min():.6g} to {array.max():.6g}, and the model's input from "
@@ -43,7 +46,7 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
     """int64 [n], -1 for the predicted class; InputError if a target is no class of the model."""
     if target is None:
         return np.full(n, -1, np.int64)
-    given = np.asarray(target)
+    given = _array("target", target)
     if given.dtype.kind not in "iu":
         raise InputError(f"target has dtype {given.dtype}, and must be an integer class or one an image")
     if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
@@ -65,13 +68,32 @@ def as_companions(
     for name, (shape, dtype) in wanted.items():
         if name not in given:
             raise InputError(f"the model's input '{name}' is missing: pass inputs={{'{name}': ...}}")
-        array = np.asarray(given[name])
+        array = _array(f"input '{name}'", given[name])
         if array.shape != (n, *shape):
             raise InputError(f"input '{name}' has shape {list(array.shape)}, and must have {[n, *shape]}")
         if not np.can_cast(array.dtype, dtype, "same_kind"):
             raise InputError(f"input '{name}' has dtype {array.dtype}, and must be {dtype}")
         arrays[name] = array.astype(dtype)
     return arrays
+
+
+def as_method(method: object) -> Method:
+    """A method that the engine can run; InputError for anything else, its class for one."""
+    if isinstance(method, type) or not isinstance(method, Method):
+        raise InputError(f"method is {method!r}, it must be a method's settings such as MFABA()")
+    try:
+        hash(method)
+    except TypeError as error:
+        raise InputError(f"method is {method!r}, it must be hashable: make it a frozen dataclass") from error
+    whole("lanes of the method", method.lanes, 1)
+    return method
+
+
+def _array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except Exception as error:  # whatever the object's own conversion raises
+        raise InputError(f"{name} cannot be read as one array: {error}") from error
 
 
 def _listed(shape: tuple[int, ...]) -> str:

@@ -44,7 +44,8 @@ class Engine:
         self._running.clear()
         self._groups = None
         for request in requests.values():
-            request.future.set_exception(error)
+            if not request.future.done():
+                request.future.set_exception(error)
 
     def tick(self) -> None:
         """Admit, evaluate once, advance, retire and refill."""
@@ -102,7 +103,7 @@ class Engine:
         for slot in ended:
             lane = self._running[slot]
             lane.request.deliver(lane, self._lanes, slot)
-            if lane.method is not lane.request.method:
+            if lane.method is not lane.request.method and lane.request not in self._waiting:
                 self._waiting.appendleft(lane.request)
         refilled: list[int] = []
         for slot in ended[::-1]:

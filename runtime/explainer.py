@@ -11,7 +11,7 @@ from types import TracebackType
 
 import numpy.typing as npt
 
-from fluxpath.errors import ClosedError, InputError, ProviderError
+from fluxpath.errors import ClosedError, InputError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime._inputs import as_companions, as_images, as_targets
 from fluxpath.runtime.attribution import Attribution
@@ -19,20 +19,20 @@ from fluxpath.runtime.engine import Engine
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.methods._settings import whole
+from fluxpath.runtime.opening import open_session
 from fluxpath.runtime.request import Request
-from fluxpath.runtime.session import GradientSession, OnnxSession
+from fluxpath.runtime.session import GradientSession
 
 DEFAULT_SLOTS = 32
-_PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
 
 
 class Explainer:
     """Attributions from one gradient graph; usable from any number of threads at once.
 
-    path: a file that `fluxpath.export` wrote. device: "cpu" or "cuda"; providers: ONNX Runtime execution
-    providers instead. slots: how many lanes run at a time; memory grows with it, results do not change.
-    threads: of ONNX Runtime, None for all cores. shape: the input's shape without the batch, where the
-    model leaves sizes open.
+    path: a file that `fluxpath.export` wrote; one ending in ".pt" is TorchScript and run by torch. device:
+    "cpu" or "cuda"; providers: ONNX Runtime execution providers instead. slots: how many lanes run at a
+    time; memory grows with it, results do not change. threads: of the backend, None for all cores. shape:
+    the input's shape without the batch, where the model leaves sizes open.
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
     beside it, but for what ONNX Runtime's kernels round differently at another batch size (below 1e-6
@@ -54,10 +54,7 @@ class Explainer:
         whole("slots", slots, 1)
         if threads is not None:
             whole("threads", threads, 1)
-        if device not in _PROVIDERS:
-            raise ProviderError(f"device is {device!r}, it must be 'cpu' or 'cuda'")
-        chosen = _PROVIDERS[device] if providers is None else tuple(providers)
-        self._open(OnnxSession(path, chosen, threads), slots, shape)
+        self._open(open_session(path, device, providers, threads), slots, shape)
 
     @classmethod
     def from_session(

@@ -87,8 +87,13 @@ class Lanes:
         self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
-        """Remember score and label of the lanes among the first `count` that took no step yet."""
+        """Of the lanes among the first `count` that took no step yet, remember score and label.
+
+        Where the target is left to the model it is now decided, and stays as it is along the walk.
+        """
         fresh = self.step[:count] == 0
         if fresh.any():
             self.first_score[:count][fresh] = self.score[:count][fresh]
             self.first_label[:count][fresh] = self.label[:count][fresh]
+            undecided = fresh & (self.target[:count] < 0)
+            self.target[:count][undecided] = self.label[:count][undecided]

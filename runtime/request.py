@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.runtime._inputs import as_method
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods.base import Method
@@ -46,8 +47,10 @@ class Request:
         n = len(images)
         self.companions = dict(companions or {})
         self.images = images.reshape(n, -1)
-        self.method = method
+        self.method = as_method(method)
         self.future: Future[Attribution] = Future()
+        # Lanes cannot be called back, so neither can the future: `cancel` then does nothing and says so.
+        self.future.set_running_or_notify_cancel()
         self._probes = not method.starts_at_image
         self._per_image = method.lanes
         self._shape = images.shape
@@ -88,11 +91,13 @@ class Request:
         """Take over the results of the lane that ended in `slot`."""
         i = lane.index
         if lane.method is _PROBE or not self._probes:
-            self.targets[i] = lanes.target[slot] if lanes.target[slot] >= 0 else lanes.label[slot]
+            self.targets[i] = lanes.target[slot]
             self._label[i] = lanes.first_label[slot]
             self._score[i] = lanes.first_score[slot]
         if lane.method is _PROBE:
             self._ready.append(self._lanes_of(i))
+            if lanes.status[slot] == Status.NON_FINITE:
+                self._status[i] = Status.NON_FINITE
         else:
             self._end_score[i] = lanes.score[slot]
             self._steps[i] += lanes.step[slot]

@@ -57,7 +57,8 @@ class OnnxSession:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int | None = None,
     ) -> None:
-        data = _read(Path(path))
+        data = read_file(Path(path))
+        contract.check_seal(data)
         self._ort = _onnxruntime()
         missing = [p for p in providers if p not in self._ort.get_available_providers()]
         if missing:
@@ -75,12 +76,15 @@ class OnnxSession:
                 data, options, providers=list(providers), disabled_optimizers=["Pad_Fusion"]
             )
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            raise ArtifactError(f"ONNX Runtime cannot load '{path}': {_first_line(error)}") from error
-        metadata = self._session.get_modelmeta().custom_metadata_map
-        if contract.KEY not in metadata:
-            raise ArtifactError(f"'{path}' has no manifest: write it with 'fluxpath export MODEL.onnx'")
-        self.manifest = Manifest.from_json(metadata[contract.KEY])
-        self._check_interface()
+            raise ArtifactError(f"ONNX Runtime cannot load '{path}': {first_line(error)}") from error
+        try:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            if contract.KEY not in metadata:
+                raise ArtifactError(f"'{path}' has no manifest: write it with 'fluxpath export MODEL.onnx'")
+            self.manifest = Manifest.from_json(metadata[contract.KEY])
+            self._check_interface()
+        except UnicodeDecodeError as error:
+            raise ArtifactError(f"'{path}' has a name that is not UTF-8: export the model again") from error
         self._lanes: Lanes | None = None
         self._bindings: dict[int, Any] = {}
 
@@ -97,7 +101,7 @@ class OnnxSession:
         try:
             self._session.run_with_iobinding(binding)
         except Exception as error:
-            raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {_first_line(error)}") from error
+            raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}") from error
 
     def _bound(self, count: int) -> Any:
         lanes = self._lanes
@@ -141,15 +145,14 @@ class OnnxSession:
             )
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """What the file holds; ArtifactError if it cannot be read."""
     if not path.is_file():
         raise ArtifactError(f"there is no gradient graph '{path}'")
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"cannot read '{path}': {error.strerror}") from error
-    contract.check_seal(data)
-    return data
 
 
 def _onnxruntime() -> Any:
@@ -162,5 +165,6 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its class."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from fluxpath.errors import InputError
@@ -22,6 +21,6 @@ def whole(name: str, value: object, least: int, most: int = 2**31 - 1) -> None:
 
 
 def positive(name: str, value: object) -> None:
-    """`value` must be a finite number above zero."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise InputError(f"{name} is {value!r}, it must be a finite number above zero")
+    """`value` must be a number above zero that stays one in float32, where the kernels compute."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-37 < value < 1e37:
+        raise InputError(f"{name} is {value!r}, it must be a finite number above zero (1e-37 to 1e37)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.status import Status
 
@@ -19,5 +21,6 @@ class Probe:
         """The lane is at the image already."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """One evaluation is all."""
-        lanes.status[slots] = Status.COMPLETE
+        """One evaluation is all; without a score there is no predicted class either."""
+        known = np.isfinite(lanes.score[slots])
+        lanes.status[slots] = np.where(known, Status.COMPLETE, Status.NON_FINITE)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ FORMAT = 1
 """The version of the gradient graph's contract that this release writes and reads."""
 
 KEY = "fluxpath"
-"""Where the manifest lies: ONNX `metadata_props[KEY]`."""
+"""Where the manifest lies: ONNX `metadata_props[KEY]`. In a TorchScript file see `archive.py`."""
 
 TARGET, SCORE, LABEL, GRADIENT, SCALE = "target", "score", "label", "gradient", "scale"
 """The names of the gradient graph's own input and outputs."""
@@ -26,7 +28,11 @@ TARGET, SCORE, LABEL, GRADIENT, SCALE = "target", "score", "label", "gradient", 
 COMPANION_DTYPES = ("float32", "float64", "int64", "int32", "bool")
 """The element types that a companion input may have."""
 
-_UNSEALED = "0" * 64
+LARGEST_FLOAT32 = 3.4028234663852886e38
+
+UNSEALED = "0" * 64
+"""What stands in the place of the digest while it is computed."""
+
 _DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
 
 
@@ -49,14 +55,19 @@ class Manifest:
     `shape` is the input's without the batch, None for a dynamic size. `low` and `high` bound a valid
     input (None: unbounded). `mean` and `std` are the normalisation that the graph applies itself.
     `error` is the worst relative error of the gradient against float64 at verification. `companions` are
-    the model's further inputs.
+    the model's further inputs. `outputs` are the names of what the file gives, in order: a TorchScript file
+    takes the input, the target and the companions by position and returns a dict with these keys; `opset` is
+    None there.
+
+    The file of a whole method, which `fluxpath.export.attribution_from_onnx` writes, has the manifest of the
+    gradient graph inside it, with the `method`'s name, its `settings`, and the `error` of its attributions.
     """
 
     input: str
     shape: tuple[int | None, ...]
     classes: int
     objective: str
-    opset: int
+    opset: int | None
     source: str
     logits: str
     low: float | None = 0.0
@@ -68,19 +79,25 @@ class Manifest:
     factored: bool = True
     error: float | None = None
     companions: tuple[Companion, ...] = ()
+    outputs: tuple[str, ...] = ()
+    method: str | None = None
+    settings: Mapping[str, Any] | None = None
     format: int = FORMAT
     producer: str = "fluxpath"
 
     def to_json(self) -> str:
         """The text that goes into the file, with an empty seal."""
-        return json.dumps({**asdict(self), "digest": _UNSEALED}, ensure_ascii=True)
+        return json.dumps({**asdict(self), "digest": UNSEALED}, ensure_ascii=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Manifest:
-        """Parse and check a manifest; ArtifactError names the first field that is wrong."""
+    def from_json(cls, text: str, whole_method: bool | None = False) -> Manifest:
+        """Parse and check a manifest; ArtifactError names the first field that is wrong.
+
+        whole_method: which kind of file it must be of, a gradient graph or a whole method's; None for either.
+        """
         try:
             fields = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ArtifactError("the manifest is not JSON: export the model again") from error
         if not isinstance(fields, dict):
             raise ArtifactError("the manifest is not a JSON object: export the model again")
@@ -102,7 +119,22 @@ class Manifest:
             Companion(c["name"], c["dtype"], tuple(c["shape"])) for c in fields["companions"]
         ]
         checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        return cls(**checked)
+        manifest = cls(**checked)
+        manifest._check_kind(whole_method)
+        return manifest
+
+    def _check_kind(self, whole_method: bool | None) -> None:
+        if (self.method is None) != (self.settings is None):
+            raise ArtifactError("the manifest has a method without settings, or settings without a method")
+        if self.method is not None and whole_method is False:
+            raise ArtifactError(
+                f"the file is no gradient graph but the whole method '{self.method}': run it as it is with "
+                "ONNX Runtime, or export the model without --method"
+            )
+        if self.method is None and whole_method is True:
+            raise ArtifactError(
+                "the file is a gradient graph and no whole method: export the model with --method"
+            )
 
 
 def _text(value: Any) -> bool:
@@ -113,8 +145,13 @@ def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def _optional_count(value: Any) -> bool:
+    return value is None or _count(value)
+
+
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    # Compared rather than converted: an integer of JSON may be too large for a float.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_FLOAT32
 
 
 def _optional_number(value: Any) -> bool:
@@ -127,6 +164,16 @@ def _numbers(value: Any) -> bool:
 
 def _names(value: Any) -> bool:
     return value is None or (isinstance(value, list) and all(isinstance(v, str) for v in value))
+
+
+def _optional_text(value: Any) -> bool:
+    return value is None or _text(value)
+
+
+def _settings(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, dict) and all(v is None or isinstance(v, str | int | float) for v in value.values())
+    )
 
 
 def _sizes(value: Any) -> bool:
@@ -149,7 +196,7 @@ _FIELDS = {
     "shape": (_sizes, "a list of sizes"),
     "classes": (_count, "a positive integer"),
     "objective": (_text, "an objective's name"),
-    "opset": (_count, "a positive integer"),
+    "opset": (_optional_count, "a positive integer or null"),
     "source": (_text, "the source model's hash"),
     "logits": (_text, "a value's name"),
     "low": (_optional_number, "a number or null"),
@@ -161,6 +208,9 @@ _FIELDS = {
     "factored": (lambda v: isinstance(v, bool), "true or false"),
     "error": (_optional_number, "a number or null"),
     "companions": (_companions, "a list of inputs with name, dtype and shape"),
+    "outputs": (lambda v: v is not None and _names(v), "a list of names"),
+    "method": (_optional_text, "a method's name or null"),
+    "settings": (_settings, "an object of numbers and strings, or null"),
     "format": (_count, "a positive integer"),
     "producer": (_text, "a name"),
 }
@@ -169,7 +219,7 @@ _FIELDS = {
 def seal(data: bytes) -> bytes:
     """Write into the manifest of a serialized gradient graph the SHA-256 of everything else in it."""
     start, end = _digest_span(data)
-    blank = data[:start] + _UNSEALED.encode() + data[end:]
+    blank = data[:start] + UNSEALED.encode() + data[end:]
     return data[:start] + hashlib.sha256(blank).hexdigest().encode() + data[end:]
 
 
@@ -181,7 +231,7 @@ def check_seal(data: bytes) -> None:
     """
     start, end = _digest_span(data)
     digest = hashlib.sha256(data[:start])
-    digest.update(_UNSEALED.encode())
+    digest.update(UNSEALED.encode())
     digest.update(memoryview(data)[end:])
     if digest.hexdigest().encode() != data[start:end]:
         raise ArtifactError("the file is truncated or was altered after export: export the model again")

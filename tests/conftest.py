@@ -1,0 +1,43 @@
+"""What several test modules share: the gradient graphs of the small models, written once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import models
+import onnx
+import pytest
+
+
+@pytest.fixture(scope="session")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`graph(name, **options)` is that model of `models.MODELS` with its gradient, exported so."""
+    from fluxpath.export import gradient_from_onnx
+
+    folder = tmp_path_factory.mktemp("graphs")
+    written: dict[tuple[object, ...], Path] = {}
+
+    def export(name: str, **options: object) -> Path:
+        key = (name, *sorted(options.items()))
+        if key not in written:
+            source = folder / f"{name}.onnx"
+            onnx.save(models.MODELS[name](), source)
+            written[key] = folder / f"{name}-{len(written)}.grad.onnx"
+            gradient_from_onnx(source, written[key], **options)
+        return written[key]
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def float64(graph: Callable[..., Path]) -> Callable[[str], models.Float64Gradient]:
+    """`float64(name)` is that gradient graph in float64."""
+    opened: dict[str, models.Float64Gradient] = {}
+
+    def gradient(name: str) -> models.Float64Gradient:
+        if name not in opened:
+            opened[name] = models.Float64Gradient(graph(name))
+        return opened[name].for_target(None)
+
+    return gradient

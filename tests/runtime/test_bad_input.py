@@ -1,0 +1,283 @@
+"""Bad input is a typed error with one sentence that names what was wrong and what would be right."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from dataclasses import dataclass
+
+import models
+import numpy as np
+import pytest
+from sessions import LinearSession, some_images
+
+from fluxpath.errors import ClosedError, FluxpathError, InputError, ProviderError
+from fluxpath.runtime import MFABA, Explainer, NeFLAG
+
+
+@pytest.fixture(scope="module")
+def explainer(graph):
+    with Explainer(graph("linear"), threads=1, slots=4) as opened:
+        yield opened
+
+
+def grey(*shape: int, dtype=np.float32) -> np.ndarray:
+    return np.full(shape, 0.5, dtype)
+
+
+def with_pixel(value: float) -> np.ndarray:
+    images = grey(3, 1, 6, 6)
+    images[1, 0, 2, 3] = value
+    return images
+
+
+# --- images
+
+IMAGES = {
+    "NaN": (with_pixel(math.nan), r"image 1 holds NaN or infinity, and pixels must be finite"),
+    "infinity": (with_pixel(math.inf), r"image 1 holds NaN or infinity"),
+    "minus infinity": (with_pixel(-math.inf), r"image 1 holds NaN or infinity"),
+    "infinity in float32": (with_pixel(0.5).astype(float) * 1e300, r"image 0 holds NaN or infinity"),
+    "empty batch": (grey(0, 1, 6, 6), r"images are empty, and must be at least one"),
+    "nothing": ([], r"shape \[0\], and must have \[n, 1, 6, 6\]"),
+    "wrong size": (grey(2, 1, 6, 7), r"shape \[2, 1, 6, 7\], and must have \[n, 1, 6, 6\]"),
+    "channels last": (grey(2, 6, 6, 1), r"must have \[n, 1, 6, 6\]"),
+    "flat": (grey(2, 36), r"must have \[n, 1, 6, 6\]"),
+    "one dimension more": (grey(1, 2, 1, 6, 6), r"must have \[n, 1, 6, 6\]"),
+    "a number": (0.5, r"shape \[\], and must have \[n, 1, 6, 6\]"),
+    "uint8": (grey(1, 1, 6, 6, dtype=np.uint8), r"dtype uint8, and must be float32: divide bytes by 255"),
+    "int64": (grey(1, 1, 6, 6, dtype=np.int64), r"dtype int64, and must be float32$"),
+    "float16": (grey(1, 1, 6, 6, dtype=np.float16), r"dtype float16, and must be float32$"),
+    "complex": (grey(1, 1, 6, 6, dtype=np.complex64), r"dtype complex64"),
+    "text": ("photo.jpg", r"dtype <U9, and must be float32"),
+    "None": (None, r"dtype object"),
+    "ragged": ([[0.1, 0.2], [0.3]], r"images cannot be read as one array"),
+    "too bright": (with_pixel(1.001), r"range from 0.5 to 1.001, and the model's input from 0.0 to 1.0"),
+    "too dark": (with_pixel(-0.001), r"range from -0.001 to 0.5"),
+    "in bytes": (255 * grey(1, 1, 6, 6), r"range from 127.5 to 127.5, and the model's input from 0.0 to 1.0"),
+}
+
+
+@pytest.mark.parametrize(("images", "message"), IMAGES.values(), ids=IMAGES)
+def test_images(explainer, images, message):
+    with pytest.raises(InputError, match=message):
+        explainer.submit(images)
+
+
+def test_without_a_range_pixels_must_still_be_finite(graph):
+    with Explainer(graph("linear", input_range=None), threads=1) as explainer:
+        assert np.isfinite(explainer.attribute(grey(1, 1, 6, 6) * 1000).values).all()
+        for wrong in (with_pixel(math.nan), with_pixel(math.inf), np.full((1, 1, 6, 6), 1e300)):
+            with pytest.raises(InputError, match="NaN or infinity"):
+                explainer.submit(wrong)
+
+
+def test_good_images_in_every_form(explainer):
+    """What is accepted gives the same: one image or a batch, lists, float64, other layouts, read-only."""
+    images = models.images("linear", 2)
+    images[0, 0, 0, :2] = (0.0, 1.0)
+    wanted = explainer.attribute(images).values
+    frozen = images.copy()
+    frozen.flags.writeable = False
+    for same in (images.astype(np.float64), images.tolist(), np.asfortranarray(images), frozen):
+        assert np.array_equal(explainer.attribute(same).values, wanted)
+    assert explainer.attribute(images[0]).values.shape == (1, 1, 6, 6)
+
+
+def test_the_callers_array_is_copied(explainer):
+    images = models.images("linear", 3)
+    wanted = explainer.attribute(images).values
+    future = explainer.submit(images)
+    images[:] = 0.25
+    assert np.array_equal(future.result(20).values, wanted)
+
+
+# --- targets
+
+TARGETS = {
+    "too large": (4, r"target 4 is no class of the model: classes go from 0 to 3"),
+    "far too large": (2**63, r"target 9223372036854775808 is no class"),
+    "beyond integers": (2**64, r"must be an integer"),
+    "negative": (-2, r"target -2 is no class of the model: classes go from 0 to 3"),
+    "one of several": ([0, 7, 1], r"target 7 is no class"),
+    "float": (1.0, r"target has dtype float64, and must be an integer class or one an image"),
+    "floats": ([0.0, 1.0, 2.0], r"dtype float64"),
+    "bool": (True, r"dtype bool"),
+    "text": ("cat", r"dtype <U3"),
+    "too few": ([0, 1], r"target has shape \[2\], and must be one class or \[3\]"),
+    "too many": ([0, 1, 2, 3], r"must be one class or \[3\]"),
+    "none at all": ([], r"target has dtype float64"),
+    "no integers": (np.zeros(0, np.int64), r"target has shape \[0\]"),
+    "a column": ([[0], [1], [2]], r"target has shape \[3, 1\]"),
+    "ragged": ([[0], [1, 2]], r"target cannot be read as one array"),
+}
+
+
+@pytest.mark.parametrize(("target", "message"), TARGETS.values(), ids=TARGETS)
+def test_targets(explainer, target, message):
+    with pytest.raises(InputError, match=message):
+        explainer.submit(grey(3, 1, 6, 6), target)
+
+
+def test_good_targets_in_every_form(explainer):
+    images = models.images("linear", 3)
+    for target in (2, np.int32(2), np.array(2), [2, 2, 2], (2, 2, 2), np.array([2, 2, 2], np.uint8)):
+        assert explainer.attribute(images, target).target.tolist() == [2, 2, 2]
+    predicted = explainer.attribute(images).target.tolist()
+    assert explainer.attribute(images, [-1, 0, -1]).target.tolist() == [predicted[0], 0, predicted[2]]
+
+
+# --- methods
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ascent": "steep"}, r"ascent is 'steep', it must be 'sharp' or 'smooth'"),
+        ({"ascent": None}, r"ascent is None"),
+        ({"rule": "simpson"}, r"rule is 'simpson', it must be 'trapezoid' or 'left'"),
+        ({"path": "straight"}, r"path is 'straight', it must be 'taylor' or 'norm' or 'cosine'"),
+        ({"path": ["taylor"]}, r"path is \['taylor'\]"),
+        *(
+            ({"max_steps": v}, r"max_steps is .*, it must be an integer from 1")
+            for v in (0, -1, 2.0, "9", True)
+        ),
+        ({"max_steps": 2**31}, r"max_steps is 2147483648, it must be an integer from 1 to 2147483647"),
+        *(
+            ({"step_size": v}, r"step_size is .*, it must be a finite number above zero")
+            for v in (0, -0.1, math.nan, math.inf, "0.1", True, 1e39, 1e-50)
+        ),
+    ],
+)
+def test_settings_of_mfaba(settings, message):
+    with pytest.raises(InputError, match=message):
+        MFABA(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        *(({"n": v}, r"n is .*, it must be an integer from 1") for v in (0, -3, 1.5, None, False)),
+        *(
+            ({"radius": v}, r"radius is .*, it must be a finite number above zero")
+            for v in (0.0, -1, math.nan, math.inf, None, 1e300)
+        ),
+        *(({"max_steps": v}, r"max_steps is .*, it must be an integer from 1") for v in (0, 0.5, "many")),
+        ({"stop": "never"}, r"stop is 'never', it must be 'flux' or 'label'"),
+        *(({"seed": v}, r"seed is .*, it must be an integer from 0") for v in (-1, 2**64, 0.0, None)),
+    ],
+)
+def test_settings_of_neflag(settings, message):
+    with pytest.raises(InputError, match=message):
+        NeFLAG(**settings)
+
+
+@pytest.mark.parametrize("method", [MFABA, NeFLAG])
+def test_unknown_settings(method):
+    with pytest.raises(TypeError, match="steps"):
+        method(steps=3)
+
+
+@dataclass  # not frozen, so not hashable
+class Loose:
+    lanes: int = 1
+    starts_at_image: bool = True
+
+    def start(self, lanes, slots, numbers): ...
+
+    def advance(self, lanes, slots): ...
+
+
+@dataclass(frozen=True)
+class NoLanes:
+    lanes: int = 0
+    starts_at_image: bool = True
+    start = advance = Loose.start
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        ("mfaba", r"method is 'mfaba', it must be a method's settings such as MFABA\(\)"),
+        (MFABA, r"it must be a method's settings such as MFABA\(\)"),
+        (3, r"method is 3"),
+        (Loose(), r"it must be hashable: make it a frozen dataclass"),
+        (NoLanes(), r"lanes of the method is 0, it must be an integer from 1"),
+    ],
+)
+def test_methods(explainer, method, message):
+    with pytest.raises(InputError, match=message):
+        explainer.submit(grey(1, 1, 6, 6), None, method)
+
+
+# --- places to run
+
+
+@pytest.mark.parametrize("providers", [["NoSuchExecutionProvider"], ["CPUExecutionProvider", "TPU"]])
+def test_a_provider_that_is_not_there(graph, providers):
+    with pytest.raises(ProviderError, match=rf"'{providers[-1]}' here, it has .*CPUExecutionProvider"):
+        Explainer(graph("linear"), providers=providers)
+
+
+def test_a_device_that_is_not_there(graph):
+    import onnxruntime
+
+    with pytest.raises(ProviderError, match="device is 'tpu', it must be 'cpu' or 'cuda'"):
+        Explainer(graph("linear"), device="tpu")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(ProviderError, match="'CUDAExecutionProvider' here, it has"):
+            Explainer(graph("linear"), device="cuda")
+
+
+def test_onnxruntime_that_is_not_there(graph, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ProviderError, match=r'onnxruntime is not installed: pip install "fluxpath\[cpu\]"'):
+        Explainer(graph("linear"))
+
+
+@pytest.mark.parametrize("wrong", [{"slots": 0}, {"slots": 1.0}, {"threads": 0}, {"shape": (1, 6, 7)}])
+def test_sizes_of_the_explainer(graph, wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        Explainer(graph("linear"), **wrong)
+
+
+# --- closing
+
+
+def test_submit_after_close(graph):
+    explainer = Explainer(graph("linear"), threads=1)
+    explainer.close()
+    explainer.close()
+    with pytest.raises(ClosedError, match="the explainer is closed: open another"):
+        explainer.submit(grey(1, 1, 6, 6))
+
+
+def test_close_with_work_pending():
+    session, entered, gate = LinearSession(), threading.Event(), threading.Event()
+
+    def hold():
+        entered.set()
+        assert gate.wait(20)
+
+    session.before_run = hold
+    explainer = Explainer.from_session(session, slots=2)
+    running = explainer.submit(some_images(5))
+    assert entered.wait(20)
+    waiting = explainer.submit(some_images(1), None, NeFLAG(n=2))
+    closing = threading.Thread(target=explainer.close)
+    closing.start()
+    while not explainer._closed:  # close() is now waiting for the tick that runs
+        closing.join(0.001)
+    gate.set()
+    closing.join(20)
+    assert not closing.is_alive()
+    for future in (running, waiting):
+        with pytest.raises(ClosedError, match="closed before the attribution was done"):
+            future.result(20)
+
+
+def test_every_error_is_fluxpaths_own():
+    for error in (InputError, ProviderError, ClosedError):
+        assert issubclass(error, FluxpathError)
+    assert issubclass(InputError, ValueError)

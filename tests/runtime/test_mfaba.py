@@ -1,0 +1,154 @@
+"""MFABA through the explainer against its float64 twin, and against what the paper promises of it."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import models
+import numpy as np
+import pytest
+from twins import mfaba, relative_error
+
+from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
+
+VARIANTS = list(product(("sharp", "smooth"), ("trapezoid", "left"), ("taylor", "norm", "cosine")))
+STEP = {"sharp": 0.1, "smooth": 0.01}
+"""The smooth default of 0.001 would need hundreds of steps on so small an image."""
+
+
+@pytest.fixture(scope="module")
+def explainers(graph):
+    opened = {name: Explainer(graph(name), threads=1) for name in ("smooth", "relu", "linear")}
+    yield opened
+    for explainer in opened.values():
+        explainer.close()
+
+
+def compare(explainer, gradient, images, target=None, *, tolerance=5e-6, **method):
+    result = explainer.attribute(images, target, MFABA(**method))
+    for i, image in enumerate(images):
+        model = gradient.for_target(None if target is None else target[i])
+        walk = mfaba(model, image.astype(np.float64), None if target is None else target[i], **method)
+        assert (result.steps[i], result.status[i]) == (walk.steps, walk.status)
+        assert result.score[i] == pytest.approx(walk.scores[0], rel=1e-5)
+        assert result.end_score[i] == pytest.approx(walk.scores[-1], rel=1e-5)
+        assert relative_error(result.values[i], walk.values) < tolerance
+    return result
+
+
+@pytest.mark.parametrize("name", ["smooth", "relu"])
+@pytest.mark.parametrize(("ascent", "rule", "path"), VARIANTS)
+def test_every_variant_is_its_twin(explainers, float64, name, ascent, rule, path):
+    method = {"ascent": ascent, "rule": rule, "path": path, "step_size": STEP[ascent]}
+    result = compare(explainers[name], float64(name), models.images(name, 10), **method)
+    assert set(result.status) == {Status.BOUNDARY} and len(set(result.steps)) >= 3
+    assert (result.target == result.label).all()
+
+
+@pytest.mark.parametrize("path", ["taylor", "norm", "cosine"])
+@pytest.mark.parametrize("ascent", ["sharp", "smooth"])
+def test_the_walk_ends_at_max_steps(explainers, float64, ascent, path):
+    method = {"ascent": ascent, "path": path, "max_steps": 3, "step_size": STEP[ascent] / 10}
+    # The two mapped paths multiply with x_0 - x_n, here of 0.003 a pixel: float32 pixels leave 1e-5 of it.
+    tolerance = 5e-6 if path == "taylor" else 2e-5
+    images = models.images("smooth", 5)
+    result = compare(explainers["smooth"], float64("smooth"), images, tolerance=tolerance, **method)
+    assert set(result.status) == {Status.BOUNDARY, Status.MAX_STEPS}
+    assert (result.steps[result.status == Status.MAX_STEPS] == 3).all()
+
+
+@pytest.mark.parametrize("ascent", ["sharp", "smooth"])
+def test_the_smooth_walk_stays_within_its_radius(explainers, float64, ascent):
+    """Steps of 0.2 reach the radius of 0.3, and the ends of the range, in the second one."""
+    method = {"ascent": ascent, "max_steps": 6, "step_size": 0.2 if ascent == "smooth" else 2.0}
+    images = models.images("linear", 5)
+    targets = [(int(c) + 1) % 4 for c in explainers["linear"].attribute(images).target]
+    compare(explainers["linear"], float64("linear"), images, targets, **method)
+
+
+def test_any_class_can_be_the_target(explainers, float64):
+    """One that is not predicted is left at once, but for the one step that every walk takes."""
+    images = np.repeat(models.images("smooth", 1), 4, axis=0)
+    result = compare(explainers["smooth"], float64("smooth"), images, [0, 1, 2, 3])
+    assert result.target.tolist() == [0, 1, 2, 3]
+    assert len(set(result.label)) == 1
+    assert all(result.steps[result.target != result.label] == 1)
+    one = explainers["smooth"].attribute(images, 2)
+    assert one.target.tolist() == [2, 2, 2, 2]
+    assert relative_error(one.values[3], result.values[2]) < 1e-6
+
+
+@pytest.mark.parametrize(("ascent", "size"), [("sharp", 0.1), ("smooth", 0.001)])
+def test_the_default_steps(explainers, ascent, size):
+    images = models.images("smooth", 4)
+    default = explainers["smooth"].attribute(images, None, MFABA(ascent))
+    explicit = explainers["smooth"].attribute(images, None, MFABA(ascent, step_size=size))
+    assert default.values.tobytes() == explicit.values.tobytes()
+    assert MFABA() == MFABA("sharp", "trapezoid", "taylor", 50, None)
+
+
+def test_the_float64_gradient_of_these_tests_is_the_derivative(float64):
+    """Central differences of the score, independent of the gradient graph's backward part."""
+    for name in ("smooth", "linear"):
+        x = models.images(name, 1)[0].astype(np.float64)
+        model = float64(name)
+        _, _, gradient = model(x)
+        v = np.random.default_rng(0).standard_normal(x.shape)
+        slope = (model(x + 1e-6 * v)[0] - model(x - 1e-6 * v)[0]) / 2e-6
+        assert (gradient * v).sum() == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["smooth", "relu", "linear"])
+@pytest.mark.parametrize("ascent", ["sharp", "smooth"])
+def test_completeness(explainers, name, ascent):
+    """The values sum up to the change of the score: Eq. 10. The trapezoid is exact to second order."""
+    images = models.images(name, 24, seed=5)
+    rates = {
+        rule: explainers[name].attribute(images, None, MFABA(ascent, rule, step_size=STEP[ascent])).error_rate
+        for rule in ("trapezoid", "left")
+    }
+    means = {rule: float(rate.mean()) for rule, rate in rates.items()}
+    print(f"error rate, {name} model, {ascent}: {means['trapezoid']:.4f}, left rule {means['left']:.4f}")
+    assert means["trapezoid"] < 0.04
+    assert means["trapezoid"] < 0.5 * means["left"]
+
+
+def test_halving_the_step_quarters_the_trapezoids_error(explainers):
+    """And halves that of the left rule: second and first order."""
+    images = models.images("linear", 16, seed=6)
+    rate = {
+        (rule, parts): explainers["linear"]
+        .attribute(images, None, MFABA("sharp", rule, step_size=0.4 / parts, max_steps=2 * parts))
+        .error_rate
+        for rule in ("trapezoid", "left")
+        for parts in (2, 4)
+    }
+    steady = rate["left", 4] > 0  # where both walks end at their last step, at the same length
+    order = {r: np.median(rate[r, 2][steady] / rate[r, 4][steady]) for r in ("trapezoid", "left")}
+    assert 3 < order["trapezoid"] < 5.5
+    assert 1.5 < order["left"] < 2.5
+
+
+def test_norm_and_cosine_give_multiples_of_the_chord(explainers):
+    """Both put the points on the straight line, so a pixel that ends where it began has no share."""
+    images = models.images("relu", 4)
+    images[:, :, :2, :2] = 0.0
+    for path in ("norm", "cosine"):
+        method = MFABA("smooth", path=path, step_size=0.01, max_steps=1)
+        taylor = explainers["relu"].attribute(images, None, MFABA("smooth", step_size=0.01, max_steps=1))
+        values = explainers["relu"].attribute(images, None, method).values
+        assert relative_error(values, taylor.values) < 5e-6  # of one step, chord and walk are the same
+
+
+def test_error_rate_by_hand(explainers):
+    result = explainers["smooth"].attribute(models.images("smooth", 5))
+    change = result.score.astype(np.float64) - result.end_score
+    total = result.values.astype(np.float64).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(result.error_rate, abs(total - change) / abs(change), rtol=1e-12)
+
+
+def test_methods_of_several_ends_have_no_error_rate(explainers):
+    result = explainers["smooth"].attribute(models.images("smooth", 2), None, NeFLAG(n=2))
+    assert result.end_score is None
+    with pytest.raises(ValueError, match="several end points"):
+        _ = result.error_rate

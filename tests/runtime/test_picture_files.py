@@ -1,0 +1,278 @@
+"""Photos read from files made on the spot, and PNG files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fluxpath.errors import InputError
+from fluxpath.runtime import picture
+from fluxpath.runtime.picture import load_image, save_png
+
+
+def photo(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+
+
+def plain(colour: Any, width: int = 8, height: int = 8, mode: str = "RGB") -> Image.Image:
+    return Image.new(mode, (width, height), colour)
+
+
+def store(folder: Path, image: Image.Image | np.ndarray, name: str = "a.png", **options: Any) -> Path:
+    path = folder / name
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
+    return path
+
+
+# --- load_image: sizes and ranges
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 9), (3, None, None), (None, None, None), (3, 6, None)])
+def test_a_photo_comes_back_exactly(tmp_path: Path, shape: Any) -> None:
+    levels = photo(6, 9, 3)
+    loaded = load_image(str(store(tmp_path, levels)), shape)
+    assert loaded.dtype == np.float32
+    assert loaded.flags.c_contiguous
+    np.testing.assert_array_equal(loaded, (np.moveaxis(levels, 2, 0) / 255).astype(np.float32))
+
+
+@pytest.mark.parametrize("span", [(-1.0, 1.0), (0.0, 255.0), (5.0, 6.0)])
+def test_the_range_is_met_at_both_ends(tmp_path: Path, span: tuple[float, float]) -> None:
+    path = store(tmp_path, np.arange(256, dtype=np.uint8).reshape(16, 16))
+    loaded = load_image(path, (1, None, None), span)
+    expected = [span[0] + (span[1] - span[0]) * k / 255 for k in range(256)]
+    np.testing.assert_allclose(loaded.ravel(), expected, rtol=1e-6, atol=1e-6)
+    assert (loaded.min(), loaded.max()) == span
+
+
+def slow_fit(plane: np.ndarray, size: int, start: float, length: float) -> np.ndarray:
+    """Pixels start .. start + length of the last axis to `size`, by a triangle filter, as Pillow does."""
+    out, scale = np.zeros((plane.shape[0], size)), length / size
+    for j in range(size):
+        centre, reach = start + (j + 0.5) * scale, max(scale, 1.0)
+        weights = [max(0.0, 1 - abs(k + 0.5 - centre) / reach) for k in range(plane.shape[1])]
+        for i in range(plane.shape[0]):
+            out[i, j] = sum(w * v for w, v in zip(weights, plane[i], strict=True)) / sum(weights)
+    return out
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_the_short_side_is_resized_and_the_centre_kept(tmp_path: Path, upright: bool) -> None:
+    levels = photo(24, 40)
+    path = store(tmp_path, levels.T if upright else levels)
+    small, cut = (load_image(path, (1, side, side))[0] * 255 for side in (12, 24))
+    expected = slow_fit(slow_fit(levels, 12, 8, 24).T, 12, 0, 24).T
+    np.testing.assert_allclose(small.T if upright else small, expected, atol=1.01)
+    np.testing.assert_array_equal((cut.T if upright else cut).round(), levels[:, 8:32])
+
+
+def test_with_one_side_given_the_aspect_is_kept(tmp_path: Path) -> None:
+    path = store(tmp_path, photo(20, 50, 3))
+    assert load_image(path, (3, 10, None)).shape == (3, 10, 25)
+    assert load_image(path, (3, None, 100)).shape == (3, 40, 100)
+    assert load_image(path, (3, None, 1)).shape == (3, 1, 1)
+
+
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].T,
+    8: lambda a: np.rot90(a),
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_exif_rotation_is_applied(tmp_path: Path, orientation: int, name: str) -> None:
+    levels, exif = photo(5, 8), Image.Exif()
+    exif[0x0112] = orientation
+    loaded = load_image(store(tmp_path, levels, name, exif=exif), (1, None, None))
+    np.testing.assert_array_equal((loaded[0] * 255).round(), UPRIGHT[orientation](levels))
+
+
+# --- load_image: grey, colour, alpha, palettes
+
+
+def strip(mode: str, *pixels: Any) -> Image.Image:
+    """An image of one row."""
+    image = Image.new(mode, (len(pixels), 1))
+    for x, pixel in enumerate(pixels):
+        image.putpixel((x, 0), pixel)
+    return image
+
+
+GREY, COLOUR = strip("L", 0, 100, 255), strip("RGB", (200, 100, 0), (0, 0, 255))
+RGBA = strip("RGBA", (200, 100, 0, 255), (200, 100, 0, 0), (200, 100, 0, 51))
+PALETTE = strip("P", 0, 1, 2)
+PALETTE.putpalette([250, 10, 20, 0, 200, 40, 7, 8, 9])
+DEEP = Image.fromarray(np.array([[0, 257, 100 * 257, 65535]], np.uint16))
+FRAMES: dict[str, Any] = {"save_all": True, "append_images": [plain("blue", 1, 1)]}
+MODES = {
+    "grey": (GREY, "png", {}, None, [[0], [100], [255]]),
+    "grey as colour": (GREY, "png", {}, 3, [[0] * 3, [100] * 3, [255] * 3]),
+    "colour": (COLOUR, "png", {}, None, [[200, 100, 0], [0, 0, 255]]),
+    "colour as luma": (COLOUR, "png", {}, 1, [[118.5], [29.07]]),
+    "alpha": (RGBA, "png", {}, 3, [[200, 100, 0], [255, 255, 255], [244, 224, 204]]),
+    "grey alpha": (strip("LA", (90, 255), (90, 0)), "png", {}, None, [[90], [255]]),
+    "palette": (PALETTE, "png", {}, None, [[250, 10, 20], [0, 200, 40], [7, 8, 9]]),
+    "clear colour": (PALETTE, "png", {"transparency": 1}, 3, [[250, 10, 20], [255] * 3, [7, 8, 9]]),
+    "16 bits": (DEEP, "png", {}, None, [[0], [1], [100], [255]]),
+    "1 bit": (strip("1", 0, 255), "png", {}, None, [[0], [255]]),
+    "CMYK": (strip("CMYK", (0, 255, 255, 0)), "tif", {}, None, [[255, 0, 0]]),
+    "animation": (plain("red", 1, 1), "gif", FRAMES, None, [[255, 0, 0]]),
+}
+
+
+@pytest.mark.parametrize(("image", "ending", "options", "channels", "expected"), MODES.values(), ids=MODES)
+def test_every_mode_loads_as_grey_or_colour_on_white(
+    tmp_path: Path, image: Image.Image, ending: str, options: Any, channels: int | None, expected: Any
+) -> None:
+    path = store(tmp_path, image, f"a.{ending}", **options)
+    pixels = 255 * load_image(path, (channels, None, None))[:, 0].T
+    assert pixels.shape == np.shape(expected)
+    np.testing.assert_allclose(pixels, expected, atol=0.6)
+
+
+# --- load_image: refusals
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gone.png", "cannot be read: No such file or directory"),
+        ("", "cannot be read: Is a directory"),
+        ("note.png", "this is not an image in a format that Pillow reads"),
+        ("empty.png", "this is not an image in a format that Pillow reads"),
+    ],
+)
+def test_what_is_no_image_is_refused_by_name(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "note.png").write_text("no picture")
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(InputError, match=f"^{re.escape(str(tmp_path / name))}: {said}$"):
+        load_image(tmp_path / name, (3, 8, 8))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
+def test_a_truncated_file_is_refused_wherever_it_is_cut(tmp_path: Path, name: str, share: float) -> None:
+    path = store(tmp_path, photo(40, 40, 3), name)
+    assert load_image(path, (3, 40, 40)).shape == (3, 40, 40)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match=re.escape(str(path))):
+        load_image(path, (3, 40, 40))
+
+
+def test_a_damaged_png_is_refused(tmp_path: Path) -> None:
+    path = store(tmp_path, photo(40, 40, 3))
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"a\.png: cannot be read: "):
+        load_image(path, (3, 40, 40))
+
+
+def test_float_pixels_and_huge_images_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"a\.tif: cannot be read: float pixels"):
+        load_image(store(tmp_path, np.ones((4, 4), np.float32), "a.tif"), (1, 4, 4))
+    path = store(tmp_path, photo(40, 40))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InputError, match=r"a\.png: cannot be read: .*exceeds limit"):
+        load_image(path, (1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("shape", "span", "said"),
+    [(shape, (0, 1), f"got shape {shape}") for shape in [(2, 4, 4), (0, 4, 4), (3, 0, 4), (3, 4, -1)]]
+    + [((1, 4, 4), span, "finite and rising") for span in [(1, 0), (1, 1), (0, math.inf), (math.nan, 1)]],
+)
+def test_a_bad_shape_or_range_is_refused(tmp_path: Path, shape: Any, span: Any, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        load_image(store(tmp_path, photo(4, 4)), shape, span)
+
+
+# --- save_png
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+def test_a_saved_picture_comes_back_whatever_its_name(tmp_path: Path, mode: str) -> None:
+    colour = Image.fromarray(photo(5, 7, 3))
+    image = Image.fromarray(photo(5, 7).astype(np.uint16) * 200) if mode == "I;16" else colour.convert(mode)
+    assert image.mode == mode
+    save_png(image, str(tmp_path / "picture"))
+    with Image.open(tmp_path / "picture") as back:
+        assert back.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(back), np.asarray(image))
+    (tmp_path / "ordinary").write_text("")
+    assert (tmp_path / "picture").stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_png(plain("red"), tmp_path / "a.png")
+    before = (tmp_path / "a.png").read_bytes()
+
+    def fill_the_disk(image: Image.Image, file: Any, format: str) -> None:
+        file.write(b"half of it")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fill_the_disk)
+    for name in ("a.png", "b.png"):
+        with pytest.raises(OSError, match="no space left"):
+            save_png(plain("blue"), tmp_path / name)
+    assert os.listdir(tmp_path) == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def first_pixel(path: Path) -> Any:
+    with Image.open(path) as image:
+        return image.convert("RGB").getpixel((0, 0))
+
+
+def test_the_new_file_is_whole_before_it_takes_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, seen, replace = tmp_path / "a.png", [], os.replace
+    save_png(plain("red"), target)
+
+    def watch(source: Path, name: Path) -> None:
+        assert source.parent == target.parent
+        seen.extend([first_pixel(source), first_pixel(name)])
+        replace(source, name)
+
+    monkeypatch.setattr(picture.os, "replace", watch)
+    save_png(plain("blue"), target)
+    assert [*seen, first_pixel(target)] == [(0, 0, 255), (255, 0, 0), (0, 0, 255)]
+
+
+def test_threads_that_write_one_name_do_not_meet(tmp_path: Path) -> None:
+    def work(level: int) -> bool:
+        save_png(plain((level, 0, 0), 64, 64), tmp_path / "a.png")
+        with Image.open(tmp_path / "a.png") as image:
+            return len(image.getcolors() or []) == 1
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(work, range(160)))
+    assert os.listdir(tmp_path) == ["a.png"]
+
+
+def test_a_missing_folder_and_an_unstorable_mode_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no folder .*gone to write to"):
+        save_png(plain("red"), tmp_path / "gone" / "a.png")
+    for mode, colour in [("F", 0.5), ("CMYK", (0, 0, 0, 0)), ("HSV", (0, 0, 0))]:
+        with pytest.raises(InputError, match=f"mode {mode}, convert it to RGB first"):
+            save_png(plain(colour, mode=mode), tmp_path / "a.png")
+    assert os.listdir(tmp_path) == []

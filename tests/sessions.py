@@ -1,0 +1,68 @@
+"""A model in plain numpy for the engine: softmax of a linear map, one row at a time, and a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from twins import Array, Gradient
+
+from fluxpath.manifest import Manifest
+from fluxpath.runtime.lanes import Lanes
+
+FEATURES, CLASSES = 6, 3
+
+
+class LinearSession:
+    """Logs the number of slots of each run and the points in them; `before_run` may block or raise.
+
+    Each row is computed by itself, so whatever differs between two batches is not the session's doing.
+    """
+
+    def __init__(self, features: int = FEATURES, seed: int = 0) -> None:
+        self.manifest = Manifest(
+            input="image",
+            shape=(features,),
+            classes=CLASSES,
+            objective="softmax",
+            opset=20,
+            source="none",
+            logits="logits",
+        )
+        self.weight = 4 * np.random.default_rng(seed).standard_normal((CLASSES, features))
+        self.counts: list[int] = []
+        self.points: list[np.ndarray] = []
+        self.before_run: Callable[[], None] = lambda: None
+
+    def bind(self, lanes: Lanes) -> None:
+        self.lanes = lanes
+        lanes.scale[:] = 1.0
+
+    def run(self, count: int) -> None:
+        self.before_run()
+        lanes = self.lanes
+        self.counts.append(count)
+        self.points += [point.copy() for point in lanes.point[:count]]
+        for slot in range(count):
+            target = int(lanes.target[slot])
+            answer = self.evaluate(lanes.point[slot].astype(np.float64), target)
+            lanes.score[slot], lanes.label[slot], lanes.gradient[slot] = answer
+
+    def evaluate(self, point: Array, target: int = -1) -> tuple[float, int, Array]:
+        """Probability of the target (negative: of the predicted class), predicted class, gradient."""
+        logits = self.weight @ (point - 0.5)
+        label = int(logits.argmax())
+        powers = np.exp(logits - logits.max())
+        p = powers / powers.sum()
+        t = label if target < 0 else target
+        return float(p[t]), label, p[t] * (self.weight[t] - p @ self.weight)
+
+    def gradient(self, image: Array, target: int | None = None) -> Gradient:
+        """The model as the twins take it, for one target all along a walk."""
+        chosen = self.evaluate(image)[1] if target is None else target
+        return lambda point: self.evaluate(point, chosen)
+
+
+def some_images(n: int, features: int = FEATURES, seed: int = 1) -> np.ndarray:
+    """n images in [0, 1]."""
+    return np.random.default_rng(seed).random((n, features)).astype(np.float32)
