@@ -67,6 +67,8 @@ class Lanes {
 
 NB_MODULE(_cpu, m) {
   using namespace fluxpath;
+  // Settings are cached for the life of the process (functools.lru_cache): that is no leak to warn of.
+  nb::set_leak_warnings(false);
   m.doc() = "The recurrences of the attribution methods on the CPU; see fluxpath/lanes.h for the arrays.";
   nb::class_<Mfaba>(m, "Mfaba", "Settings of MFABA; see fluxpath/mfaba.h.").def(
       "__init__",
