@@ -8,13 +8,23 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule
 from fluxpath.export.rules.activation import first
 
 
-@rule("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+@rule("Reshape", "Flatten")
 def reshape(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     return op("Reshape", g, op.shape_of(first(node)))
+
+
+@rule("Squeeze", "Unsqueeze", since=13)
+def squeeze(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
+    # The inverse keeps symbolic sizes, which a Reshape would lose: ONNX Runtime takes minutes to load a
+    # long graph of values whose sizes it cannot tell to be the same.
+    axes = node.inputs[1] if len(node.inputs) > 1 else None
+    if axes is None:
+        return op("Reshape", g, op.shape_of(first(node)))
+    return op("Unsqueeze" if node.op_type == "Squeeze" else "Squeeze", g, axes)
 
 
 @rule("Transpose")
@@ -117,30 +127,6 @@ def _slice_at_run_time(op: Builder, node: ir.Node, g: ir.Value) -> ir.Value:
     zeros = op.zeros(op("Reshape", count, flat), g)
     filled = op("ScatterElements", zeros, op("Reshape", picked, flat), op("Reshape", g, flat), axis=0)
     return op("Reshape", filled, shape)
-
-
-@rule("Pad", since=11)
-def pad(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    mode = string_attribute(node, "mode", "constant")
-    if mode != "constant":
-        raise ValueError(f"has the pad mode '{mode}', for which there is no rule (constant has one)")
-    x = first(node)
-    rank = len(dims(x))
-    pads, axes = constant_of(node.inputs[1]), constant_of(node.inputs[3]) if len(node.inputs) > 3 else None
-    dynamic_axes = len(node.inputs) > 3 and node.inputs[3] is not None and axes is None
-    if pads is None or dynamic_axes:
-        # Negative pads take away what positive ones added.
-        return op("Pad", g, op("Neg", node.inputs[1]), None, *node.inputs[3:4])
-    where = [int(a) % rank for a in axes] if axes is not None else list(range(rank))
-    before, after = pads[: len(where)], pads[len(where) :]
-    for axis, low, high in zip(where, before, after, strict=True):
-        if low > 0 or high > 0:
-            end = -int(high) if high > 0 else np.iinfo(np.int64).max
-            bounds = ([max(int(low), 0)], [end], [axis])
-            g = op("Slice", g, *(op.ints(b) for b in bounds))
-        if low < 0 or high < 0:
-            g = pad_axis(op, g, max(-int(low), 0), max(-int(high), 0), axis, rank)
-    return g
 
 
 def offsets(sizes: list[int]) -> list[int]:

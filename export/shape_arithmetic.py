@@ -1,0 +1,148 @@
+"""Computes the shape arithmetic of a graph at export, as far as sizes are known there.
+
+Exporters write shapes as operators on Shape. Shape inference follows these where it sizes a value by
+them, but leaves them in the graph, and gives up where an operator such as Split takes them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
+
+from fluxpath.export.builder import constant_of, dims
+
+_LARGEST = 64
+"""Arrays of more elements are data, not shapes."""
+
+_INTEGERS = {ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL}
+_BY_ENTRY = {"Add", "Concat", "Gather", "Identity", "Mul", "Slice", "Squeeze", "Sub", "Unsqueeze"}
+"""Entries of their results that do not depend on an unknown size are known."""
+_OF_FIRST = {"Gather", "Slice", "Squeeze", "Unsqueeze"}
+"""Of these only the first operand may have unknown entries, for the others say what is read."""
+_WHOLE = {"Abs", "And", "Cast", "Div", "Equal", "Expand", "Greater", "GreaterOrEqual", "Less"}
+_WHOLE |= {"LessOrEqual", "Max", "Min", "Mod", "Neg", "Not", "Or", "ReduceMax", "ReduceMin", "ReduceProd"}
+_WHOLE |= {"ReduceSum", "Reshape", "Where"}
+"""These are computed if everything in them is known."""
+_STAND_INS = ((10007, 13), (20011, 17))
+"""Two series of values for unknown sizes: what comes out the same with both does not depend on them."""
+
+
+class _Partial:
+    """An array of integers, some of them unknown sizes."""
+
+    def __init__(self, array: npt.NDArray[np.generic], unknown: npt.NDArray[np.bool_] | None = None) -> None:
+        self.array = array
+        self.unknown = np.zeros(array.shape, bool) if unknown is None else unknown
+
+    @property
+    def complete(self) -> bool:
+        return not self.unknown.any()
+
+    def filled(self, first: int, step: int) -> npt.NDArray[np.generic]:
+        if self.complete:
+            return self.array
+        each = (first + step * np.arange(self.array.size)).reshape(self.array.shape)
+        return np.where(self.unknown, each, self.array).astype(self.array.dtype)
+
+
+def fold_shapes(model: ir.Model) -> bool:
+    """Replace, in place, integers that are known by constants; whether there were any.
+
+    Shapes must have been inferred, with the batch dynamic, or else the given one would become fixed.
+    """
+    graph = model.graph
+    known: dict[ir.Value, _Partial] = {}
+    folded = False
+    for node in list(graph):
+        if node.domain or len(node.outputs) != 1:
+            continue
+        (output,) = node.outputs
+        found = _shape(node) if node.op_type == "Shape" else _computed(node, known, model)
+        if found is None or found.array.size > _LARGEST:
+            continue
+        known[output] = found
+        if found.complete and not output.is_graph_output():
+            _replace(graph, node, found.array)
+            folded = True
+    return folded
+
+
+def _shape(node: ir.Node) -> _Partial | None:
+    x = node.inputs[0]
+    if x is None or x.shape is None:
+        return None
+    start, end = node.attributes.get("start"), node.attributes.get("end")
+    given = dims(x)[start.as_int() if start else 0 : end.as_int() if end else None]
+    unknown = np.array([not isinstance(d, int) for d in given], bool)
+    return _Partial(np.array([d if isinstance(d, int) else 0 for d in given], np.int64), unknown)
+
+
+def _computed(node: ir.Node, known: dict[ir.Value, _Partial], model: ir.Model) -> _Partial | None:
+    operands = [_operand(v, known) for v in node.inputs if v is not None]
+    given = [p for p in operands if p is not None]
+    if len(given) < len(operands) or not given:
+        return None
+    if all(p.complete for p in given):
+        array = _run(node, [p.array for p in given], model) if node.op_type in _BY_ENTRY | _WHOLE else None
+        return _Partial(array) if array is not None and array.dtype.kind in "ib" else None
+    if node.op_type not in _BY_ENTRY:
+        return None
+    if node.op_type in _OF_FIRST and not all(p.complete for p in given[1:]):
+        return None
+    # No two unknown entries may look alike, so each operand's begin where the one before ended.
+    one, other = (
+        _run(node, [p.filled(first + _LARGEST * step * i, step) for i, p in enumerate(given)], model)
+        for first, step in _STAND_INS
+    )
+    return None if one is None or other is None else _Partial(one, one != other)
+
+
+def _operand(value: ir.Value, known: dict[ir.Value, _Partial]) -> _Partial | None:
+    if value in known:
+        return known[value]
+    if value.dtype not in _INTEGERS:
+        return None
+    constant = constant_of(value)
+    return _Partial(constant) if constant is not None and constant.size <= _LARGEST else None
+
+
+def _run(
+    node: ir.Node, arrays: list[npt.NDArray[np.generic]], model: ir.Model
+) -> npt.NDArray[np.generic] | None:
+    """The result of one node by the reference evaluator; None where that cannot compute it."""
+    proto = ir.to_proto(node)
+    names = [n for n in proto.input if n]
+    feeds: dict[str, Any] = dict(zip(names, arrays, strict=True))
+    inputs = [
+        onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+        for n, a in feeds.items()
+    ]
+    result = onnx.helper.make_empty_tensor_value_info(proto.output[0])
+    graph = onnx.helper.make_graph([proto], "shape", inputs, [result])
+    opset = onnx.helper.make_opsetid("", int(model.opset_imports.get("", 0)))
+    try:
+        with np.errstate(all="ignore"):
+            evaluator = ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=[opset]))
+            results: Any = evaluator.run(None, feeds)
+    except Exception:  # whatever a kernel raises: the node stays in the graph, where it was
+        return None
+    return np.asarray(results[0])
+
+
+def _replace(graph: ir.Graph, node: ir.Node, array: npt.NDArray[np.generic]) -> None:
+    (output,) = node.outputs
+    name = output.name
+    ir.convenience.replace_all_uses_with(output, _initializer(f"{name}/known", array, graph))
+    graph.remove(node, safe=True)
+
+
+def _initializer(name: str, array: npt.NDArray[np.generic], graph: ir.Graph) -> ir.Value:
+    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
+    value.dtype, value.shape = ir.DataType.from_numpy(array.dtype), ir.Shape(array.shape)
+    graph.register_initializer(value)
+    return value
