@@ -1,0 +1,26 @@
+"""Checks of a method's settings: one sentence that names the setting and what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fluxpath.errors import InputError
+
+
+def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
+    """`value` must be one of `allowed`."""
+    if value not in allowed:
+        choices = " or ".join(repr(a) for a in allowed)
+        raise InputError(f"{name} is {value!r}, it must be {choices}")
+
+
+def whole(name: str, value: object, least: int, most: int = 2**31 - 1) -> None:
+    """`value` must be an integer from `least` to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InputError(f"{name} is {value!r}, it must be an integer from {least} to {most}")
+
+
+def positive(name: str, value: object) -> None:
+    """`value` must be a number above zero that stays one in float32, where the kernels compute."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-37 < value < 1e37:
+        raise InputError(f"{name} is {value!r}, it must be a finite number above zero (1e-37 to 1e37)")

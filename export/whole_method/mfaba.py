@@ -1,0 +1,167 @@
+"""MFABA (Zhu et al., AAAI 2024) as a loop in a file; `fluxpath.runtime.MFABA` says what it computes."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from fluxpath.errors import InputError
+from fluxpath.export.whole_method._settings import one_of, positive, whole
+from fluxpath.export.whole_method.base import (
+    POINT,
+    STATUS,
+    STEPS,
+    SUM,
+    Evaluate,
+    Float64,
+    Outside,
+    Start,
+    State,
+    Tick,
+    Walk,
+)
+from fluxpath.export.whole_method.expression import Expr, first_of, where
+from fluxpath.export.whole_method.status import Status
+from fluxpath.manifest import Manifest
+
+SMOOTH_RADIUS = 0.3
+PENDING, LENGTH = "pending", "length"
+"""The last displacement (path="norm": its length), and the length of the path so far."""
+
+
+@dataclass(frozen=True)
+class MFABA:
+    """Settings of MFABA, with the names, defaults and meaning of the runtime's.
+
+    path="cosine" is not among them: it needs every point of the walk once more at the end.
+    """
+
+    ascent: Literal["sharp", "smooth"] = "sharp"
+    rule: Literal["trapezoid", "left"] = "trapezoid"
+    path: Literal["taylor", "norm"] = "taylor"
+    max_steps: int = 50
+    step_size: float | None = None
+
+    def __post_init__(self) -> None:
+        one_of("ascent", self.ascent, ("sharp", "smooth"))
+        one_of("rule", self.rule, ("trapezoid", "left"))
+        if str(self.path) == "cosine":
+            raise InputError(
+                "path is 'cosine', which only the runtime can: here it must be 'taylor' or 'norm'"
+            )
+        one_of("path", self.path, ("taylor", "norm"))
+        whole("max_steps", self.max_steps, 1)
+        if self.step_size is not None:
+            positive("step_size", self.step_size)
+
+    @property
+    def name(self) -> str:
+        """As on the command line."""
+        return f"mfaba-{self.ascent}"
+
+    @property
+    def turns(self) -> int:
+        """One evaluation a point."""
+        return self.max_steps + 1
+
+    def settings(self) -> dict[str, Any]:
+        """All of them."""
+        return asdict(self)
+
+    def trial(self, shape: tuple[int, ...]) -> dict[str, npt.NDArray[np.float32]]:
+        """None."""
+        return {}
+
+    def start(self, outside: Outside) -> Start:
+        """Nothing is pending."""
+        if self.path == "taylor":
+            return Start({PENDING: outside.zeros()})
+        none = outside.rows(0, ir.DataType.FLOAT)
+        return Start({PENDING: none, LENGTH: none})
+
+    def advance(self, tick: Tick) -> State:
+        """The gradient g_j meets the displacement that led here and the one that leads away."""
+        state, steps = tick.state, tick.state[STEPS]
+        code = first_of(
+            [
+                (~tick.finite, Status.NON_FINITE),
+                ((steps > 0) & ~tick.label.equals(tick.target), Status.BOUNDARY),
+                (steps >= self.max_steps, Status.MAX_STEPS),
+                (tick.zero, Status.ZERO_GRADIENT),
+            ],
+            otherwise=state[STATUS],
+        )
+        status = where(tick.alive, code, state[STATUS])
+        moving = status.equals(Status.RUNNING)
+        d = where(moving, self._displacement(tick), 0.0)
+        g = where(tick.alive & tick.finite, tick.derivative, 0.0)
+        after = d if self.path == "taylor" else d.norm()
+        weight = 0.5 * (state[PENDING] + after) if self.rule == "trapezoid" else after
+        result = {
+            POINT: (state[POINT] + d).clamp(tick.low, tick.high),
+            SUM: state[SUM] - g * weight,
+            STEPS: steps + moving.to(ir.DataType.INT32),
+            STATUS: status,
+            PENDING: after,
+        }
+        return result if self.path == "taylor" else {**result, LENGTH: state[LENGTH] + after}
+
+    def _displacement(self, tick: Tick) -> Expr:
+        """Clamped itself, not the point it leads to, which would round a small step away."""
+        x, image, size = tick.state[POINT], tick.image, self._step_size
+        low: Expr | float | None = tick.low
+        high: Expr | float | None = tick.high
+        if self.ascent == "sharp":
+            wanted = -size / tick.unit.squares().sqrt() * tick.unit
+        else:
+            wanted = -size * tick.gradient.sign()
+            low, high = (image - SMOOTH_RADIUS).clamp(low, None), (image + SMOOTH_RADIUS).clamp(None, high)
+        return wanted.clamp(None if low is None else low - x, None if high is None else high - x)
+
+    @property
+    def _step_size(self) -> float:
+        default = 0.1 if self.ascent == "sharp" else 0.001
+        return default if self.step_size is None else self.step_size
+
+    def finish(self, outside: Outside, start: Start, state: State) -> Expr:
+        """The norm path maps the walk onto the straight line to its end (Eq. 16)."""
+        if self.path == "taylor":
+            return state[SUM]
+        length = where(state[LENGTH] > 0, state[LENGTH], 1.0)
+        return state[SUM] * ((state[POINT] - outside.image) / length)
+
+    def walk(self, evaluate: Evaluate, image: Float64, target: int, manifest: Manifest) -> Walk:
+        """Eq. 11 and 12, or 16, with all points and gradients kept."""
+        radius = np.inf if self.ascent == "sharp" else SMOOTH_RADIUS
+        points, gradients = [image], []
+        while True:
+            label, g, scale = evaluate(points[-1])
+            gradients.append(scale * g)
+            steps = len(points) - 1
+            if not np.isfinite(gradients[-1]).all():
+                return Walk(np.zeros_like(image), steps, Status.NON_FINITE)
+            if steps > 0 and label != target:
+                status = Status.BOUNDARY
+            elif steps == self.max_steps:
+                status = Status.MAX_STEPS
+            elif not g.any():
+                status = Status.ZERO_GRADIENT
+            else:
+                direction = g / np.linalg.norm(g) if self.ascent == "sharp" else np.sign(g)
+                x = np.clip(points[-1] - self._step_size * direction, image - radius, image + radius)
+                points.append(np.clip(x, manifest.low, manifest.high))
+                continue
+            return Walk(self._integral(points, gradients), steps, status)
+
+    def _integral(self, points: list[Float64], gradients: list[Float64]) -> Float64:
+        steps = [b - a for a, b in itertools.pairwise(points)]
+        if self.path == "norm":
+            lengths = [float(np.linalg.norm(d)) for d in steps]
+            steps = [(points[-1] - points[0]) * (length / (sum(lengths) or 1.0)) for length in lengths]
+        means = [a if self.rule == "left" else (a + b) / 2 for a, b in itertools.pairwise(gradients)]
+        return -sum((d * g for d, g in zip(steps, means, strict=True)), np.zeros_like(points[0]))
