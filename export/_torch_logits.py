@@ -1,0 +1,97 @@
+"""A torch module's logits: picked from what it returns, and from before a closing softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from fluxpath.errors import ModelError
+
+_PROBABILITIES = {"softmax", "log_softmax", "sigmoid", "expit"}
+
+
+class Logits(torch.nn.Module):  # type: ignore[misc]  # mypy does not follow torch
+    """Calls `module` with positional tensors and returns its logits alone.
+
+    keywords: the names to pass them by, None to pass them by position. output: which of several outputs.
+    """
+
+    def __init__(self, module: torch.nn.Module, keywords: Sequence[str] | None, output: str | None) -> None:
+        super().__init__()
+        self.module = module
+        self.keywords = keywords
+        self.output = output
+        # torch's older exporter puts back the mode of the outermost module, in all of them.
+        self.training = module.training
+
+    def forward(self, *values: torch.Tensor) -> torch.Tensor:
+        """The logits [batch, classes] or [batch]."""
+        with _remembering() as before:
+            if self.keywords is None:
+                result = self.module(*values)
+            else:
+                result = self.module(**dict(zip(self.keywords, values, strict=True)))
+        return before(pick_logits(result, self.output))
+
+
+def pick_logits(result: Any, output: str | None) -> torch.Tensor:
+    """The logits in what a module returned: the entry `output`, else "logits", else the first or only."""
+    if isinstance(result, torch.Tensor):
+        return result
+    in_order = isinstance(result, tuple | list)
+    if isinstance(result, Mapping):
+        entries = {str(k): v for k, v in result.items()}
+    elif hasattr(result, "_asdict"):
+        entries = result._asdict()
+    elif in_order:
+        entries = {str(i): v for i, v in enumerate(result)}
+    else:
+        entries = dict(getattr(result, "__dict__", {}))
+    tensors = {k: v for k, v in entries.items() if isinstance(v, torch.Tensor)}
+    if output is None and "logits" not in tensors and tensors and (in_order or len(tensors) == 1):
+        return next(iter(tensors.values()))
+    name = "logits" if output is None else output
+    if name not in tensors:
+        hint = ": name the logits with output=" if output is None else ""
+        raise ModelError(f"the module returns no tensor '{name}', it returns {list(tensors)}{hint}")
+    return tensors[name]
+
+
+class _Remember(TorchFunctionMode):  # type: ignore[misc]  # mypy does not follow torch
+    """Keeps the input of every softmax or sigmoid that may be a classifier's last step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        result = function(*args, **given)
+        name = getattr(function, "__name__", "")
+        if name in _PROBABILITIES and isinstance(result, torch.Tensor) and result.ndim in (1, 2):
+            inner = args[0] if args else given.get("input")
+            dim = given.get("dim", args[1] if len(args) > 1 else None)
+            if name in ("sigmoid", "expit") or dim in (-1, result.ndim - 1):
+                self.found.append((result, inner))
+        return result
+
+
+@contextmanager
+def _remembering() -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
+    """What leads from probabilities computed inside to their logits; other tensors stay as they are.
+
+    The objectives are functions of the logits, and are exact only if they are computed from them.
+    """
+    mode = _Remember()
+
+    def before(value: torch.Tensor) -> torch.Tensor:
+        return next((inner for result, inner in mode.found if result is value), value)
+
+    with mode:
+        yield before

@@ -1,0 +1,126 @@
+"""Traces a torch module and its input gradient into one graph of ATen operators, symbolic in the batch."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ModelError
+from fluxpath.export._settings import Settings
+from fluxpath.export._torch_module import Subject, reason
+from fluxpath.export._torch_objectives import TORCH_OBJECTIVES, choose, compared
+from fluxpath.export._torch_reference import normalised
+
+LOGITS = "logits"
+OUTPUTS = (LOGITS, contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE)
+"""What the graph returns, as a dict with these keys."""
+
+_BATCH = 7
+"""The batch that is traced. It stays a symbol: only what a module decides by comparing it sees the number."""
+
+
+def trace(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
+    """The gradient graph of `subject`: (explained input, target, further inputs) -> a dict of OUTPUTS.
+
+    make_fx sees through torch.autograd.grad, so that forward and backward pass are one list of operators. It
+    traces symbolic tensors, because real ones would leave the batch as a number in every view.
+    """
+    gradient = _Gradient(subject, settings)
+    arguments = _symbolic(subject)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = make_fx(gradient, tracing_mode="symbolic")(*arguments)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever the module, its autograd or torch's tracer raise
+        raise ModelError(f"torch cannot trace the module's gradient: {reason(error)}") from error
+    size = arguments[0].shape[0]
+    if isinstance(size, int) or size.node.maybe_as_int() is not None:
+        raise ModelError("the module fixes its batch size: write it for any number of rows")
+    return _cleaned(graph, [subject.input, contract.TARGET, *(c.name for c in subject.companions)])
+
+
+class _Gradient:
+    """The function that is traced."""
+
+    def __init__(self, subject: Subject, settings: Settings) -> None:
+        self._call = copy.deepcopy(subject.call).to(getattr(torch, settings.precision)).requires_grad_(False)
+        self._explained = subject.explained
+        self._binary = subject.binary(settings.objective)
+        self._head = TORCH_OBJECTIVES[subject.effective(settings.objective)].head
+        self._settings = settings
+
+    def __call__(
+        self, x: torch.Tensor, target: torch.Tensor, *companions: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            values = [v.to(self._dtype) if v.is_floating_point() else v for v in companions]
+            values.insert(self._explained, normalised(x, self._settings).to(self._dtype))
+            output = self._call(*values).float()
+            logits = compared(output, self._binary)
+            label, onehot = choose(logits.detach(), target)
+            head = self._head(logits.detach(), onehot)
+            (gradient,) = torch.autograd.grad(logits, x, head.seed)
+        scale = head.scale
+        if not self._settings.factored:
+            gradient = gradient * scale.reshape(-1, *[1] * (x.ndim - 1))
+            scale = torch.ones_like(scale)
+        results = (output.detach(), head.score, label, gradient, scale)
+        return dict(zip(OUTPUTS, results, strict=True))
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        dtype: torch.dtype = getattr(torch, self._settings.precision)
+        return dtype
+
+
+def _symbolic(subject: Subject) -> list[torch.Tensor]:
+    """Tensors without data, whose first dimension is one symbol in all of them."""
+    rows = list(subject.rows(_BATCH))
+    explained = rows.pop(subject.explained)
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    target = torch.zeros(_BATCH, dtype=torch.int64, device=explained.device)
+    fakes = []
+    for value in (explained, target, *rows):
+        sizes = [DimDynamic.DUCK, *[DimDynamic.STATIC] * (value.ndim - 1)]
+        context = StatelessSymbolicContext(dynamic_sizes=sizes)
+        fakes.append(mode.from_tensor(value, symbolic_context=context))
+    return fakes
+
+
+def _cleaned(graph: torch.fx.GraphModule, names: list[str]) -> torch.fx.GraphModule:
+    """The graph in a form that torch.jit.script takes, with the inputs' own names."""
+    placeholders = [n for n in graph.graph.nodes if n.op == "placeholder"]
+    for node, name in zip(placeholders, names, strict=True):
+        node.target = node.name = name
+    for node in list(graph.graph.nodes):
+        if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
+            continue
+        if node.target is torch.ops.aten.detach.default:
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+        elif node.target is torch.ops.aten.sym_size.int:
+            node.target = torch.ops.aten.size
+        else:
+            # Scripting resolves overloads itself, and knows them by their packet only.
+            node.target = node.target.overloadpacket
+            _follow_input(graph.graph, node, placeholders[0])
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph
+
+
+def _follow_input(graph: torch.fx.Graph, node: torch.fx.Node, x: torch.fx.Node) -> None:
+    """A tensor that the graph makes goes where the input is, not where the example was."""
+    if isinstance(node.kwargs.get("device"), torch.device):
+        with graph.inserting_before(node):
+            place = graph.call_function(getattr, (x, "device"))
+        node.kwargs = {**node.kwargs, "device": place}

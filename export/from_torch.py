@@ -1,0 +1,132 @@
+"""Compiles a torch module with its input gradient: to ONNX with torch's own exporter, or to TorchScript."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fluxpath import archive
+from fluxpath.errors import ModelError, UnsupportedOperatorError
+from fluxpath.export import _load
+from fluxpath.export._settings import Settings
+from fluxpath.export.gradient_graph import Check, Exported, Progress, compile_gradient
+from fluxpath.export.verification import evaluator
+
+if TYPE_CHECKING:
+    import torch
+
+    from fluxpath.export._torch_module import Subject
+
+
+def gradient_from_torch(
+    module: torch.nn.Module,
+    example: Any,
+    path: str | os.PathLike[str],
+    *,
+    objective: str = "softmax",
+    input: str | None = None,
+    output: str | None = None,
+    input_range: tuple[float, float] | None = (0.0, 1.0),
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    class_names: Sequence[str] | None = None,
+    factored: bool = True,
+    precision: str = "float32",
+    progress: Progress = lambda stage: None,
+) -> Exported:
+    """Compile the classifier `module` with its input gradient into the file `path`.
+
+    The file is a gradient graph as `gradient_from_onnx` writes it, with the same settings; ending in ".pt" it
+    is TorchScript, see `torchscript.py`.
+
+    example: one input or a batch, whatever its values: a float32 tensor [batch, ...], or where the module
+        takes several inputs a tuple of tensors, or a mapping of argument names to tensors. Its sizes
+        become the graph's, but for the batch.
+    input, output: the name of the input to explain, and of the logits in what the module returns, where
+        it cannot be told: "logits" of a mapping or of a ModelOutput, the first of a tuple.
+
+    The module is exported in evaluation mode and left as it was. What was written is verified against
+    torch.autograd of a float64 copy of the module. Where torch's newer exporter or a derivative rule fails,
+    the older exporter and attention written out are tried, which `Exported.notes` says.
+
+    Raises ModelError, UnsupportedOperatorError or VerificationError, and leaves no file then.
+    """
+    settings = Settings(
+        objective=objective,
+        input=input,
+        output=output,
+        input_range=input_range,
+        mean=mean,
+        std=std,
+        class_names=class_names,
+        factored=factored,
+        precision=precision,
+    )
+    module_type = _torch().nn.Module
+    if not isinstance(module, module_type):
+        raise ModelError(f"the model is a {type(module).__name__}, and it must be a torch.nn.Module")
+    from fluxpath.export._torch_module import digest_of, evaluating, subject_of
+
+    progress("reading the model")
+    with evaluating(module):
+        subject = subject_of(module, example, settings.input, settings.output)
+        digest = digest_of(module)
+        if Path(path).suffix == archive.SUFFIX:
+            from fluxpath.export.torchscript import write_torchscript
+
+            return write_torchscript(subject, digest, Path(path), settings, progress)
+        return _write_onnx(subject, digest, Path(path), settings, progress)
+
+
+def _write_onnx(
+    subject: Subject, digest: str, path: Path, settings: Settings, progress: Progress
+) -> Exported:
+    from fluxpath.export._torch_module import reason
+    from fluxpath.export._torch_onnx import OPSET, attempts, to_onnx
+
+    # The exporter leaves one output, the logits.
+    chosen = replace(settings, input=subject.input, output=None)
+    check, notes = _check(subject, settings)
+    failures: list[Exception] = []
+    for attempt in attempts(subject.call):
+        progress(f"exporting with {attempt}")
+        try:
+            proto = to_onnx(subject, attempt, max(OPSET, settings.oldest_opset))
+        except Exception as error:  # torch's exporters raise whatever they meet
+            failures.append(error)
+            continue
+        try:
+            done = compile_gradient(_load.Source(proto, digest), path, chosen, progress, check)
+        except UnsupportedOperatorError as error:
+            failures.append(error)
+            continue
+        if failures:
+            notes.append(f"exported with {attempt}, because before that {reason(failures[0])}")
+        return replace(done, notes=tuple(notes))
+    # A missing rule says more than an exporter that failed.
+    for failure in failures:
+        if isinstance(failure, UnsupportedOperatorError):
+            raise failure
+    raise ModelError(f"torch cannot export the module to ONNX: {reason(failures[0])}") from failures[0]
+
+
+def _check(subject: Subject, settings: Settings) -> tuple[Check | None, list[str]]:
+    """Verification by autograd; None and a note where the module does not run in float64."""
+    from fluxpath.export._torch_reference import Reference
+
+    try:
+        reference = Reference(subject, settings)
+    except ModelError as error:
+        return None, [f"verified against differences of the ONNX model, because {error}"]
+    return lambda written, manifest: reference.check(evaluator(written), manifest), []
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ModelError('exporting a torch module needs torch: pip install "fluxpath[torch]"') from error
+    return torch

@@ -1,0 +1,76 @@
+"""Runs a gradient graph in TorchScript. Imported only where a file ending in ".pt" is opened by name."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from fluxpath import archive
+from fluxpath import manifest as contract
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.runtime.lanes import Lanes
+from fluxpath.runtime.session import first_line, read_file
+
+_RESULTS = (contract.GRADIENT, contract.SCALE, contract.SCORE, contract.LABEL)
+
+
+class TorchScriptSession:
+    """A gradient graph in TorchScript, on the CPU in place on the engine's arrays.
+
+    Reads the file once; torch gets nothing but what its seal covers. threads: of torch, in the whole
+    process. Raises ArtifactError where it is not an intact gradient graph, ProviderError where torch or
+    CUDA is missing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], device: str = "cpu", threads: int | None = None) -> None:
+        entries, self.manifest = archive.unseal(read_file(Path(path)))
+        missing = [name for name in _RESULTS if name not in self.manifest.outputs]
+        if missing:
+            raise ArtifactError(f"'{path}' gives no '{missing[0]}': export the model again")
+        self._torch = _torch()
+        if device == "cuda" and not self._torch.cuda.is_available():
+            raise ProviderError("torch finds no CUDA device here: use device='cpu'")
+        if threads is not None:
+            self._torch.set_num_threads(threads)
+        self._device = self._torch.device(device)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # TorchScript is announced as deprecated
+                self._module = self._torch.jit.load(io.BytesIO(archive.pack(entries)), self._device)
+        except Exception as error:  # torch raises RuntimeError and several of its own
+            raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
+
+    def bind(self, lanes: Lanes) -> None:
+        """Use the engine's arrays: tensors that share their memory."""
+        arrays = {
+            self.manifest.input: lanes.point.reshape(lanes.slots, *lanes.shape),
+            contract.TARGET: lanes.target,
+            **lanes.companions,
+        }
+        results = (lanes.gradient.reshape(lanes.slots, *lanes.shape), lanes.scale, lanes.score, lanes.label)
+        self._inputs = [self._torch.from_numpy(a) for a in arrays.values()]
+        self._results = {n: self._torch.from_numpy(a) for n, a in zip(_RESULTS, results, strict=True)}
+
+    def run(self, count: int) -> None:
+        """Evaluate the gradient graph on the first `count` slots."""
+        try:
+            with self._torch.inference_mode():
+                given = self._module(*(v[:count].to(self._device) for v in self._inputs))
+                for name, result in self._results.items():
+                    result[:count].copy_(given[name])
+        except Exception as error:
+            raise FluxpathError(f"torch failed on the gradient graph: {first_line(error)}") from error
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ProviderError(
+            'a TorchScript file needs torch, which is not installed: pip install "fluxpath[torch]", or '
+            "export the model as .onnx"
+        ) from error
+    return torch

@@ -1,0 +1,82 @@
+"""The sealed archive of a TorchScript gradient graph: a zip that torch reads, with the manifest in it.
+
+The contract between `fluxpath.export`, which writes it, and `fluxpath.runtime`, which reads it. It needs the
+standard library only: whether a file is intact is known before torch sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+
+from fluxpath.errors import ArtifactError
+from fluxpath.manifest import UNSEALED, Manifest
+
+SUFFIX = ".pt"
+"""A gradient graph in a file of this suffix is TorchScript."""
+
+MANIFEST = "fluxpath.json"
+"""The manifest's name among the extra files of a TorchScript archive."""
+
+_EXTRA = f"extra/{MANIFEST}"
+_ALIGNMENT = 64
+
+
+def seal(entries: Mapping[str, bytes], manifest: Manifest) -> bytes:
+    """An archive of `entries` (a name within the archive: its bytes) and the manifest with their digest."""
+    root = _root(entries)
+    blank = manifest.to_json()
+    digest = _digest({**entries, f"{root}/{_EXTRA}": blank.encode()})
+    return pack({f"{root}/{_EXTRA}": blank.replace(UNSEALED, digest).encode(), **entries})
+
+
+def unseal(data: bytes) -> tuple[dict[str, bytes], Manifest]:
+    """The entries and the manifest of an archive; ArtifactError unless they are what `seal` was given."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            entries = {name: archive.read(name) for name in names}
+        root = _root(entries)
+        text = entries[f"{root}/{_EXTRA}"].decode()
+        digest = json.loads(text)["digest"]
+        blank = text.replace(digest, UNSEALED).encode()
+    except Exception as error:  # zipfile raises whatever a damaged archive leads it to
+        raise ArtifactError(
+            "the file is no intact TorchScript gradient graph: write one with 'fluxpath export'"
+        ) from error
+    if len(names) != len(entries) or digest != _digest({**entries, f"{root}/{_EXTRA}": blank}):
+        raise ArtifactError("the file is truncated or was altered after export: export the model again")
+    return entries, Manifest.from_json(text)
+
+
+def pack(entries: Mapping[str, bytes]) -> bytes:
+    """A zip of `entries`, stored and aligned as torch does it, without times or traces of a machine."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in entries.items():
+            info = zipfile.ZipInfo(name)
+            info.create_system = 3
+            # The content begins after a header of 30 bytes, the name and the extra field.
+            ahead = buffer.tell() + 30 + len(name.encode()) + 4
+            padding = -ahead % _ALIGNMENT
+            info.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+def _root(entries: Mapping[str, bytes]) -> str:
+    """The one folder that torch puts everything in."""
+    (root,) = {name.split("/")[0] for name in entries}
+    return root
+
+
+def _digest(entries: Mapping[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(entries.items()):
+        for part in (name.encode(), content):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(part)
+    return digest.hexdigest()
