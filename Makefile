@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find kernels -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test zoo lint bench clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/fluxpath demo --out demo-output
 
 test: $(VENV)/test.stamp lint
 	$(BIN)/pytest
+
+zoo: $(VENV)/test.stamp
+	$(BIN)/pytest tests/zoo -m ""
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

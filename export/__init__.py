@@ -1,16 +1,24 @@
-"""Compiles a classifier together with its input gradient into one file (see `gradient_from_onnx`)."""
+"""Compiles a classifier with its gradient into one file: `gradient_from_onnx`, `gradient_from_torch`.
+
+`attribution_from_onnx` puts a whole method around it, in the same file.
+"""
 
 from fluxpath.export.cost import Cost, estimate
+from fluxpath.export.from_torch import gradient_from_torch
 from fluxpath.export.gradient_graph import Exported, gradient_from_onnx
 from fluxpath.export.rules import supported_operators
 from fluxpath.export.verification import Verification, verify
+from fluxpath.export.whole_method import attribution_from_gradient, attribution_from_onnx
 
 __all__ = [
     "Cost",
     "Exported",
     "Verification",
+    "attribution_from_gradient",
+    "attribution_from_onnx",
     "estimate",
     "gradient_from_onnx",
+    "gradient_from_torch",
     "supported_operators",
     "verify",
 ]

@@ -45,9 +45,12 @@ def make_batch_dynamic(model: ir.Model, input_name: str | None) -> ir.Value:
     for value in model.graph.inputs:
         if value.shape is not None and len(value.shape) and value.shape[0] == fixed:
             value.shape = ir.Shape(["batch", *list(value.shape)[1:]])
+    moving = {x}
     for node in model.graph:
-        if node.op_type == "Reshape":
-            _free_reshape(model.graph, node, fixed)
+        if any(v in moving for v in node.inputs):
+            moving.update(node.outputs)
+            if node.op_type == "Reshape":
+                _free_reshape(model.graph, node, fixed)
     for value in [v for node in model.graph for v in node.outputs]:
         value.shape = None
     for value in model.graph.outputs:
@@ -128,6 +131,8 @@ def _companion(value: ir.Value) -> Companion:
 def _input(model: ir.Model, name: str | None) -> ir.Value:
     """The input to explain: the one named, else the only float32 one."""
     inputs = {str(v.name): v for v in model.graph.inputs}
+    if not inputs:
+        raise ModelError("the model has no input, and it must have an image or the like to explain")
     if name is not None:
         if name not in inputs:
             raise ModelError(f"the model has no input '{name}', it has {list(inputs)}")
@@ -144,6 +149,8 @@ def _input(model: ir.Model, name: str | None) -> ir.Value:
 
 def _output(model: ir.Model, name: str | None) -> ir.Value:
     outputs = {v.name: v for v in model.graph.outputs}
+    if not outputs:
+        raise ModelError("the model has no output, and it must have one of scores to explain")
     if name is None:
         return model.graph.outputs[0]
     if name not in outputs:

@@ -23,13 +23,25 @@ def to_float64(model: ir.Model) -> onnx.ModelProto:
         for output in node.outputs:
             if output.dtype in _TO_DOUBLE:
                 output.dtype = ir.DataType.DOUBLE
-        to = node.attributes.get("to")
-        if node.op_type == "Cast" and to is not None and ir.DataType(to.as_int()) in _TO_DOUBLE:
-            node.attributes["to"] = ir.AttrInt64("to", int(ir.DataType.DOUBLE))
-        for name in ("value", "value_float"):
-            attr = node.attributes.get(name)
-            if attr is not None and attr.type == ir.AttributeType.TENSOR:
-                tensor = attr.as_tensor()
-                if tensor.dtype in _TO_DOUBLE:
-                    node.attributes[name] = ir.AttrTensor(name, ir.tensor(tensor.numpy().astype(np.float64)))
+        for name in ("to", "dtype"):
+            kind = node.attributes.get(name)
+            if kind is not None and ir.DataType(kind.as_int()) in _TO_DOUBLE:
+                node.attributes[name] = ir.AttrInt64(name, int(ir.DataType.DOUBLE))
+        if node.op_type in ("Constant", "ConstantOfShape"):
+            _widen_constant(node)
     return ir.to_proto(model)
+
+
+def _widen_constant(node: ir.Node) -> None:
+    given = node.attributes.get("value")
+    for name in ("value_float", "value_floats"):
+        given = node.attributes.pop(name, given)
+    if given is None and node.op_type == "ConstantOfShape":
+        wide = np.zeros(1)
+    elif given is not None and given.type != ir.AttributeType.TENSOR:
+        wide = np.asarray(given.value, np.float64)
+    elif given is not None and given.as_tensor().dtype in _TO_DOUBLE:
+        wide = given.as_tensor().numpy().astype(np.float64)
+    else:
+        return
+    node.attributes["value"] = ir.AttrTensor("value", ir.tensor(wide))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,11 @@ import onnx_ir.passes.common as common
 from google.protobuf.message import DecodeError
 
 from fluxpath.errors import ModelError
+from fluxpath.export import _inference
+from fluxpath.export.functions import expand_functions
+from fluxpath.export.recurrent import unroll
+from fluxpath.export.rules import unsupported
+from fluxpath.export.shape_arithmetic import fold_shapes
 
 OLDEST_OPSET = 18
 """Rules are written for this operator set and later; older models are converted first."""
@@ -37,8 +43,9 @@ def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
         raise ModelError(f"there is no model file '{path}'")
     data = path.read_bytes()
     try:
-        proto = onnx.load(path)
-        onnx.checker.check_model(proto)
+        proto = onnx.load(path, format="protobuf")
+        # By its path: a model beyond protobuf's 2 GB has no other form that the checker takes.
+        onnx.checker.check_model(os.fspath(path))
     except (DecodeError, onnx.checker.ValidationError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"'{path}' is not a valid ONNX model: {reason}") from error
@@ -56,16 +63,41 @@ def _converted(proto: onnx.ModelProto, path: Path, oldest: int) -> onnx.ModelPro
         return proto
     wanted = max(CONVERTED_OPSET, oldest)
     try:
-        return onnx.version_converter.convert_version(proto, wanted)
+        converted = onnx.version_converter.convert_version(proto, wanted)
     except Exception as error:  # the converter raises whatever its C++ side throws
         raise ModelError(
             f"'{path}' uses opset {version} and cannot be converted to {wanted} ({error}): "
             f"export the model with opset {oldest} or later"
         ) from error
+    if version < 11:
+        _keep_coordinates(converted.graph)
+    return converted
+
+
+def _keep_coordinates(graph: onnx.GraphProto) -> None:
+    """Say how Resize found coordinates before opset 11 gave it attributes for that.
+
+    The converter leaves them out, which stands for another way. Nearest rounded down in upsampling and up
+    in downsampling.
+    """
+    vectors = [t for t in graph.initializer if len(t.dims) == 1 and t.dims[0] < 10]
+    scales = {t.name: onnx.numpy_helper.to_array(t) for t in vectors}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            scales[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    for node in graph.node:
+        if node.op_type == "Resize" and not node.domain:
+            down = any(s < 1 for s in scales.get(node.input[2], ()))
+            node.attribute.append(onnx.helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
+            node.attribute.append(onnx.helper.make_attribute("nearest_mode", "ceil" if down else "floor"))
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _keep_coordinates(attribute.g)
 
 
 def prepare(proto: onnx.ModelProto) -> ir.Model:
-    """The model in memory: functions inlined, constants as initializers, metadata gone, shapes inferred."""
+    """The model in memory: functions inlined, constants as initializers, comments and copies gone."""
+    _forget_comments(proto.graph)
     model = ir.from_proto(proto)
     for step in (
         common.InlinePass(),
@@ -76,9 +108,30 @@ def prepare(proto: onnx.ModelProto) -> ir.Model:
         common.NameFixPass(),
     ):
         model = step(model).model
+    model = unroll(expand_functions(model))
+    for last in (
+        # Now, so that none of them removes the value that the manifest names once it is written.
+        common.IdentityEliminationPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+    ):
+        model = last(model).model
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        if node.domain:
+            raise unsupported(node, model.opset_imports.get(node.domain, 0), "is not of the ONNX standard")
     return model
 
 
+def _forget_comments(graph: onnx.GraphProto) -> None:
+    """Values and tensors have them as well as nodes, and they may hold paths of whoever wrote the model."""
+    for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
+
+
 def infer_shapes(model: ir.Model) -> ir.Model:
-    """Infer element types and shapes of all values, following shape arithmetic."""
-    return common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model).model
+    """Infer element types and shapes of all values, and compute the shape arithmetic that is then known."""
+    model = _inference.infer_shapes(model)
+    while fold_shapes(model):
+        model = _inference.infer_shapes(common.RemoveUnusedNodesPass()(model).model)
+    return model

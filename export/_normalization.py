@@ -22,7 +22,8 @@ def prepend_normalization(model: ir.Model, x: ir.Value, mean: Sequence[float], s
         raise ModelError("mean and std must be finite, and std above zero")
     per_channel = (len(mean), *[1] * (len(shape) - 2))
     readers = list(x.uses())
-    first = next(node for node in model.graph if any(v is x for v in node.inputs))
+    if not readers:
+        return
     values = []
     for name, numbers in (("mean", mean), ("std", std)):
         data = np.asarray(numbers, np.float32).reshape(per_channel)
@@ -31,6 +32,6 @@ def prepend_normalization(model: ir.Model, x: ir.Value, mean: Sequence[float], s
         values.append(value)
     centred = ir.Node("", "Sub", [x, values[0]], name="fluxpath/centred")
     normalised = ir.Node("", "Div", [centred.outputs[0], values[1]], name="fluxpath/normalised")
-    model.graph.insert_before(first, [centred, normalised])
+    model.graph.insert_before(model.graph[0], [centred, normalised])
     for node, slot in readers:
         node.replace_input_with(slot, normalised.outputs[0])

@@ -7,6 +7,8 @@ nothing but mathematics.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import onnx_ir as ir
 
 from fluxpath.errors import ModelError, UnsupportedOperatorError
@@ -54,19 +56,38 @@ class _Path:
 def _path(graph: ir.Graph, y: ir.Value, x: ir.Value) -> _Path:
     active, reached = {x}, []
     for node in graph:
-        if not rules.is_cut(node) and any(v in active for v in node.inputs):
-            carriers = [v for v in node.outputs if v.dtype is None or v.dtype in _FLOATS]
+        if not rules.is_cut(node) and any(v in active for v in _read_by(node)):
+            coded = _is_quantized(node, active)
+            carriers = [v for v in node.outputs if coded or v.dtype is None or v.dtype in _FLOATS]
             active.update(carriers)
             if carriers:
                 reached.append(node)
     needed, nodes = {y}, []
     for node in reversed(reached):
         if any(v in needed for v in node.outputs):
-            needed.update(v for v in node.inputs if v is not None)
+            needed.update(v for v in _read_by(node) if v is not None)
             nodes.append(node)
     if y not in active:
         raise _independent(y, x)
     return _Path(nodes[::-1], active & needed)
+
+
+def _is_quantized(node: ir.Node, active: set[ir.Value]) -> bool:
+    """Whether integers stand for real numbers here: no rule takes them, and none must be passed over."""
+    if node.op_type in ("QuantizeLinear", "DynamicQuantizeLinear"):
+        return True
+    return any(v in active and v.dtype is not None and v.dtype not in _FLOATS for v in node.inputs)
+
+
+def _read_by(node: ir.Node) -> Iterator[ir.Value | None]:
+    """The inputs of `node`, and what the branches and bodies of control flow take from around them."""
+    yield from node.inputs
+    for attr in node.attributes.values():
+        if attr.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS):
+            for inner in [attr.as_graph()] if attr.type == ir.AttributeType.GRAPH else attr.as_graphs():
+                yield from inner.outputs
+                for part in inner:
+                    yield from _read_by(part)
 
 
 def _independent(y: ir.Value, x: ir.Value) -> ModelError:
@@ -84,17 +105,17 @@ def _apply(
         raise rules.unsupported(node, opset, "has no derivative rule for outputs other than its first")
     try:
         given = found.function(op, node, cotangents if found.all_outputs else cotangents[0])
+        gradients: list[ir.Value | None] = [given] if isinstance(given, ir.Value) else list(given)
+        if found.broadcasts:
+            shape = dims(node.outputs[0])
+            gradients = [
+                g if g is None or v is None else reduce_to(op, g, shape, v)
+                for g, v in zip(gradients, node.inputs, strict=False)
+            ]
     except UnsupportedOperatorError:
         raise
     except ValueError as error:
         raise rules.unsupported(node, opset, str(error)) from error
-    gradients: list[ir.Value | None] = [given] if isinstance(given, ir.Value) else list(given)
-    if found.broadcasts:
-        shape = dims(node.outputs[0])
-        gradients = [
-            g if g is None or v is None else reduce_to(op, g, shape, v)
-            for g, v in zip(gradients, node.inputs, strict=False)
-        ]
     return gradients
 
 

@@ -56,8 +56,10 @@ def _fold(graph: ir.Graph, conv: ir.Node, node: ir.Node, scale: Float64, shift: 
         return False
     scaled = weight.astype(np.float64) * scale.reshape(-1, *[1] * (weight.ndim - 1))
     moved = (0.0 if bias is None else bias.astype(np.float64)) * scale + shift
-    conv.replace_input_with(1, _initializer(graph, f"{node.name}/weight", scaled.astype(weight.dtype)))
-    new_bias = _initializer(graph, f"{node.name}/bias", moved.astype(weight.dtype))
+    conv.replace_input_with(
+        1, _initializer(graph, f"fluxpath/{node.name}/weight", scaled.astype(weight.dtype))
+    )
+    new_bias = _initializer(graph, f"fluxpath/{node.name}/bias", moved.astype(weight.dtype))
     if len(conv.inputs) > 2:
         conv.replace_input_with(2, new_bias)
     else:
@@ -74,10 +76,10 @@ def _decompose(graph: ir.Graph, node: ir.Node, scale: Float64, shift: Float64) -
     rank = len(x.shape) if x.shape is not None else 4
     shape = (-1, *[1] * (rank - 2))
     dtype = x.dtype.numpy()
-    factor = _initializer(graph, f"{node.name}/scale", scale.reshape(shape).astype(dtype))
-    offset = _initializer(graph, f"{node.name}/shift", shift.reshape(shape).astype(dtype))
-    product = ir.Node("", "Mul", [x, factor], name=f"{node.name}/Mul")
-    total = ir.Node("", "Add", [product.outputs[0], offset], name=f"{node.name}/Add")
+    factor = _initializer(graph, f"fluxpath/{node.name}/scale", scale.reshape(shape).astype(dtype))
+    offset = _initializer(graph, f"fluxpath/{node.name}/shift", shift.reshape(shape).astype(dtype))
+    product = ir.Node("", "Mul", [x, factor], name=f"fluxpath/{node.name}/Mul")
+    total = ir.Node("", "Add", [product.outputs[0], offset], name=f"fluxpath/{node.name}/Add")
     for made in (product, total):
         made.outputs[0].name = made.name
         made.outputs[0].dtype, made.outputs[0].shape = x.dtype, x.shape

@@ -16,7 +16,7 @@ Dim = int | str | None
 def dims(value: ir.Value) -> list[Dim]:
     """The inferred shape of `value`; ValueError if not even its rank is known."""
     if value.shape is None:
-        raise ValueError(f"the rank of '{value.name}' is unknown")
+        raise ValueError(f"needs the rank of '{value.name}', which is unknown")
     return [d if isinstance(d, int) else d.value for d in value.shape]
 
 
@@ -40,6 +40,7 @@ class Builder:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._names = {v.name for v in graph.inputs} | set(graph.initializers)
         self._names |= {v.name for node in graph for v in node.outputs}
+        self._names |= {node.name for node in graph}
         self._count = 0
 
     def __call__(
@@ -70,7 +71,7 @@ class Builder:
 
     def constant(self, array: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> ir.Value:
         """An initializer holding `array`; equal arrays share one."""
-        data = np.ascontiguousarray(np.asarray(array, dtype))
+        data = np.asarray(array, dtype, order="C")
         key = (str(data.dtype), data.shape, data.tobytes())
         if key not in self._constants:
             name = self._fresh("fluxpath/constant")
@@ -84,7 +85,7 @@ class Builder:
     def scalar(self, number: float, like: ir.Value) -> ir.Value:
         """A rank-0 constant of `like`'s element type."""
         if like.dtype is None:
-            raise ValueError(f"the element type of '{like.name}' is unknown")
+            raise ValueError(f"needs the element type of '{like.name}', which is unknown")
         return self.constant(number, like.dtype.numpy())
 
     def ints(self, numbers: Sequence[int] | int) -> ir.Value:
@@ -93,10 +94,10 @@ class Builder:
 
     def shape_of(self, value: ir.Value) -> ir.Value:
         """The shape of `value` as an operand of Reshape: a constant with at most one -1 if known."""
-        known = dims(value)
-        sizes = [d if isinstance(d, int) else -1 for d in known]
-        if sizes.count(-1) <= 1 and 0 not in sizes:
-            return self.ints(sizes)
+        if value.shape is not None:
+            sizes = [d if isinstance(d, int) else -1 for d in dims(value)]
+            if sizes.count(-1) <= 1 and 0 not in sizes:
+                return self.ints(sizes)
         return self("Shape", value, dtype=ir.DataType.INT64)
 
     def zeros(self, shape: ir.Value, like: ir.Value) -> ir.Value:

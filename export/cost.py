@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 
 from fluxpath.errors import ArtifactError
-from fluxpath.export import _load
+from fluxpath.export._inference import infer_shapes
 from fluxpath.export.builder import dims
 
 OPEN_SIZE = 32
@@ -48,7 +48,7 @@ def estimate(path: str | os.PathLike[str]) -> Cost:
         value.shape = ir.Shape([1, *fixed[1:]])
     for value in model.graph.outputs:
         value.shape = None
-    model = _load.infer_shapes(model)
+    model = infer_shapes(model)
     flops = [_flops(node) for node in model.graph]
     peak, complete = _peak_memory(model.graph)
     return Cost(

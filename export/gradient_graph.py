@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,15 +11,18 @@ import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
+from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export import _classifier, _load
 from fluxpath.export._normalization import prepend_normalization
+from fluxpath.export._settings import Settings, described
+from fluxpath.export.artifact import write
 from fluxpath.export.autodiff import differentiate
 from fluxpath.export.batchnorm import fold_batchnorm
 from fluxpath.export.builder import Builder, dims
 from fluxpath.export.objectives import OBJECTIVES
-from fluxpath.export.precision import BFLOAT16_OPSET, PRECISIONS, narrow
+from fluxpath.export.precision import narrow
 from fluxpath.export.verification import Verification, verify_model
 from fluxpath.manifest import Manifest
 
@@ -30,42 +32,12 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: the file, its manifest and the figures of its verification."""
+    """What an export wrote: the file, its manifest, the figures of its verification, and what to know."""
 
     path: Path
     manifest: Manifest
     verification: Verification
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What can be chosen at export; see `gradient_from_onnx`. Raises ModelError for what cannot."""
-
-    objective: str = "softmax"
-    input: str | None = None
-    output: str | None = None
-    input_range: tuple[float, float] | None = (0.0, 1.0)
-    mean: Sequence[float] | None = None
-    std: Sequence[float] | None = None
-    class_names: Sequence[str] | None = None
-    factored: bool = True
-    precision: str = "float32"
-
-    @property
-    def oldest_opset(self) -> int:
-        """Models of an earlier operator set are converted."""
-        return BFLOAT16_OPSET if self.precision == "bfloat16" else _load.OLDEST_OPSET
-
-    def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise ModelError(f"there is no objective '{self.objective}', there are {', '.join(OBJECTIVES)}")
-        if self.precision not in PRECISIONS:
-            raise ModelError(f"there is no precision '{self.precision}', there are {', '.join(PRECISIONS)}")
-        if (self.mean is None) != (self.std is None):
-            raise ModelError("mean and std go together, and only one of them was given")
-        bounds = self.input_range
-        if bounds is not None and not bounds[0] < bounds[1]:
-            raise ModelError(f"input_range is {bounds}, and its first number must be below its second")
+    notes: tuple[str, ...] = ()
 
 
 def gradient_from_onnx(
@@ -116,60 +88,61 @@ def gradient_from_onnx(
         factored=factored,
         precision=precision,
     )
+    if Path(path).suffix == archive.SUFFIX:
+        raise ModelError(
+            f"'{path}' asks for TorchScript, which is made of a torch module, not of an ONNX model"
+        )
     progress("reading the model")
     return compile_gradient(_load.read(Path(model), settings.oldest_opset), Path(path), settings, progress)
 
 
-def compile_gradient(source: _load.Source, path: Path, settings: Settings, progress: Progress) -> Exported:
-    """Differentiate, verify and write `source`; see `gradient_from_onnx`."""
+Check = Callable[[onnx.ModelProto, Manifest], Verification]
+"""Holds a gradient graph against an independent gradient in float64; VerificationError if it is wrong."""
+
+
+def compile_gradient(
+    source: _load.Source, path: Path, settings: Settings, progress: Progress, check: Check | None = None
+) -> Exported:
+    """Differentiate, verify and write `source`; see `gradient_from_onnx`.
+
+    `check` verifies; without it, central differences of `source` itself do.
+    """
     progress("differentiating")
-    forward = ir.to_proto(_prepared(source.proto, settings))
+    check = _check_by_differences(source, settings) if check is None else check
     if settings.precision != "float32":
         # The rules are held to float32's error; what is measured below is then the precision's own.
-        full = replace(settings, precision="float32")
-        verify_model(*_differentiated(source, full), forward)
+        check(*_differentiated(source, replace(settings, precision="float32")))
     written, manifest = _differentiated(source, settings)
     progress("verifying against float64")
-    verification = verify_model(written, manifest, forward)
+    verification = check(written, manifest)
     manifest = replace(manifest, error=verification.error)
-    _write(written, manifest, path)
+    manifest = write(written, manifest, path)
     return Exported(path, manifest, verification)
+
+
+def _check_by_differences(source: _load.Source, settings: Settings) -> Check:
+    forward = ir.to_proto(_prepared(source.proto, settings))
+    return lambda written, manifest: verify_model(written, manifest, forward)
 
 
 def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:
     graph = _prepared(source.proto, settings)
     found = _classifier.find(graph, settings.input, settings.output)
     found = narrow(graph, found, settings.precision)
-    manifest = _manifest(source, settings, graph, found)
     append_gradient(graph, found, settings.objective, settings.factored)
-    return ir.to_proto(_finished(graph)), manifest
-
-
-def _manifest(
-    source: _load.Source, settings: Settings, graph: ir.Model, found: _classifier.Classifier
-) -> Manifest:
-    names = settings.class_names
-    classes = found.classes(settings.objective)
-    if names is not None and len(names) != classes:
-        raise ModelError(f"{len(names)} class names were given, and the model has {classes} classes")
-    low, high = settings.input_range if settings.input_range is not None else (None, None)
-    return Manifest(
+    manifest = described(
+        settings,
         input=str(found.input.name),
         shape=tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:]),
-        classes=classes,
+        classes=found.classes(settings.objective),
         objective=found.effective(settings.objective),
         opset=int(graph.opset_imports.get("", 0)),
         source=source.digest,
         logits=str(found.logits.name),
-        low=low,
-        high=high,
-        mean=tuple(settings.mean) if settings.mean is not None else None,
-        std=tuple(settings.std) if settings.std is not None else None,
-        class_names=tuple(names) if names is not None else None,
-        factored=settings.factored,
-        precision=settings.precision,
         companions=found.companions,
+        outputs=tuple(str(v.name) for v in graph.graph.outputs),
     )
+    return ir.to_proto(_finished(graph)), manifest
 
 
 def append_gradient(
@@ -177,7 +150,6 @@ def append_gradient(
 ) -> None:
     """Add the target input, the objective's head, the backward pass and the outputs to `model` in place."""
     graph, x = model.graph, classifier.input
-    _free_names(graph)
     op = Builder(graph)
     batch = dims(x)[0]
     target = ir.Value(name=contract.TARGET, type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([batch]))
@@ -229,6 +201,7 @@ def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
         prepend_normalization(model, x, settings.mean, settings.std)
     model = _load.infer_shapes(model)
     fold_batchnorm(model)
+    _free_names(model.graph)
     return model
 
 
@@ -242,6 +215,7 @@ def _finished(model: ir.Model) -> ir.Model:
     ):
         model = step(model).model
     model.producer_name, model.producer_version = "fluxpath", None
+    model.doc_string = model.domain = model.model_version = None
     model.metadata_props.clear()
     return model
 
@@ -261,25 +235,8 @@ def _free_names(graph: ir.Graph) -> None:
                 value.name = f"model/{value.name}"
     for name in ours & set(graph.initializers):
         value = graph.initializers.pop(name)
+        assert value.const_value is not None
+        # The tensor is the source model's own, and that is read once more: it keeps its name.
+        value.const_value = ir.tensor(value.const_value.numpy(), name=f"model/{name}")
         value.name = f"model/{name}"
         graph.register_initializer(value)
-
-
-def _write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
-    """Put the sealed file in place in one step: a reader sees the whole of it or none."""
-    del proto.metadata_props[:]
-    entry = proto.metadata_props.add()
-    entry.key, entry.value = contract.KEY, manifest.to_json()
-    data = contract.seal(proto.SerializeToString())
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise ModelError(f"cannot write to the folder '{path.parent}': {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -69,9 +69,11 @@ class _Others:
 def _others(op: Builder, logits: ir.Value, onehot: ir.Value) -> _Others:
     masked = op("Where", onehot, op.scalar(-np.inf, logits), logits, dtype=logits.dtype)
     highest = _over_classes(op, "ReduceMax", masked)
-    powers = op("Exp", op("Sub", masked, highest))
-    total = _over_classes(op, "ReduceSum", powers)
-    return _Others(op("Div", powers, total), op("Add", highest, op("Log", total)))
+    probability = op("Softmax", masked, axis=-1)
+    # The largest probability is 1/sum(exp(z - highest)). Summing again would add another rounding, and
+    # ONNX Runtime's ReduceSum rounds a batch of one differently from a larger one: this does not.
+    largest = _over_classes(op, "ReduceMax", probability)
+    return _Others(probability, op("Sub", highest, op("Log", largest)))
 
 
 def _indicator(op: Builder, onehot: ir.Value, like: ir.Value) -> ir.Value:

@@ -3,6 +3,7 @@
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.methods import MFABA, Method, NeFLAG
+from fluxpath.runtime.opening import read_manifest
 from fluxpath.runtime.session import GradientSession, OnnxSession
 from fluxpath.runtime.status import Status
 
@@ -15,4 +16,5 @@ __all__ = [
     "NeFLAG",
     "OnnxSession",
     "Status",
+    "read_manifest",
 ]

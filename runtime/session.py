@@ -59,6 +59,7 @@ class OnnxSession:
     ) -> None:
         data = read_file(Path(path))
         contract.check_seal(data)
+        source = _source(Path(path), data)
         self._ort = _onnxruntime()
         missing = [p for p in providers if p not in self._ort.get_available_providers()]
         if missing:
@@ -73,7 +74,11 @@ class OnnxSession:
         try:
             # Pad_Fusion merges a zero Pad into a MaxPool that follows, which is wrong for negative values.
             self._session = self._ort.InferenceSession(
-                data, options, providers=list(providers), disabled_optimizers=["Pad_Fusion"]
+                source,
+                options,
+                providers=list(providers),
+                disabled_optimizers=["Pad_Fusion"],
+                enable_fallback=0,  # trying other providers prints to stdout and hides the first error
             )
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise ArtifactError(f"ONNX Runtime cannot load '{path}': {first_line(error)}") from error
@@ -153,6 +158,15 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"cannot read '{path}': {error.strerror}") from error
+
+
+def _source(path: Path, data: bytes) -> str | bytes:
+    """What ONNX Runtime opens: the bytes that were checked, or the path where a second file has weights."""
+    weights = contract.weights_of(data)
+    if weights is None:
+        return data
+    contract.check_weights(path.with_name(weights.file), weights)
+    return str(path)
 
 
 def _onnxruntime() -> Any:

@@ -93,12 +93,13 @@ def relu() -> onnx.ModelProto:
     return _model("relu", nodes, weights)
 
 
-def _linear(name: str, weight: np.ndarray) -> onnx.ModelProto:
+def _linear(name: str, weight: np.ndarray, favour: float = 0.0) -> onnx.ModelProto:
     nodes = [
         helper.make_node("Flatten", ["image"], ["x"]),
         helper.make_node("Gemm", ["x", "w", "b"], ["logits"]),
     ]
-    return _model(name, nodes, {"w": weight, "b": -0.5 * weight.sum(axis=0)})
+    bias = -0.5 * weight.sum(axis=0) + favour * np.eye(4)[0]
+    return _model(name, nodes, {"w": weight, "b": bias})
 
 
 def linear() -> onnx.ModelProto:
@@ -109,6 +110,11 @@ def linear() -> onnx.ModelProto:
 def flat() -> onnx.ModelProto:
     """A linear model whose weights are zero: no gradient anywhere, class 0 always."""
     return _linear("flat", np.zeros((36, 4)))
+
+
+def sure() -> onnx.ModelProto:
+    """The linear model with class 0 ahead by so much that 1 - p is 1e-17 and no walk ever leaves it."""
+    return _linear("sure", _dense(np.random.default_rng(3), 36, 4, 3.0), favour=40.0)
 
 
 def hole() -> onnx.ModelProto:
@@ -123,7 +129,9 @@ def hole() -> onnx.ModelProto:
     return _model("hole", nodes, {"w": _dense(np.random.default_rng(4), 36, 4), "axis": np.array([1])})
 
 
-MODELS: dict[str, Callable[[], onnx.ModelProto]] = {m.__name__: m for m in (smooth, relu, linear, flat, hole)}
+MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
+    m.__name__: m for m in (smooth, relu, linear, sure, flat, hole)
+}
 
 
 class Float64Gradient:

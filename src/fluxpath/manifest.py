@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from fluxpath.errors import ArtifactError
@@ -33,6 +33,7 @@ LARGEST_FLOAT32 = 3.4028234663852886e38
 UNSEALED = "0" * 64
 """What stands in the place of the digest while it is computed."""
 
+_WEIGHTS = re.compile(rb'"weights": \{"file": "([^"/\\]+)", "sha256": "([0-9a-f]{64})"\}')
 _DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
 
 
@@ -46,6 +47,14 @@ class Companion:
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A second file, in the same folder, that holds the weights, and its SHA-256 in hexadecimal."""
+
+    file: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,7 @@ class Manifest:
     factored: bool = True
     error: float | None = None
     companions: tuple[Companion, ...] = ()
+    weights: Weights | None = None
     outputs: tuple[str, ...] = ()
     method: str | None = None
     settings: Mapping[str, Any] | None = None
@@ -118,6 +128,8 @@ class Manifest:
         fields["companions"] = [
             Companion(c["name"], c["dtype"], tuple(c["shape"])) for c in fields["companions"]
         ]
+        if fields["weights"] is not None:
+            fields["weights"] = Weights(**fields["weights"])
         checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         manifest = cls(**checked)
         manifest._check_kind(whole_method)
@@ -180,6 +192,16 @@ def _sizes(value: Any) -> bool:
     return isinstance(value, list) and all(v is None or _count(v) for v in value)
 
 
+def _weights(value: Any) -> bool:
+    return value is None or (
+        isinstance(value, dict)
+        and set(value) == {"file", "sha256"}
+        and _text(value["file"])
+        and not set("/\\") & set(value["file"])
+        and isinstance(value["sha256"], str)
+    )
+
+
 def _companions(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(v, dict)
@@ -207,6 +229,7 @@ _FIELDS = {
     "precision": (_text, "an element type's name"),
     "factored": (lambda v: isinstance(v, bool), "true or false"),
     "error": (_optional_number, "a number or null"),
+    "weights": (_weights, "null, or a file name and its SHA-256"),
     "companions": (_companions, "a list of inputs with name, dtype and shape"),
     "outputs": (lambda v: v is not None and _names(v), "a list of names"),
     "method": (_optional_text, "a method's name or null"),
@@ -235,6 +258,27 @@ def check_seal(data: bytes) -> None:
     digest.update(memoryview(data)[end:])
     if digest.hexdigest().encode() != data[start:end]:
         raise ArtifactError("the file is truncated or was altered after export: export the model again")
+
+
+def weights_of(data: bytes) -> Weights | None:
+    """The second file that a sealed gradient graph refers to; None where it has everything in itself."""
+    found = _WEIGHTS.search(data)
+    return None if found is None else Weights(found[1].decode(), found[2].decode())
+
+
+def check_weights(path: Path, weights: Weights) -> None:
+    """ArtifactError unless the second file is, bit for bit, the one that was written."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while part := file.read(1 << 24):
+                digest.update(part)
+    except OSError as error:
+        raise ArtifactError(
+            f"the weights in '{path}' cannot be read ({error.strerror}): keep the two files together"
+        ) from error
+    if digest.hexdigest() != weights.sha256:
+        raise ArtifactError(f"the weights in '{path}' are truncated or altered: export the model again")
 
 
 def _digest_span(data: bytes) -> tuple[int, int]:

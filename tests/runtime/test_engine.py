@@ -212,6 +212,37 @@ def test_the_target_stays_what_was_predicted_at_the_image(session):
     assert (result.end_score < result.score).all()
 
 
+@dataclass(frozen=True)
+class Uneven:
+    """Lane k gives TERMS[k] after (5 k mod 7) + 1 evaluations: they end in another order."""
+
+    lanes: int = 7
+    starts_at_image: bool = True
+
+    def start(self, lanes, slots, numbers):
+        lanes.pending[slots, 0] = numbers
+
+    def advance(self, lanes, slots):
+        number = lanes.pending[slots, 0].astype(int)
+        lanes.step[slots] += 1
+        lanes.sum[slots] = TERMS[number, None]
+        lanes.status[slots[lanes.step[slots] > 5 * number % 7]] = Status.COMPLETE
+
+
+TERMS = np.array([1e8, 3, -1e8, 5, 7e7, 0.1, -7e7], np.float32)
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 5, 50])
+def test_lanes_are_added_up_in_their_order(session, slots):
+    """Float32 sums depend on it, and the slots must not show."""
+    wanted = np.float32(0)
+    for term in TERMS:
+        wanted += term
+    result = explain(session, some_images(4), Uneven(), slots)
+    assert (result.values == wanted).all()
+    assert result.steps.tolist() == [sum(5 * k % 7 + 1 for k in range(7))] * 4
+
+
 # --- failures
 
 
@@ -229,15 +260,30 @@ def test_a_session_that_raises_fails_all_who_wait_and_nobody_after(session):
 
     session.before_run = hold_then_raise
     with Explainer.from_session(session, slots=2) as explainer:
-        futures = [explainer.submit(some_images(5), None, SHARP)]
+        futures = [explainer.submit(some_images(5, seed=3), None, PATHS[2])]
         assert entered.wait(20)
-        futures += [explainer.submit(some_images(3), None, m) for m in (SHARP, NeFLAG(n=2), PATHS[2])]
+        futures += [explainer.submit(some_images(3), None, m) for m in (SHARP, NeFLAG(n=2))]
         gate.set()
         for future in futures:
             with pytest.raises(OSError, match="the device is gone"):
                 future.result(20)
+        session.counts.clear()
         after = explainer.attribute(some_images(3), None, PATHS[2])
+    assert sum(session.counts) == (after.steps + 1).sum()
     assert after.values.tobytes() == explain(LinearSession(), some_images(3), PATHS[2], 2).values.tobytes()
+
+
+def test_what_was_delivered_before_a_failure_stays(session):
+    running = engine(session, 2)
+    first, second = request(1, Recorder("a", [])), request(1, Recorder("b", []))
+    second.deliver = lambda *_: 1 / 0
+    for r in (first, second):
+        running.add(r)
+    with pytest.raises(ZeroDivisionError) as raised:
+        running.tick()
+    running.fail(raised.value)
+    assert first.future.result(0).status[0] == Status.COMPLETE
+    assert second.future.exception(0) is raised.value and not running.busy
 
 
 def test_a_request_cannot_be_cancelled_and_harms_nobody(session):

@@ -18,7 +18,7 @@ STEP = {"sharp": 0.1, "smooth": 0.01}
 
 @pytest.fixture(scope="module")
 def explainers(graph):
-    opened = {name: Explainer(graph(name), threads=1) for name in ("smooth", "relu", "linear")}
+    opened = {name: Explainer(graph(name), threads=1) for name in ("smooth", "relu", "linear", "sure")}
     yield opened
     for explainer in opened.values():
         explainer.close()
@@ -57,13 +57,14 @@ def test_the_walk_ends_at_max_steps(explainers, float64, ascent, path):
     assert (result.steps[result.status == Status.MAX_STEPS] == 3).all()
 
 
-@pytest.mark.parametrize("ascent", ["sharp", "smooth"])
-def test_the_smooth_walk_stays_within_its_radius(explainers, float64, ascent):
-    """Steps of 0.2 reach the radius of 0.3, and the ends of the range, in the second one."""
-    method = {"ascent": ascent, "max_steps": 6, "step_size": 0.2 if ascent == "smooth" else 2.0}
-    images = models.images("linear", 5)
-    targets = [(int(c) + 1) % 4 for c in explainers["linear"].attribute(images).target]
-    compare(explainers["linear"], float64("linear"), images, targets, **method)
+@pytest.mark.parametrize(("ascent", "size"), [("sharp", 1.5), ("smooth", 0.2)])
+def test_the_walk_of_a_sure_model_stays_in_radius_and_range(explainers, float64, ascent, size):
+    """Steps so large that both stop the second one; and the prediction is saturated all along."""
+    images = models.images("sure", 5)
+    method = {"ascent": ascent, "max_steps": 4, "step_size": size}
+    result = compare(explainers["sure"], float64("sure"), images, **method)
+    assert set(result.status) == {Status.MAX_STEPS} and set(result.score) == {1.0}
+    assert 0 < abs(result.values).max() < 1e-12
 
 
 def test_any_class_can_be_the_target(explainers, float64):

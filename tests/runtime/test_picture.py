@@ -100,8 +100,7 @@ def test_normalize_keeps_its_input_and_takes_any_real_dtype() -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1, -3.7, 1e308, 5e-324])
 @pytest.mark.parametrize("shape", [(3, 7, 5), (7, 5), (1, 1, 1), (1, 1)])
 def test_a_constant_map_is_all_zeros(value: float, shape: tuple[int, ...]) -> None:
-    result = normalize(np.full(shape, value))
-    np.testing.assert_array_equal(result, np.zeros(shape[-2:], np.float32))
+    np.testing.assert_array_equal(normalize(np.full(shape, value)), np.zeros(shape[-2:]))
 
 
 def test_a_lone_important_pixel_shows_though_the_percentiles_tie() -> None:
@@ -160,8 +159,7 @@ def test_a_smooth_heatmap_resizes_the_map_bicubically_and_then_colours_it() -> N
     smooth = slow_cubic(slow_cubic(np.array(slow_normalize(values)), 4).T, 4).T
     assert smooth.min() < -0.01  # it overshoots, so clipping matters
     expected = [[slow_colour(min(max(x, 0), 1)) for x in row] for row in smooth]
-    image = heatmap(values, size=24, smooth=True)
-    np.testing.assert_allclose(np.asarray(image, float), expected, atol=0.51)
+    np.testing.assert_allclose(np.asarray(heatmap(values, size=24, smooth=True), float), expected, atol=0.51)
 
 
 # --- overlay

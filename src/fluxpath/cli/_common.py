@@ -67,11 +67,12 @@ def method_from(name: str, assignments: Sequence[str]) -> Method:
         key, separator, text = assignment.partition("=")
         if not separator or key not in fields:
             raise InputError(f"{name} has no setting '{assignment}', it has {', '.join(sorted(fields))}")
-        settings[key] = _parsed(text)
+        settings[key] = parsed(text)
     return make(**settings)
 
 
-def _parsed(text: str) -> typing.Any:
+def parsed(text: str) -> typing.Any:
+    """A setting's value: a number where it reads as one, None, or the text."""
     for kind in (int, float):
         try:
             return kind(text)

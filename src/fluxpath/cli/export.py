@@ -1,18 +1,29 @@
-"""`fluxpath export`: an ONNX classifier in, its gradient graph out."""
+"""`fluxpath export`: a classifier in, its gradient graph or a whole method out."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from fluxpath.cli._common import Commands, export_with_progress, need_export, read_names
+from fluxpath.cli._common import Commands, export_with_progress, need_export, parsed, read_names
+from fluxpath.cli._model import torch_model
+from fluxpath.errors import InputError
+
+if TYPE_CHECKING:
+    from fluxpath.export import Exported
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser("export", help="compile a classifier with its input gradient")
-    parser.add_argument("model", type=Path, help="an ONNX classifier")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="the gradient graph to write")
+    parser.add_argument("model", help="an ONNX classifier MODEL.onnx, or a torch module: torchvision:NAME or "
+                        "package.module:FACTORY, a function that gives it or (module, example)")  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, required=True,
+                        help="the gradient graph to write: .onnx, or of a torch module .pt")  # fmt: skip
+    parser.add_argument("--shape", type=int, nargs="+", metavar="SIZE",
+                        help="a torch module's input without the batch, as in 3 224 224")  # fmt: skip
     parser.add_argument(
         "--objective", default="softmax", help="softmax (default), log_softmax, logit, margin, sigmoid"
     )
@@ -27,26 +38,55 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--logits", metavar="NAME", help="the output to explain, if the model has several")
     parser.add_argument("--plain", action="store_true",
                         help="write the derivative as one product instead of two factors")  # fmt: skip
+    parser.add_argument("--method", metavar="NAME", help="write a whole method, loop and all, in place of a "
+                        "gradient graph: mfaba-sharp, -smooth, neflag, integrated-gradients")  # fmt: skip
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a setting of the method, as in --set max_steps=20")  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Export and say what was written."""
     export = need_export()
-    names = read_names(options.classes)
-    done = export_with_progress(
-        lambda stage: export.gradient_from_onnx(
-            options.model,
-            options.output,
-            objective=options.objective,
-            output=options.logits,
-            input_range=None if options.unbounded else tuple(options.range),
-            mean=options.mean,
-            std=options.std,
-            class_names=names,
-            factored=not options.plain,
-            progress=stage,
-        )
-    )
+    model = torch_model(options.model, options.shape)
+    settings = {
+        "objective": options.objective,
+        "output": options.logits,
+        "input_range": None if options.unbounded else tuple(options.range),
+        "factored": not options.plain,
+    }
+    given = {"mean": options.mean, "std": options.std, "class_names": read_names(options.classes)}
+    settings |= {} if model is None else model.settings
+    settings |= {name: value for name, value in given.items() if value is not None}
+
+    def gradient(path: Path, **progress: Callable[[str], None]) -> Exported:
+        done: Exported
+        if model is None:
+            done = export.gradient_from_onnx(options.model, path, **settings, **progress)
+        else:
+            done = export.gradient_from_torch(model.module, model.example, path, **settings, **progress)
+        return done
+
+    if options.method is None:
+        if options.set:
+            raise InputError(f"--set {options.set[0]} is a method's setting: name the method with --method")
+        done = export_with_progress(lambda stage: gradient(options.output, progress=stage))
+    else:
+        method = export.whole_method.chosen_method(options.method, _settings(options.set))
+        around = export.whole_method.compile_around
+        done = export_with_progress(lambda stage: around(gradient, options.output, method, stage))
     size = done.path.stat().st_size / 2**20
-    print(f"wrote {done.path} ({size:.2f} MiB), gradient within {done.verification.error:.1e} of float64")
+    what = "gradient" if options.method is None else "attribution"
+    print(f"wrote {done.path} ({size:.2f} MiB), {what} within {done.verification.error:.1e} of float64")
+    for note in done.notes:
+        print(f"note: {note}")
+
+
+def _settings(assignments: Sequence[str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        name, separator, text = assignment.partition("=")
+        if not separator:
+            raise InputError(f"--set {assignment} has no value: write --set {assignment}=VALUE")
+        settings[name] = parsed(text)
+    return settings

@@ -16,10 +16,10 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the manifest, and the operators where onnx is installed."""
-    from fluxpath.runtime import OnnxSession
+    """Print the manifest, and of an ONNX file the operators where onnx is installed."""
+    from fluxpath.runtime import read_manifest
 
-    manifest = OnnxSession(options.graph).manifest
+    manifest = read_manifest(options.graph)
     shape = ", ".join("?" if d is None else str(d) for d in manifest.shape)
     bounds = "unbounded" if manifest.low is None else f"in [{manifest.low:g}, {manifest.high:g}]"
     rows = {
@@ -30,13 +30,14 @@ def run(options: argparse.Namespace) -> None:
         "precision": manifest.precision,
         "gradient": "in two factors (seed, scale)" if manifest.factored else "plain",
         "error": "unknown" if manifest.error is None else f"{manifest.error:.1e} of float64 at worst",
-        "opset": str(manifest.opset),
+        "form": "TorchScript" if manifest.opset is None else f"ONNX, opset {manifest.opset}",
         "source": manifest.source,
         "size": f"{options.graph.stat().st_size / 2**20:.2f} MiB",
     }
     if manifest.class_names is not None:
         rows["class names"] = ", ".join(manifest.class_names)
-    rows |= _costs(options.graph)
+    if manifest.opset is not None:
+        rows |= _costs(options.graph)
     for name, value in rows.items():
         print(f"{name:14} {value}")
 

@@ -42,4 +42,5 @@ def _images(path: Path, count: int) -> npt.NDArray[np.float32]:
             images = archive["images"][:count]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"'{path}' is not an .npz file with an array 'images' in it") from error
-    return (images / 255 if images.dtype == np.uint8 else images).astype(np.float32)
+    pixels = images / 255 if images.dtype == np.uint8 else images
+    return np.asarray(pixels, np.float32)

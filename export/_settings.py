@@ -1,0 +1,81 @@
+"""What can be chosen at export, and what the manifest says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fluxpath.errors import ModelError
+from fluxpath.export._load import OLDEST_OPSET
+from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.precision import BFLOAT16_OPSET, PRECISIONS
+from fluxpath.manifest import Companion, Manifest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen at export; see `gradient_from_onnx`. Raises ModelError for what cannot."""
+
+    objective: str = "softmax"
+    input: str | None = None
+    output: str | None = None
+    input_range: tuple[float, float] | None = (0.0, 1.0)
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    class_names: Sequence[str] | None = None
+    factored: bool = True
+    precision: str = "float32"
+
+    @property
+    def oldest_opset(self) -> int:
+        """Models of an earlier operator set are converted."""
+        return BFLOAT16_OPSET if self.precision == "bfloat16" else OLDEST_OPSET
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ModelError(f"there is no objective '{self.objective}', there are {', '.join(OBJECTIVES)}")
+        if self.precision not in PRECISIONS:
+            raise ModelError(f"there is no precision '{self.precision}', there are {', '.join(PRECISIONS)}")
+        if (self.mean is None) != (self.std is None):
+            raise ModelError("mean and std go together, and only one of them was given")
+        bounds = self.input_range
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ModelError(f"input_range is {bounds}, and its first number must be below its second")
+
+
+def described(
+    settings: Settings,
+    *,
+    input: str,
+    shape: tuple[int | None, ...],
+    classes: int,
+    objective: str,
+    opset: int | None,
+    source: str,
+    logits: str,
+    companions: tuple[Companion, ...],
+    outputs: tuple[str, ...],
+) -> Manifest:
+    """The manifest of what was found in a model and chosen in `settings`."""
+    names = settings.class_names
+    if names is not None and len(names) != classes:
+        raise ModelError(f"{len(names)} class names were given, and the model has {classes} classes")
+    low, high = settings.input_range if settings.input_range is not None else (None, None)
+    return Manifest(
+        input=input,
+        shape=shape,
+        classes=classes,
+        objective=objective,
+        opset=opset,
+        source=source,
+        logits=logits,
+        low=low,
+        high=high,
+        mean=tuple(settings.mean) if settings.mean is not None else None,
+        std=tuple(settings.std) if settings.std is not None else None,
+        class_names=tuple(names) if names is not None else None,
+        factored=settings.factored,
+        precision=settings.precision,
+        companions=companions,
+        outputs=outputs,
+    )

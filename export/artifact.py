@@ -1,0 +1,102 @@
+"""Writes a gradient graph to disk: one sealed file, or a second one for weights beyond protobuf's 2 GB."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ModelError
+from fluxpath.export._files import put
+from fluxpath.manifest import Manifest, Weights
+
+INLINE_LIMIT = 2**31 - 2**24
+"""Weights up to this many bytes stay in the file itself; protobuf ends at 2 GiB, the rest is for nodes."""
+
+_SMALL = 1024
+_FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE}
+"""What moves: floating tensors of at least so many bytes. Shapes and axes are needed to read the graph."""
+
+_ALIGNMENT = 4096
+"""Offsets are multiples of this, so that a runtime can map the weights into memory."""
+
+
+def write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> Manifest:
+    """Write the sealed gradient graph, whole or not at all, and return the manifest that is in it.
+
+    Where the weights are too large for one file, a second one, `path` with ".data" appended, holds them;
+    its SHA-256 is in the manifest. ModelError where the folder cannot be written to.
+    """
+    if not too_large(proto):
+        _put(proto, manifest, path)
+        return manifest
+    data = path.with_name(path.name + ".data")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{data.name}.")
+    except OSError as error:
+        raise ModelError(f"cannot write to the folder '{path.parent}': {error.strerror}") from error
+    os.close(handle)
+    try:
+        stub, digest = split(proto, Path(name), data.name)
+        os.chmod(name, 0o644)
+        os.replace(name, data)
+    except BaseException as error:
+        os.unlink(name)
+        if isinstance(error, OSError):
+            raise ModelError(f"cannot write '{data}': {error.strerror}") from error
+        raise
+    manifest = replace(manifest, weights=Weights(data.name, digest))
+    try:
+        _put(stub, manifest, path)
+    except BaseException:
+        data.unlink()
+        raise
+    return manifest
+
+
+def too_large(proto: onnx.ModelProto) -> bool:
+    """Whether the weights have to go to a second file."""
+    return sum(len(t.raw_data) for t in proto.graph.initializer) > INLINE_LIMIT
+
+
+def split(proto: onnx.ModelProto, data: Path, location: str) -> tuple[onnx.ModelProto, str]:
+    """Write the large tensors of `proto` to `data`; a copy that refers to `location`, and their SHA-256."""
+    stub = onnx.ModelProto(ir_version=proto.ir_version, producer_name=proto.producer_name)
+    stub.opset_import.extend(proto.opset_import)
+    stub.graph.name = proto.graph.name
+    stub.graph.node.extend(proto.graph.node)
+    stub.graph.input.extend(proto.graph.input)
+    stub.graph.output.extend(proto.graph.output)
+    stub.graph.value_info.extend(proto.graph.value_info)
+    digest, offset = hashlib.sha256(), 0
+    with data.open("wb") as file:
+        for tensor in proto.graph.initializer:
+            if len(tensor.raw_data) < _SMALL or tensor.data_type not in _FLOATS:
+                stub.graph.initializer.append(tensor)
+                continue
+            filler = bytes(-offset % _ALIGNMENT)
+            offset += len(filler)
+            for part in (filler, tensor.raw_data):
+                file.write(part)
+                digest.update(part)
+            reference = stub.graph.initializer.add(
+                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
+            )
+            reference.data_location = onnx.TensorProto.EXTERNAL
+            for key, value in (("location", location), ("offset", offset), ("length", len(tensor.raw_data))):
+                reference.external_data.add(key=key, value=str(value))
+            offset += len(tensor.raw_data)
+    return stub, digest.hexdigest()
+
+
+def _put(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+    del proto.metadata_props[:]
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = contract.KEY, manifest.to_json()
+    put(contract.seal(proto.SerializeToString()), path)

@@ -1,0 +1,241 @@
+"""The manifest: what goes in comes out, what is wrong is named, and no altered file passes its seal."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fluxpath.errors import ArtifactError
+from fluxpath.manifest import FORMAT, UNSEALED, Companion, Manifest, Weights, check_seal, seal
+
+PLAIN = Manifest(
+    input="x", shape=(3, None, 8), classes=10, objective="softmax", opset=20, source="sha256:0", logits="z"
+)
+FULL = dataclasses.replace(
+    PLAIN,
+    low=-1.5,
+    high=2,
+    mean=(0.25, 0.5, 1e-3),
+    std=(1.0, 2.0, 3.0),
+    class_names=("ant", 'b"ee', "cät", "", '"digest": "0"', "\u2028\U0001f41d", "7", "8", "9", "10"),
+    precision="float16",
+    factored=False,
+    error=3.25e-7,
+    companions=(Companion("mask", "bool", (None, 4)), Companion("age", "float32", ())),
+    outputs=("y", "score", "label", "gradient", "scale"),
+    weights=Weights("model.weights", "0" * 64),
+    producer="somebody",
+)
+METHOD = dataclasses.replace(FULL, method="mfaba", settings={"max_steps": 50, "ascent": "sharp", "eta": None})
+
+
+def altered(manifest: Manifest = FULL, **fields: Any) -> str:
+    return json.dumps({**json.loads(manifest.to_json()), **fields})
+
+
+# ---- round trip
+
+
+@pytest.mark.parametrize("manifest", [PLAIN, FULL, METHOD], ids=["plain", "full", "method"])
+def test_round_trip(manifest: Manifest) -> None:
+    text = manifest.to_json()
+    assert text.isascii()
+    found = Manifest.from_json(text, whole_method=None)
+    assert found == manifest
+    assert found.to_json() == text
+    assert type(found.shape) is type(found.companions) is type(found.outputs) is tuple
+
+
+def test_a_file_of_the_other_kind() -> None:
+    assert Manifest.from_json(FULL.to_json(), whole_method=False) == FULL
+    assert Manifest.from_json(METHOD.to_json(), whole_method=True) == METHOD
+    with pytest.raises(ArtifactError, match="no gradient graph but the whole method 'mfaba'"):
+        Manifest.from_json(METHOD.to_json())
+    with pytest.raises(ArtifactError, match="a gradient graph and no whole method"):
+        Manifest.from_json(FULL.to_json(), whole_method=True)
+    for half in (altered(METHOD, settings=None), altered(METHOD, method=None)):
+        with pytest.raises(ArtifactError, match="a method without settings, or settings without a method"):
+            Manifest.from_json(half, whole_method=None)
+
+
+# ---- fields
+
+INF, NAN = float("inf"), float("nan")
+NO_TEXT = [None, "", 3, True, ["x"], {}]
+NO_COUNT = [0, -1, 2.0, "3", True, [3]]
+NO_NUMBER = ["0", True, [0.5], {}, INF, -INF, NAN]
+NO_NUMBERS = [0.5, "0.5", [None], ["0.5"], [True], [NAN], {}]
+WRONG: dict[str, list[Any]] = {
+    "input": NO_TEXT,
+    "shape": [None, 3, "3", [0], [-1], [3.0], ["h"], [True], {}],
+    "classes": [None, *NO_COUNT],
+    "objective": NO_TEXT,
+    "opset": NO_COUNT,
+    "source": NO_TEXT,
+    "logits": NO_TEXT,
+    "low": NO_NUMBER,
+    "high": NO_NUMBER,
+    "mean": NO_NUMBERS,
+    "std": NO_NUMBERS,
+    "class_names": ["ant", [1], [None], {}, 3],
+    "precision": NO_TEXT,
+    "factored": [None, 0, 1, "true", []],
+    "error": NO_NUMBER,
+    "companions": [
+        None,
+        {},
+        ["mask"],
+        [{}],
+        [{"name": "m", "dtype": "bool"}],
+        [{"name": "", "dtype": "bool", "shape": []}],
+        [{"name": "m", "dtype": "complex64", "shape": []}],
+        [{"name": "m", "dtype": ["bool"], "shape": []}],
+        [{"name": "m", "dtype": "bool", "shape": [0]}],
+        [{"name": "m", "dtype": "bool", "shape": [], "more": 1}],
+    ],
+    "outputs": [None, "y", [1], [None], {}],
+    "method": ["", 3, True, []],
+    "settings": [3, "steps", [], {"a": []}, {"a": {}}],
+    "weights": [
+        3,
+        "w.bin",
+        [],
+        {"file": "w.bin"},
+        {"file": "", "sha256": "0"},
+        {"file": 3, "sha256": "0"},
+        {"file": "../w.bin", "sha256": "0"},
+        {"file": "a\\b", "sha256": "0"},
+        {"file": "w.bin", "sha256": 0},
+        {"file": "w.bin", "sha256": "0", "more": 1},
+    ],
+    "format": [True, 1.0],
+    "producer": NO_TEXT,
+}
+
+
+def test_every_field_has_its_wrong_values() -> None:
+    assert set(WRONG) == {f.name for f in dataclasses.fields(Manifest)}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_field_is_named(name: str) -> None:
+    for value in WRONG[name]:
+        with pytest.raises(ArtifactError, match=f"the manifest's field '{name}' is .*, it must be .") as e:
+            Manifest.from_json(altered(METHOD, **{name: value}), whole_method=None)
+        assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("name", sorted(set(WRONG) - {"format"}))
+def test_a_missing_field_is_named(name: str) -> None:
+    fields = json.loads(FULL.to_json())
+    del fields[name]
+    with pytest.raises(ArtifactError, match=f"the manifest's field '{name}' is None|'{name}'"):
+        Manifest.from_json(json.dumps(fields))
+
+
+def test_an_unknown_field_is_named() -> None:
+    with pytest.raises(ArtifactError, match="the unknown field 'colour'"):
+        Manifest.from_json(altered(colour="red"))
+
+
+@pytest.mark.parametrize("version", [None, 0, FORMAT + 1, "1", [], -1])
+def test_another_format_version(version: object) -> None:
+    """Said first: the fields of another version are another matter."""
+    with pytest.raises(ArtifactError, match=f"gradient-graph format .*, this release reads {FORMAT}"):
+        Manifest.from_json(json.dumps({"format": version}))
+
+
+@pytest.mark.parametrize("text", ["", "{", "nonsense", "{'a': 1}", "\x00", "[" * 100000, '{"a":' * 100000])
+def test_what_is_not_json(text: str) -> None:
+    with pytest.raises(ArtifactError, match="the manifest is not JSON"):
+        Manifest.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '"x"', "true"])
+def test_what_is_no_object(text: str) -> None:
+    with pytest.raises(ArtifactError, match="the manifest is not a JSON object"):
+        Manifest.from_json(text)
+
+
+# ---- seal
+
+RNG = np.random.default_rng(0)
+DATA = RNG.bytes(700) + FULL.to_json().encode() + RNG.bytes(700)
+"""A file in miniature: the manifest between other bytes."""
+
+
+def test_a_sealed_file_passes() -> None:
+    sealed = seal(DATA)
+    check_seal(sealed)
+    assert len(sealed) == len(DATA)
+    assert sealed.replace(hashlib.sha256(DATA).hexdigest().encode(), UNSEALED.encode()) == DATA
+
+
+def test_sealing_again_changes_nothing() -> None:
+    assert seal(seal(DATA)) == seal(DATA)
+
+
+def test_the_seal_does_not_change_the_manifest() -> None:
+    sealed = seal(FULL.to_json().encode())
+    assert sealed != FULL.to_json().encode()
+    assert Manifest.from_json(sealed.decode()) == FULL
+
+
+def test_an_unsealed_file_does_not_pass() -> None:
+    with pytest.raises(ArtifactError, match="truncated or was altered after export"):
+        check_seal(DATA)
+
+
+def test_every_single_bit_counts() -> None:
+    """At every third byte, and at every byte of the digest and of what is around it."""
+    sealed = seal(DATA)
+    middle = sealed.index(b'"digest"')
+    for place in {*range(0, len(sealed), 3), *range(middle - 5, middle + 85)}:
+        flipped = bytearray(sealed)
+        flipped[place] ^= 1 << int(RNG.integers(8))
+        with pytest.raises(ArtifactError):
+            check_seal(bytes(flipped))
+
+
+def test_every_truncation_is_noticed() -> None:
+    sealed = seal(DATA)
+    for length in {*range(0, len(sealed), 7), len(sealed) - 1, len(sealed) - 2}:
+        with pytest.raises(ArtifactError):
+            check_seal(sealed[:length])
+        with pytest.raises(ArtifactError):
+            check_seal(sealed[len(sealed) - length :])
+
+
+def test_additions_and_exchanges_are_noticed() -> None:
+    sealed = seal(DATA)
+    swapped = sealed[:100] + sealed[101:102] + sealed[100:101] + sealed[102:]
+    other = seal(DATA + b"!")
+    digest = sealed.index(b'"digest"') + 11
+    borrowed = sealed[:digest] + other[digest : digest + 64] + sealed[digest + 64 :]
+    for spoiled in (sealed + b"\0", b"\0" + sealed, sealed + sealed, swapped, borrowed):
+        assert spoiled != sealed
+        with pytest.raises(ArtifactError):
+            check_seal(spoiled)
+
+
+def test_files_without_a_seal_and_with_two() -> None:
+    for data in (b"", b"\x08\x0a plain model", PLAIN.to_json().replace("digest", "Digest").encode()):
+        for function in (seal, check_seal):
+            with pytest.raises(ArtifactError, match="no intact gradient graph of fluxpath"):
+                function(data)
+    for function in (seal, check_seal):
+        with pytest.raises(ArtifactError, match="more than one seal"):
+            function(DATA + FULL.to_json().encode())
+
+
+def test_a_class_name_cannot_pass_for_a_seal() -> None:
+    """Its quotes are escaped, so that the file still has one seal."""
+    named = dataclasses.replace(PLAIN, class_names=(f'"digest": "{UNSEALED}"',) * 10)
+    sealed = seal(named.to_json().encode())
+    check_seal(sealed)
+    assert Manifest.from_json(sealed.decode()) == named
