@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, dims
 from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule
+from fluxpath.export.rules._scatter import scatter_back
 from fluxpath.export.rules.activation import first
 from fluxpath.export.rules.convolution import Window, static_spatial, transposed_convolution, window
 from fluxpath.export.rules.reduction import expand_like
@@ -21,18 +22,7 @@ def max_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     attributes = {a.name: a.value for a in node.attributes.values() if a.name != "storage_order"}
     _, indices = op.node("MaxPool", [x], 2, None, attributes)
     indices.dtype = ir.DataType.INT64
-    flat = op.ints([-1])
-    size = op("Reshape", op("Size", x, dtype=ir.DataType.INT64), flat)
-    zeros = op.zeros(size, g)
-    filled = op(
-        "ScatterElements",
-        zeros,
-        op("Reshape", indices, flat),
-        op("Reshape", g, flat),
-        axis=0,
-        reduction="add",
-    )
-    return op("Reshape", filled, op.shape_of(x))
+    return scatter_back(op, x, indices, g)
 
 
 @rule("AveragePool", since=7)

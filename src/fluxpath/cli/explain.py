@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     with Explainer(options.graph, device=options.device) as explainer:
         shape = _picture_shape(explainer)
         make_folder(options.out)
-        with tqdm(total=len(files), unit="image", disable=len(files) < 2) as bar:
+        with tqdm(total=len(files), unit="image", disable=len(files) < 2, leave=False) as bar:
             for begin in range(0, len(files), CHUNK):
                 chunk = files[begin : begin + CHUNK]
                 images = np.stack([_photo(explainer, shape, f) for f in chunk])

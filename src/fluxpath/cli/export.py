@@ -38,6 +38,9 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--logits", metavar="NAME", help="the output to explain, if the model has several")
     parser.add_argument("--plain", action="store_true",
                         help="write the derivative as one product instead of two factors")  # fmt: skip
+    parser.add_argument(
+        "--precision", default="float32", help="float32 (default), float16 or bfloat16 inside"
+    )
     parser.add_argument("--method", metavar="NAME", help="write a whole method, loop and all, in place of a "
                         "gradient graph: mfaba-sharp, -smooth, neflag, integrated-gradients")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
@@ -54,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
         "output": options.logits,
         "input_range": None if options.unbounded else tuple(options.range),
         "factored": not options.plain,
+        "precision": options.precision,
     }
     given = {"mean": options.mean, "std": options.std, "class_names": read_names(options.classes)}
     settings |= {} if model is None else model.settings
