@@ -11,6 +11,10 @@ _INFERRED_AS = {"GroupNormalization": "InstanceNormalization", "MeanVarianceNorm
 
 def infer_shapes(model: ir.Model) -> ir.Model:
     """Infer element types and shapes of all values, following shape arithmetic."""
+    for node in model.graph:
+        # It takes the default for 0, where the standard says 1.
+        if node.op_type == "STFT" and not node.domain and "onesided" not in node.attributes:
+            node.attributes["onesided"] = ir.AttrInt64("onesided", 1)
     renamed = [(n, n.op_type) for n in model.graph if n.op_type in _INFERRED_AS and not n.domain]
     for node, op_type in renamed:
         node.op_type = _INFERRED_AS[op_type]

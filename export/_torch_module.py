@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from fluxpath.errors import ModelError
+from fluxpath.errors import FluxpathError, ModelError
 from fluxpath.export._torch_logits import Logits
 from fluxpath.manifest import COMPANION_DTYPES, Companion
 
@@ -135,11 +135,12 @@ def _outputs(call: Logits, rows: Sequence[torch.Tensor]) -> int:
 
 @contextmanager
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """`module` in evaluation mode, and every submodule's mode as it was afterwards."""
+    """`module` in evaluation mode and with gradients to be had; afterwards every mode as it was."""
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
-        yield
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
     finally:
         for part, training in modes:
             part.training = training
@@ -159,7 +160,7 @@ def digest_of(module: torch.nn.Module) -> str:
 
 def reason(error: BaseException) -> str:
     """The first line of what an error began with, without terminal colours; or its class."""
-    while error.__cause__ is not None:
+    while error.__cause__ is not None and not isinstance(error, FluxpathError):
         error = error.__cause__
     lines = [line.strip() for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

@@ -50,7 +50,7 @@ class Reference:
             logits, true = self._margin(self._call, x.astype(np.float64), wanted)
         target = np.where(wanted < 0, logits.argmax(1), wanted)
         names = [n for n in self._subject.names if n != manifest.input]
-        feeds = {n: v.numpy() for n, v in zip(names, self._companions(POINTS), strict=True)}
+        feeds = {n: v.cpu().numpy() for n, v in zip(names, self._companions(POINTS), strict=True)}
         out = evaluate({manifest.input: x, contract.TARGET: wanted.astype(np.int64), **feeds})
         objective = OBJECTIVES[manifest.objective]
         ratio = scale_ratio(

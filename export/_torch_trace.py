@@ -9,10 +9,12 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export._settings import Settings
+from fluxpath.export._torch_batchnorm import fold_batchnorm
 from fluxpath.export._torch_module import Subject, reason
 from fluxpath.export._torch_objectives import TORCH_OBJECTIVES, choose, compared
 from fluxpath.export._torch_reference import normalised
@@ -24,6 +26,9 @@ OUTPUTS = (LOGITS, contract.SCORE, contract.LABEL, contract.GRADIENT, contract.S
 _BATCH = 7
 """The batch that is traced. It stays a symbol: only what a module decides by comparing it sees the number."""
 
+_ON_NUMBERS = {torch.sym_max: max, torch.sym_min: min, torch.sym_int: int, torch.sym_float: float}
+"""What torch does to symbolic sizes, and what the script does to sizes, which are numbers."""
+
 
 def trace(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
     """The gradient graph of `subject`: (explained input, target, further inputs) -> a dict of OUTPUTS.
@@ -34,7 +39,8 @@ def trace(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
     gradient = _Gradient(subject, settings)
     arguments = _symbolic(subject)
     try:
-        with warnings.catch_warnings():
+        # Fused attention is one operator on a CPU and another on a GPU; written out it runs on both.
+        with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
             warnings.simplefilter("ignore")
             graph = make_fx(gradient, tracing_mode="symbolic")(*arguments)
     except ModelError:
@@ -51,7 +57,9 @@ class _Gradient:
     """The function that is traced."""
 
     def __init__(self, subject: Subject, settings: Settings) -> None:
-        self._call = copy.deepcopy(subject.call).to(getattr(torch, settings.precision)).requires_grad_(False)
+        self._dtype: torch.dtype = getattr(torch, settings.precision)
+        # On the CPU: a GPU has operators of its own, cuDNN's, that nothing else runs.
+        self._call = copy.deepcopy(subject.call).to("cpu", self._dtype).requires_grad_(False)
         self._explained = subject.explained
         self._binary = subject.binary(settings.objective)
         self._head = TORCH_OBJECTIVES[subject.effective(settings.objective)].head
@@ -76,18 +84,13 @@ class _Gradient:
         results = (output.detach(), head.score, label, gradient, scale)
         return dict(zip(OUTPUTS, results, strict=True))
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        dtype: torch.dtype = getattr(torch, self._settings.precision)
-        return dtype
-
 
 def _symbolic(subject: Subject) -> list[torch.Tensor]:
     """Tensors without data, whose first dimension is one symbol in all of them."""
-    rows = list(subject.rows(_BATCH))
+    rows = [v.cpu() for v in subject.rows(_BATCH)]
     explained = rows.pop(subject.explained)
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    target = torch.zeros(_BATCH, dtype=torch.int64, device=explained.device)
+    target = torch.zeros(_BATCH, dtype=torch.int64)
     fakes = []
     for value in (explained, target, *rows):
         sizes = [DimDynamic.DUCK, *[DimDynamic.STATIC] * (value.ndim - 1)]
@@ -98,10 +101,13 @@ def _symbolic(subject: Subject) -> list[torch.Tensor]:
 
 def _cleaned(graph: torch.fx.GraphModule, names: list[str]) -> torch.fx.GraphModule:
     """The graph in a form that torch.jit.script takes, with the inputs' own names."""
+    fold_batchnorm(graph)
     placeholders = [n for n in graph.graph.nodes if n.op == "placeholder"]
     for node, name in zip(placeholders, names, strict=True):
         node.target = node.name = name
     for node in list(graph.graph.nodes):
+        if node.target in _ON_NUMBERS:
+            node.target = _ON_NUMBERS[node.target]
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
             continue
         if node.target is torch.ops.aten.detach.default:

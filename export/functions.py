@@ -65,12 +65,38 @@ def _expand(model: ir.Model, node: ir.Node, index: int, opset: int) -> bool:
     del proto.opset_import[:]
     proto.opset_import.append(onnx.helper.make_opsetid("", opset))
     function = ir.serde.deserialize_function(proto)
+    _guard_masked_rows(function)
     for inner, outer in zip(function.outputs, node.outputs, strict=True):
         inner.type, inner.shape = outer.type, outer.shape
     model.functions[function.identifier()] = function
     model.opset_imports[_DOMAIN] = 1
     node.domain, node.op_type = _DOMAIN, proto.name
     return True
+
+
+def _guard_masked_rows(function: ir.Function) -> None:
+    """Give Softmax zeros for those rows of its result that a Where throws away.
+
+    The body of Attention makes NaN of rows that are masked as a whole and replaces it afterwards, but it
+    would come back in the gradient, as NaN times zero.
+    """
+    for node in list(function):
+        source = node.inputs[2].producer() if node.op_type == "Where" and node.inputs[2] is not None else None
+        while source is not None and source.op_type in ("Cast", "CastLike", "Identity"):
+            source = source.inputs[0].producer() if source.inputs[0] is not None else None
+        if source is None or source.op_type != "Softmax":
+            continue
+        zero = ir.Node("", "CastLike", [node.inputs[1], source.inputs[0]])
+        kept = ir.Node("", "Where", [node.inputs[0], zero.outputs[0], source.inputs[0]])
+        like = node.inputs[1].producer() if node.inputs[1] is not None else None
+        if like is not None and like.op_type == "CastLike":
+            # The type of that zero is taken from the result, which comes later.
+            zero.replace_input_with(0, like.inputs[0])
+        for made, name in ((zero, "MaskedZero"), (kept, "UnmaskedRows")):
+            made.outputs[0].name = name
+            function.append(made)
+        source.replace_input_with(0, kept.outputs[0])
+    function.sort()
 
 
 def _body(node: ir.Node, opset: int) -> onnx.FunctionProto | None:

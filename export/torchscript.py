@@ -73,7 +73,7 @@ def _entries(module: torch.jit.ScriptModule) -> dict[str, bytes]:
 def _evaluator(data: bytes, manifest: contract.Manifest) -> Evaluate:
     """Runs the bytes that go into the file."""
     with quiet():
-        module = torch.jit.load(io.BytesIO(data))
+        module = torch.jit.load(io.BytesIO(data), "cpu")
     order = [manifest.input, contract.TARGET, *(c.name for c in manifest.companions)]
 
     def evaluate(feeds: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from onnx.reference.op_run import OpRun
 
-from fluxpath.export.reference import curves, statistics, windows
+from fluxpath.export.reference import curves, lookups, statistics, windows
 
-OPERATORS: tuple[type[OpRun], ...] = (*windows.OPERATORS, *curves.OPERATORS, *statistics.OPERATORS)
+OPERATORS: tuple[type[OpRun], ...] = (
+    *windows.OPERATORS,
+    *curves.OPERATORS,
+    *statistics.OPERATORS,
+    *lookups.OPERATORS,
+)
 """What goes before onnx.reference's own, as `new_ops`."""

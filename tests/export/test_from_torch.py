@@ -94,6 +94,18 @@ def test_the_module_is_left_as_it_was(older_only: None, tmp_path: Path) -> None:
     assert torch.get_default_dtype() == torch.float32
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("name", ["g.onnx", "g.pt"])
+def test_where_gradients_are_switched_off(
+    mode: Callable[[], Any], name: str, older_only: None, tmp_path: Path
+) -> None:
+    module = modules.made(modules.tiny)
+    with mode():
+        done = gradient_from_torch(module, torch.zeros(1, 6), tmp_path / name)
+        assert not torch.is_grad_enabled()
+    assert done.notes == () and done.verification.error < 1e-5
+
+
 class Returning(nn.Module):
     """`tiny`, its logits wrapped by `form` beside something else."""
 

@@ -49,6 +49,13 @@ def test_attention_with_a_mask(slot: str) -> None:
 
 
 @pytest.mark.parametrize("slot", ["q", "k", "v"])
+def test_a_row_that_is_masked_as_a_whole_has_no_gradient(slot: str) -> None:
+    allowed = np.ones((3, 5), bool)
+    allowed[1] = False
+    attention("", slot, ", m", m=allowed)
+
+
+@pytest.mark.parametrize("slot", ["q", "k", "v"])
 def test_attention_with_a_past(slot: str) -> None:
     past = {"pk": (2, 4, 2, 8), "pv": (2, 4, 2, 6)}
     shapes = {"q": Q, "k": K, "v": V}

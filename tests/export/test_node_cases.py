@@ -18,7 +18,6 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
-import plain_lookups
 import plain_operators
 import pytest
 from onnx.backend.test.case.test_case import TestCase
@@ -33,7 +32,7 @@ from fluxpath.export.builder import Builder
 from fluxpath.export.rules import supported_operators
 
 STEP, TOLERANCE = 1e-7, 1e-5
-PLAIN = [*plain_operators.ALL, *plain_lookups.ALL]
+PLAIN = plain_operators.ALL
 
 SKIPPED: dict[str, str] = {
     r"test_training_dropout(_default)?(_mask)?": "every run drops other elements",
@@ -44,8 +43,13 @@ SKIPPED: dict[str, str] = {
     r"test_scatter_elements_with_reduction_(mul|max|min)": "refused: only the reductions none and add",
     r"test_scatternd_(multiply|max|min)(_with_element_indices)?": "refused: only the reductions none and add",
     r"test_roialign_mode_max": "refused: only averages",
+    r"test_attention_.*_softmax_precision.*": "onnx.reference computes in float32 there",
+    r"test_attention_.*_qk_matmul_bias_.*_causal": "an output of negative infinities",
 }
 """Cases (regular expressions of whole names) that say nothing about a rule, and why."""
+
+EXPANDED = {"Attention": 10, "CenterCropPad": 1, "RotaryEmbedding": 1}
+"""Operators that are differentiated by their definitions; of so many cases one is taken."""
 
 tally: dict[str, Counter[str]] = {}
 
@@ -231,11 +235,11 @@ def _has_no_gradient(error: Exception) -> bool:
     )
 
 
-@pytest.mark.parametrize("operator", supported_operators())
+@pytest.mark.parametrize("operator", [*supported_operators(), *EXPANDED])
 def test_operator(operator: str) -> None:
     counts = tally.setdefault(operator, Counter())
     wrong = []
-    for case in cases().get(operator, []):
+    for case in cases().get(operator, [])[:: EXPANDED.get(operator, 1)]:
         if not _concerns(case):
             counts["skipped"] += 1
             continue
@@ -256,12 +260,12 @@ def test_operator(operator: str) -> None:
 
 
 def test_coverage(capsys: pytest.CaptureFixture[str]) -> None:
-    if len(tally) < len(supported_operators()):
+    if len(tally) < len(supported_operators()) + len(EXPANDED):
         pytest.skip("counts the operators' tests, and some of them did not run")
     checked = [name for name, counts in tally.items() if counts["passed"]]
     total = sum(counts["passed"] for counts in tally.values())
     with capsys.disabled():
-        print(f"\noperators with a rule: {len(tally)}, checked: {len(checked)}, node tests passed: {total}")
+        print(f"\noperators: {len(tally)}, checked: {len(checked)}, node tests passed: {total}")
     missed = [
         name for name in set(tally) - set(checked) if any(_concerns(case) for case in cases().get(name, []))
     ]

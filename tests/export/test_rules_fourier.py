@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gradcheck
 import numpy as np
+import onnx
 import pytest
 
 from fluxpath.errors import UnsupportedOperatorError
+from fluxpath.export import _load
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -51,6 +53,15 @@ def test_stft(opset: int, step: int, frame: int, onesided: int) -> None:
     constants = {"s": np.array(step), "opset": opset}
     gradcheck.check(f"{node}(x, s, w)", (2, 30, 1), w=(frame,), **constants)
     gradcheck.check(f"{node}(x, s, , n)", (2, 30, 1), n=np.array(frame), **constants)
+
+
+def test_stft_is_onesided_by_default() -> None:
+    """onnx infers the shape of the other one."""
+    text = """<ir_version: 10, opset_import: ["": 20]> graph (float[batch,20,1] x) => (float[a,b,c,d] y)
+        <int64 s = {4}> { t = STFT(x, s, , s) y = Relu(t) }"""
+    model = _load.infer_shapes(_load.prepare(onnx.parser.parse_model(text)))
+    (t,) = next(iter(model.graph)).outputs
+    assert [str(d) for d in t.shape or []][1:] == ["5", "3", "2"]
 
 
 def test_stft_of_a_complex_signal() -> None:

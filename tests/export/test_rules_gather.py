@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import gradcheck
 import numpy as np
-import plain_lookups
-import plain_operators
 import pytest
-
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_operators, "ALL", [*plain_operators.ALL, *plain_lookups.ALL])
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import gradcheck
 import numpy as np
-import plain_lookups
-import plain_operators
 import pytest
 
 MODES = ["nearest", "linear", "cubic"]
 PADDINGS = ["zeros", "border", "reflection"]
-
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_operators, "ALL", [*plain_operators.ALL, *plain_lookups.ALL])
 
 
 def points(*shape: int) -> np.ndarray:

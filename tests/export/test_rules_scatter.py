@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import gradcheck
 import numpy as np
-import plain_lookups
-import plain_operators
 import pytest
 
 from fluxpath.errors import UnsupportedOperatorError
 
 ROWS = np.array([[2], [0]])
 CELLS = np.array([[[0, 1], [2, 2]], [[-1, 0], [1, 1]]])
-
-
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_operators, "ALL", [*plain_operators.ALL, *plain_lookups.ALL])
 
 
 @pytest.mark.parametrize("reduction", ["", '<reduction="add">'])

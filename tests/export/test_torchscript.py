@@ -108,6 +108,28 @@ def test_further_inputs_follow_the_target(tmp_path: Path) -> None:
     assert modules.relative(whole(out), true * weight[:, None]) < 1e-6
 
 
+def test_arithmetic_on_the_batch_size(tmp_path: Path) -> None:
+    """Sizes are symbols to torch and numbers to the script; Swin's windows need their maximum."""
+
+    class Padded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = modules.made(modules.tiny)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            rows = x.shape[0]
+            longest = torch.sym_min(torch.sym_max(rows, 4), 100)
+            extra = torch.ones(longest * 2 // 2 + 1, 1)[:rows] * torch.sym_float(rows) / rows
+            return self.net(x * extra)
+
+    module = Padded()
+    gradient_from_torch(module, ROW, tmp_path / "g.pt")
+    for n in (1, 3, 9):
+        x = np.random.default_rng(n).random((n, 6), dtype=np.float32)
+        _, true = modules.float64_gradient(module.net, x, np.zeros(n, np.int64))
+        assert modules.relative(whole(run(tmp_path / "g.pt", x, np.zeros(n, np.int64))), true) < 1e-6
+
+
 def test_the_archive(tmp_path: Path) -> None:
     path = tmp_path / "g.pt"
     done = gradient_from_torch(modules.made(modules.tiny), ROW, path, class_names=list("abcde"))
@@ -127,6 +149,13 @@ def test_tensors_are_made_where_the_input_is(tmp_path: Path) -> None:
     graph = str(torch.jit.load(str(tmp_path / "g.pt")).inlined_graph)
     assert "aten::arange" in graph
     assert 'value="cpu"' not in graph
+
+
+def test_operators_are_those_of_every_device(tmp_path: Path) -> None:
+    gradient_from_torch(modules.made(modules.ViT), IMAGE, tmp_path / "g.pt")
+    graph = str(torch.jit.load(str(tmp_path / "g.pt")).inlined_graph)
+    assert "aten::bmm" in graph
+    assert [word for word in ("cpu", "cuda", "mkl", "cudnn", "flash") if word in graph] == []
 
 
 def test_a_script_keeps_the_seed_unit_sized(tmp_path: Path) -> None:

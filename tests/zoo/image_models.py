@@ -34,6 +34,11 @@ def _entry(name: str, size: int, **config: Any) -> Entry:
     return Entry(build, _image(size))
 
 
+def _vision_part(name: str, **config: Any) -> Entry:
+    """The image classifier of a model of images and texts."""
+    return _entry(name, 32, vision_config=config)
+
+
 _VIT = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -120,5 +125,13 @@ IMAGE_MODELS: dict[str, Entry] = {
         "HGNetV2", 64, stem_channels=[3, 8, 12], hidden_sizes=[16, 24, 32, 40],
         stage_in_channels=[12, 16, 24, 32], stage_mid_channels=[8, 8, 12, 16],
         stage_out_channels=[16, 24, 32, 40], stage_num_blocks=[1, 1, 1, 1], stage_numb_of_layers=[2, 2, 2, 2],
+    ),
+    "clip": _vision_part("CLIP", **_VIT),
+    "siglip": _vision_part("Siglip", **_VIT),
+    "ijepa": _entry("IJepa", 32, **_VIT),
+    "donut-swin": _entry("DonutSwin", 32, **_SWIN),
+    "textnet": _entry(
+        "TextNet", 32, stem_num_channels=3, stem_out_channels=8, image_size=[32, 32],
+        hidden_sizes=[8, 8, 16, 16, 24],
     ),
 }  # fmt: skip

@@ -16,12 +16,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 from zoo import measure  # noqa: E402
 from zoo.image_models import IMAGE_MODELS  # noqa: E402
+from zoo.sound_models import SOUND_MODELS  # noqa: E402
 from zoo.text_models import TEXT_MODELS  # noqa: E402
 from zoo.toys import TOYS  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning", "default::FutureWarning")
 
-MODELS = {**TOYS, **IMAGE_MODELS, **TEXT_MODELS}
+MODELS = {**TOYS, **IMAGE_MODELS, **TEXT_MODELS, **SOUND_MODELS}
 QUICK = {"lstm", "conv1d", "resnet-basic", "vit", "bert"}
 FACTOR, SMALL = 2, 1e-4
 
