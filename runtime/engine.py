@@ -90,7 +90,8 @@ class Engine:
         started: dict[Method, list[int]] = {}
         for slot in fresh:
             lane = self._running[slot]
-            self._lanes.clear(slot, lane.request.images[lane.index], int(lane.request.targets[lane.index]))
+            image, target = lane.request.images[lane.index], int(lane.request.targets[lane.index])
+            self._lanes.clear(slot, image, target, lane.number)
             for name, rows in lane.request.companions.items():
                 self._lanes.companions[name][slot] = rows[lane.index]
             started.setdefault(lane.method, []).append(slot)

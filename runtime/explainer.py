@@ -70,7 +70,9 @@ class Explainer:
         self.manifest: Manifest = session.manifest
         self.shape = _resolved(self.manifest.shape, shape)
         self._companions = {c.name: (self._companion_shape(c), c.dtype) for c in self.manifest.companions}
-        lanes = Lanes(slots, self.shape, self.manifest.low, self.manifest.high, self._companions)
+        lanes = Lanes(
+            slots, self.shape, self.manifest.low, self.manifest.high, self._companions, session.output
+        )
         self._engine = Engine(session, lanes)
         self._incoming: deque[Request] = deque()
         self._wake = threading.Condition()

@@ -18,8 +18,10 @@ class Lanes:
     """The state of every lane, in arrays of `slots` rows that are allocated once.
 
     A method reads `image`, `gradient` (multiplied by `scale` it is the derivative of the objective at
-    `point`), `score` and `label`; it writes `point`, `sum`, `step` and `status`, and may use `pending` as
-    it likes. Rows are flat: float32 [slots, features]. `low` and `high` bound a valid input.
+    `point`), `score`, `label` and `number` (of the lane within its image); it writes `point`, `sum`, `step`
+    and `status`, may use `pending` and `kept` as it likes, and may set `target` for the next gradient. Rows
+    are flat: float32 [slots, features]. `low` and `high` bound a valid input. `output` is the model's own
+    first output at `point`, float32 [slots, classes], logits or probabilities; None where it is not that.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Lanes:
         low: float | None,
         high: float | None,
         companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
+        output: int | None = None,
     ) -> None:
         self.slots = slots
         self.shape = shape
@@ -42,7 +45,8 @@ class Lanes:
             np.zeros(slots, np.float32) for _ in range(5)
         )
         self.label, self.target, self.first_label = (np.zeros(slots, np.int64) for _ in range(3))
-        self.step, self.status = (np.zeros(slots, np.int32) for _ in range(2))
+        self.step, self.status, self.number = (np.zeros(slots, np.int32) for _ in range(3))
+        self.output = None if output is None else np.zeros((slots, output), np.float32)
         self.companions = {
             name: np.zeros((slots, *size), dtype) for name, (size, dtype) in (companions or {}).items()
         }
@@ -64,8 +68,9 @@ class Lanes:
             pending_length=self.pending_length,
         )
 
-    def clear(self, slot: int, image: npt.NDArray[np.float32], target: int) -> None:
+    def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""
+        self.number[slot] = number
         self.image[slot] = image
         self.point[slot] = image
         self.target[slot] = target
@@ -79,7 +84,14 @@ class Lanes:
         """Move the lane in slot `source` to the free slot `to`, between two ticks."""
         for rows in (self.image, self.point, self.pending, self.sum):
             rows[to] = rows[source]
-        for vector in (self.target, self.step, self.status, self.length, self.pending_length):
+        for vector in (
+            self.target,
+            self.number,
+            self.step,
+            self.status,
+            self.length,
+            self.pending_length,
+        ):
             vector[to] = vector[source]
         self.first_score[to], self.first_label[to] = self.first_score[source], self.first_label[source]
         for values in self.companions.values():

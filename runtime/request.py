@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fluxpath.runtime._inputs import as_method
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.methods.base import Method
+from fluxpath.runtime.methods.base import Collecting, Collector, Method, Total
 from fluxpath.runtime.methods.probe import Probe
 from fluxpath.runtime.status import Status
 
@@ -61,9 +61,11 @@ class Request:
         self._score, self._end_score = np.zeros(n, np.float32), np.zeros(n, np.float32)
         self._left = np.full(n, self._per_image + self._probes)
         self._unfinished = n
-        # Lanes may end in any order; their sum must not depend on it, so each waits for those before it.
+        # Lanes may end in any order; the result must not depend on it, so each waits for those before it.
         self._next_number = np.zeros(n, np.int64)
         self._early: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
+        self._collector = method.collector if isinstance(method, Collecting) else Total
+        self._collectors: dict[int, Collector] = {}
         self._fresh = self._first_lanes()
         self._ready: list[Iterator[Lane]] = []
 
@@ -106,6 +108,7 @@ class Request:
         self._left[i] -= 1
         if self._left[i] == 0:
             self._unfinished -= 1
+            self._values[i] = self._collectors.pop(i).result()
             if self._status[i] == Status.NON_FINITE:
                 self._values[i] = 0.0
         if self._unfinished == 0:
@@ -115,8 +118,11 @@ class Request:
         if number != self._next_number[index]:
             self._early[index, number] = values.copy()
             return
+        collector = self._collectors.get(index)
+        if collector is None:
+            collector = self._collectors[index] = self._collector(self.images.shape[1])
         while True:
-            self._values[index] += values
+            collector.add(values)
             number += 1
             self._next_number[index] = number
             if (index, number) not in self._early:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
 from fluxpath.manifest import Manifest
@@ -34,6 +36,11 @@ class GradientSession(Protocol):
     """What the engine needs of a backend."""
 
     manifest: Manifest
+
+    @property
+    def output(self) -> int | None:
+        """The classes in the model's own first output, float32 [batch, classes]; None if it is not that."""
+        ...
 
     def bind(self, lanes: Lanes) -> None:
         """Use these arrays from now on: `point` and `target` in, the graph's outputs out."""
@@ -93,6 +100,13 @@ class OnnxSession:
         self._lanes: Lanes | None = None
         self._bindings: dict[int, Any] = {}
 
+    @property
+    def output(self) -> int | None:
+        """The classes in the graph's first output where it is float32 [batch, classes], else None."""
+        first = self._session.get_outputs()[0]
+        fits = first.name not in _OUTPUTS and first.type == "tensor(float)" and len(first.shape) == 2
+        return self.manifest.classes if fits and first.shape[1] == self.manifest.classes else None
+
     def bind(self, lanes: Lanes) -> None:
         """Use the engine's arrays; nothing is copied between them and the graph."""
         self._lanes = lanes
@@ -117,6 +131,9 @@ class OnnxSession:
         binding.bind_cpu_input(contract.TARGET, lanes.target[:count])
         for name, rows in lanes.companions.items():
             binding.bind_cpu_input(name, rows[:count])
+        if lanes.output is not None:
+            first, rows = self._session.get_outputs()[0].name, lanes.output
+            binding.bind_output(first, "cpu", 0, np.float32, (count, rows.shape[1]), rows.ctypes.data)
         for name, array, size in (
             (contract.GRADIENT, lanes.gradient, shape),
             (contract.SCALE, lanes.scale, (count,)),

@@ -43,6 +43,11 @@ class TorchScriptSession:
         except Exception as error:  # torch raises RuntimeError and several of its own
             raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
 
+    @property
+    def output(self) -> int | None:
+        """The model's own first output is not handed on: its shape is not known before a run."""
+        return None
+
     def bind(self, lanes: Lanes) -> None:
         """Use the engine's arrays: tensors that share their memory."""
         arrays = {
