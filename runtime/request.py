@@ -43,14 +43,19 @@ class Request:
         targets: npt.NDArray[np.int64],
         method: Method,
         companions: Mapping[str, npt.NDArray[Any]] | None = None,
+        deadline: float | None = None,
     ) -> None:
         n = len(images)
         self.companions = dict(companions or {})
         self.images = images.reshape(n, -1)
         self.method = as_method(method)
         self.future: Future[Attribution] = Future()
-        # Lanes cannot be called back, so neither can the future: `cancel` then does nothing and says so.
-        self.future.set_running_or_notify_cancel()
+        """Pending until the result is there, so that it can be cancelled at any time before."""
+        self._settled = False
+        self.deadline = deadline
+        """When `time.monotonic()` is past it, the request fails; None: never."""
+        self.queued = False
+        """Whether it stands in the queue."""
         self._probes = not method.starts_at_image
         self._per_image = method.lanes
         self._shape = images.shape
@@ -68,6 +73,28 @@ class Request:
         self._collectors: dict[int, Collector] = {}
         self._fresh = self._first_lanes()
         self._ready: list[Iterator[Lane]] = []
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for more: it has its result, failed or was cancelled."""
+        return self.future.done()
+
+    def fail(self, error: Exception) -> None:
+        """End it with `error`, unless it is over already."""
+        if self._settle():
+            self.future.set_exception(error)
+
+    def acknowledge(self) -> None:
+        """Tell those who wait for several futures, if this one was cancelled."""
+        if self.future.cancelled():
+            self._settle()
+
+    def _settle(self) -> bool:
+        """Whether the future takes an outcome now; only the first time, and not if it was cancelled."""
+        if self._settled:
+            return False
+        self._settled = True
+        return self.future.set_running_or_notify_cancel()
 
     def next_lane(self) -> Lane | None:
         """The next lane to run, or None where none is ready now."""
@@ -131,14 +158,14 @@ class Request:
 
     def _complete(self) -> None:
         several = self._probes or self._per_image > 1
-        self.future.set_result(
-            Attribution(
-                values=self._values.reshape(self._shape),
-                target=self.targets,
-                label=self._label,
-                steps=self._steps,
-                status=self._status,
-                score=self._score,
-                end_score=None if several else self._end_score,
-            )
+        result = Attribution(
+            values=self._values.reshape(self._shape),
+            target=self.targets,
+            label=self._label,
+            steps=self._steps,
+            status=self._status,
+            score=self._score,
+            end_score=None if several else self._end_score,
         )
+        if self._settle():
+            self.future.set_result(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.lanes import Lanes
 
@@ -22,6 +23,11 @@ _OUTPUTS = {
     contract.SCALE: "tensor(float)",
 }
 
+
+_OUT_OF_MEMORY = re.compile(
+    "out of memory|bad_?alloc|failed to allocate memory|memory allocation", re.IGNORECASE
+)
+"""What the messages of ONNX Runtime's allocators have in common."""
 
 _ELEMENTS = {
     "float32": "tensor(float)",
@@ -120,6 +126,10 @@ class OnnxSession:
         try:
             self._session.run_with_iobinding(binding)
         except Exception as error:
+            if _OUT_OF_MEMORY.search(str(error)):
+                raise OutOfMemoryError(
+                    f"ONNX Runtime has no memory for {count} slots: {first_line(error)}"
+                ) from error
             raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}") from error
 
     def _bound(self, count: int) -> Any:
