@@ -160,8 +160,6 @@ class Explainer:
         deadline: float | None,
     ) -> Request:
         method = MFABA() if method is None else method
-        if not isinstance(method, Method):
-            raise InputError(f"method is {method!r}, it must be a method's settings such as MFABA()")
         array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
         targets = as_targets(target, len(array), self.manifest.classes)
         companions = as_companions(inputs or {}, len(array), self._companions)

@@ -51,6 +51,8 @@ class Lanes:
             name: np.zeros((slots, *size), dtype) for name, (size, dtype) in (companions or {}).items()
         }
         """The model's further inputs, [slots, *their shape]."""
+        self.fresh: set[int] = set()
+        """The slots whose lane has not been evaluated yet."""
         self.kept: list[Any] = [None] * slots
         """Whatever else a method keeps of a lane."""
         self.kernel = kernels.Lanes(
@@ -71,6 +73,7 @@ class Lanes:
     def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""
         self.number[slot] = number
+        self.fresh.add(slot)
         self.image[slot] = image
         self.point[slot] = image
         self.target[slot] = target
@@ -96,16 +99,20 @@ class Lanes:
         self.first_score[to], self.first_label[to] = self.first_score[source], self.first_label[source]
         for values in self.companions.values():
             values[to] = values[source]
+        self.fresh.discard(to)
+        if source in self.fresh:
+            self.fresh.remove(source)
+            self.fresh.add(to)
         self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
-        """Of the lanes among the first `count` that took no step yet, remember score and label.
+        """Of the lanes among the first `count` that were evaluated for the first time, keep score and label.
 
         Where the target is left to the model it is now decided, and stays as it is along the walk.
         """
-        fresh = self.step[:count] == 0
-        if fresh.any():
-            self.first_score[:count][fresh] = self.score[:count][fresh]
-            self.first_label[:count][fresh] = self.label[:count][fresh]
-            undecided = fresh & (self.target[:count] < 0)
-            self.target[:count][undecided] = self.label[:count][undecided]
+        for slot in [s for s in self.fresh if s < count]:
+            self.fresh.remove(slot)
+            self.first_score[slot] = self.score[slot]
+            label = self.first_label[slot] = self.label[slot]
+            if self.target[slot] < 0:
+                self.target[slot] = label

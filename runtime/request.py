@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fluxpath.runtime._inputs import as_method
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.methods.base import Collecting, Collector, Method, Total
+from fluxpath.runtime.methods.base import Collector, Method, Total
 from fluxpath.runtime.methods.probe import Probe
 from fluxpath.runtime.status import Status
 
@@ -69,7 +69,7 @@ class Request:
         # Lanes may end in any order; the result must not depend on it, so each waits for those before it.
         self._next_number = np.zeros(n, np.int64)
         self._early: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
-        self._collector = method.collector if isinstance(method, Collecting) else Total
+        self._collector: Callable[[int], Collector] = getattr(method, "collector", Total)
         self._collectors: dict[int, Collector] = {}
         self._fresh = self._first_lanes()
         self._ready: list[Iterator[Lane]] = []

@@ -55,7 +55,6 @@ class Collector(Protocol):
         ...
 
 
-@runtime_checkable
 class Collecting(Protocol):
     """A method whose attribution is something else than the sum over an image's lanes."""
 
