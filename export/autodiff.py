@@ -38,6 +38,7 @@ def differentiate(op: Builder, y: ir.Value, seed: ir.Value, x: ir.Value, opset: 
             gradient = gradients[slot] if slot < len(gradients) else None
             if gradient is None:
                 raise rules.unsupported(node, opset, f"has no derivative along its input {slot}")
+            _note_shape(gradient, value)
             sums.setdefault(value, []).append(gradient)
     result = _sum(op, sums.get(x, []))
     if result is None:
@@ -124,5 +125,14 @@ def _sum(op: Builder, parts: list[ir.Value]) -> ir.Value | None:
         return None
     total = parts[0]
     for part in parts[1:]:
-        total = op("Add", total, part)
+        added = op("Add", total, part)
+        _note_shape(added, total)
+        total = added
     return total
+
+
+def _note_shape(gradient: ir.Value, value: ir.Value) -> None:
+    """A gradient has the shape of its value. Runtimes that plan memory layouts by shapes cannot tell, where
+    the sizes went through Shape and Expand; rules need none."""
+    if gradient.shape is None and value.shape is not None:
+        gradient.shape = ir.Shape(list(dims(value)))

@@ -21,6 +21,7 @@ from fluxpath.export.artifact import write
 from fluxpath.export.autodiff import differentiate
 from fluxpath.export.batchnorm import fold_batchnorm
 from fluxpath.export.builder import Builder, dims
+from fluxpath.export.layout import keep_blocked
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.precision import narrow
 from fluxpath.export.verification import Verification, verify_model
@@ -130,6 +131,8 @@ def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.Mode
     found = _classifier.find(graph, settings.input, settings.output)
     found = narrow(graph, found, settings.precision)
     append_gradient(graph, found, settings.objective, settings.factored)
+    if settings.precision == "float32":
+        keep_blocked(graph)
     manifest = described(
         settings,
         input=str(found.input.name),
