@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -111,6 +111,21 @@ class Journal:
         """Delete the files: the finished ones hold everything."""
         self.log.unlink(missing_ok=True)
         self.values.unlink(missing_ok=True)
+
+
+def groups(
+    path: Path, shape: tuple[int, ...], count: int, step: int = 1
+) -> Iterator[npt.NDArray[np.float32]]:
+    """The `count` rows of a .npy file that a journal wrote, as float32 [<= step, *shape] one after another.
+
+    Read and not mapped: pages of a mapping stay in memory for as long as nobody else needs it.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    with path.open("rb") as file:
+        file.seek(len(header(shape, count)))
+        for begin in range(0, count, step):
+            rows = min(step, count - begin)
+            yield np.frombuffer(file.read(4 * size * rows), "<f4").reshape(rows, *shape)
 
 
 def header(shape: tuple[int, ...], count: int) -> bytes:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fluxpath.errors import InputError
 from fluxpath.runtime.sinks._atomic import replacing
 from fluxpath.runtime.sinks.base import Head, Row
-from fluxpath.runtime.sinks.journal import Journal
+from fluxpath.runtime.sinks.journal import Journal, groups
 from fluxpath.runtime.sinks.rowlog import read_log
 
 
@@ -35,8 +35,10 @@ class Npy:
         return log.head, log.rows
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
-        """The rows, mapped and not read at once."""
-        yield from _opened(path)
+        """The rows, read one by one."""
+        head, rows = self.read(path)
+        for group in groups(path, head.shape, len(rows)):
+            yield group[0]
 
 
 def _opened(path: Path) -> npt.NDArray[np.float32]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fluxpath.errors import InputError
 from fluxpath.runtime.sinks._atomic import replacing
 from fluxpath.runtime.sinks.base import COLUMNS, Head, Row, as_columns, from_columns
-from fluxpath.runtime.sinks.journal import Journal
+from fluxpath.runtime.sinks.journal import Journal, groups
 
 # A row group is held in memory while it is written.
 GROUP_BYTES = 1 << 24
@@ -41,16 +41,13 @@ class Parquet:
         fields += [(key, arrow.from_numpy_dtype(kind)) for key, kind in COLUMNS.items()]
         fields += [("values", arrow.list_(arrow.float32()))]
         schema = arrow.schema(fields, metadata={"fluxpath": json.dumps(journal.head.entry())})
-        values = np.load(journal.values, mmap_mode="r").reshape(len(rows), -1) if rows else None
         size = int(np.prod(journal.head.shape, dtype=np.int64))
         step = max(1, GROUP_BYTES // (4 * size))
         with replacing(path) as temporary, self._parquet.ParquetWriter(temporary, schema) as writer:
-            for begin in range(0, len(rows), step):
-                assert values is not None
-                group = rows[begin : begin + step]
+            for i, values in enumerate(groups(journal.values, journal.head.shape, len(rows), step)):
+                group = rows[i * step : (i + 1) * step]
                 offsets = arrow.array(np.arange(len(group) + 1, dtype=np.int32) * size)
-                flat = arrow.array(np.array(values[begin : begin + step]).reshape(-1))
-                lists = arrow.ListArray.from_arrays(offsets, flat)
+                lists = arrow.ListArray.from_arrays(offsets, arrow.array(values.reshape(-1)))
                 columns = [arrow.array(column) for column in self._columns(group)]
                 writer.write_table(arrow.Table.from_arrays([*columns, lists], schema=schema))
 
