@@ -2,9 +2,11 @@
 
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
+from fluxpath.runtime.many import Summary
 from fluxpath.runtime.methods import MFABA, Method, NeFLAG
 from fluxpath.runtime.opening import read_manifest
 from fluxpath.runtime.session import GradientSession, OnnxSession
+from fluxpath.runtime.sinks import Sink
 from fluxpath.runtime.status import Status
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "Method",
     "NeFLAG",
     "OnnxSession",
+    "Sink",
     "Status",
+    "Summary",
     "read_manifest",
 ]
