@@ -56,7 +56,7 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
     if given.min() < -1 or given.max() >= classes:
         wrong = int(given.max() if given.max() >= classes else given.min())
         raise InputError(f"target {wrong} is no class of the model: classes go from 0 to {classes - 1}")
-    return np.broadcast_to(given, (n,)).astype(np.int64)
+    return np.full(n, given, np.int64)
 
 
 def as_companions(
