@@ -2,19 +2,35 @@
 
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
-from fluxpath.runtime.methods import MFABA, Method, NeFLAG
+from fluxpath.runtime.methods import (
+    LPI,
+    MFABA,
+    ExpectedGradients,
+    InputXGradient,
+    IntegratedGradients,
+    Method,
+    NeFLAG,
+    Saliency,
+    SmoothGrad,
+)
 from fluxpath.runtime.opening import read_manifest
 from fluxpath.runtime.session import GradientSession, OnnxSession
 from fluxpath.runtime.status import Status
 
 __all__ = [
+    "LPI",
     "MFABA",
     "Attribution",
+    "ExpectedGradients",
     "Explainer",
     "GradientSession",
+    "InputXGradient",
+    "IntegratedGradients",
     "Method",
     "NeFLAG",
     "OnnxSession",
+    "Saliency",
+    "SmoothGrad",
     "Status",
     "read_manifest",
 ]
