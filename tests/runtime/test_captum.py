@@ -24,7 +24,7 @@ from fluxpath.runtime import (  # noqa: E402
     SmoothGrad,
 )
 
-SHAPE, CLOSE = (3, 12, 12), 1e-4
+SHAPE, CLOSE = (3, 12, 12), 1e-5
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import models
@@ -48,6 +48,8 @@ def cases(shape):
     for rule in ("random", "middle"):
         settings = {"references": several, "densities": [1.0, 2.0, 5.0], "steps": 4, "rule": rule, "seed": 3}
         found.append((LPI(**settings), partial(twin.lpi, **settings)))
+        settings |= {"densities": None}
+        found.append((LPI(**settings), partial(twin.lpi, **(settings | {"densities": [1.0] * 3}))))
     return found
 
 
@@ -268,3 +270,32 @@ def test_arrays_must_fit_the_model(method):
         pytest.raises(InputError, match=r"has shape \[.*\], it must have \[.*6\] for this model"),
     ):
         opened.attribute(some_images(1), None, method)
+
+
+@pytest.mark.parametrize("name", ["image_lane", "end_lane"])
+@pytest.mark.parametrize("lane", [-1, 4, 1.0])
+def test_a_marked_lane_must_be_one_of_the_methods(name, lane):
+    @dataclass(frozen=True)
+    class Wrong(Saliency):
+        lanes: int = 4
+
+    setattr(Wrong, name, lane)
+    with (
+        Explainer.from_session(LinearSession()) as opened,
+        pytest.raises(InputError, match=f"{name} of the method is {lane}, it must be an integer from 0 to 3"),
+    ):
+        opened.attribute(some_images(1), None, Wrong())
+
+
+def test_a_sum_over_references_is_the_change_from_their_mean_score():
+    """In expectation for Expected Gradients, up to the integral's error for LPI."""
+    session, images = LinearSession(), some_images(3)
+    references, densities = some_images(4, seed=7), np.array([1.0, 2.0, 3.0, 4.0])
+    for i, image in enumerate(images.astype(np.float64)):
+        gradient = session.gradient(image)
+        scores = [gradient(r)[0] for r in references.astype(np.float64)]
+        result = explain(LinearSession(), images[i], LPI(references, densities, 50), 64)
+        wanted = gradient(image)[0] - np.average(scores, weights=densities)
+        assert result.values.sum() == pytest.approx(wanted, abs=2e-3)
+        result = explain(LinearSession(), images[i], ExpectedGradients(references, 3000), 64)
+        assert result.values.sum() == pytest.approx(gradient(image)[0] - np.mean(scores), abs=0.05)
