@@ -1,4 +1,4 @@
-from numpy import float32, int32, int64
+from numpy import float32, int32, int64, uint32
 from numpy.typing import NDArray
 
 class Mfaba:
@@ -19,6 +19,11 @@ class Neflag:
     def __init__(
         self, *, stop_at_flux: bool, max_steps: int, radius: float, low: float, high: float
     ) -> None: ...
+
+class Weighted:
+    def __init__(self, *, multiplier: int, power: int) -> None: ...
+
+def lane_words(seed: int, words: NDArray[uint32]) -> None: ...
 
 class Lanes:
     def __init__(
@@ -41,4 +46,18 @@ class Lanes:
     def advance_neflag(self, slots: NDArray[int32], method: Neflag) -> None: ...
     def start_neflag(
         self, slots: NDArray[int32], numbers: NDArray[int32], method: Neflag, seed: int
+    ) -> None: ...
+    def advance_weighted(
+        self, slots: NDArray[int32], weights: NDArray[float32], method: Weighted
+    ) -> None: ...
+    def start_straight(self, slots: NDArray[int32], shares: NDArray[float32]) -> None: ...
+    def start_noise(
+        self,
+        slots: NDArray[int32],
+        numbers: NDArray[int32],
+        *,
+        deviation: float,
+        low: float,
+        high: float,
+        seed: int,
     ) -> None: ...

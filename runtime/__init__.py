@@ -3,21 +3,37 @@
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.many import Summary
-from fluxpath.runtime.methods import MFABA, Method, NeFLAG
+from fluxpath.runtime.methods import (
+    LPI,
+    MFABA,
+    ExpectedGradients,
+    InputXGradient,
+    IntegratedGradients,
+    Method,
+    NeFLAG,
+    Saliency,
+    SmoothGrad,
+)
 from fluxpath.runtime.opening import read_manifest
 from fluxpath.runtime.session import GradientSession, OnnxSession
 from fluxpath.runtime.sinks import Sink
 from fluxpath.runtime.status import Status
 
 __all__ = [
+    "LPI",
     "MFABA",
     "Attribution",
+    "ExpectedGradients",
     "Explainer",
     "GradientSession",
+    "InputXGradient",
+    "IntegratedGradients",
     "Method",
     "NeFLAG",
     "OnnxSession",
+    "Saliency",
     "Sink",
+    "SmoothGrad",
     "Status",
     "Summary",
     "read_manifest",

@@ -90,6 +90,10 @@ def as_method(method: object) -> Method:
         raise InputError(f"method is {method!r}, it must be hashable: make it a frozen dataclass") from error
     fits = cast(Method, method)
     whole("lanes of the method", fits.lanes, 1)
+    for name in ("image_lane", "end_lane"):
+        lane = getattr(method, name, None)
+        if lane is not None:
+            whole(f"{name} of the method", lane, 0, fits.lanes - 1)
     return fits
 
 

@@ -145,7 +145,7 @@ class Engine:
                 request.deliver(lane, self._lanes, slot)
             except Exception as error:  # a collector of the caller's own may raise anything
                 request.fail(error)
-            if lane.method is not request.method:
+            if lane.opens:
                 self._waiting.add(request, soon=True)
         self._vacate(ended)
 

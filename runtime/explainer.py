@@ -171,6 +171,9 @@ class Explainer:
         if deadline is not None:
             positive("deadline", deadline)
             deadline += time.monotonic()
+        check = getattr(method, "check", None)
+        if check is not None:
+            check(self.shape)
         request = Request(array, targets, method, companions, deadline)
         self._pending.take(len(array), self._max_pending)
         request.future.add_done_callback(lambda _: self._pending.give_back(len(array)))

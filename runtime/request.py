@@ -22,19 +22,24 @@ _PROBE = Probe()
 
 @dataclass(frozen=True)
 class Lane:
-    """A place in the queue: lane `number` of image `index` of a request."""
+    """A place in the queue: lane `number` of image `index` of a request.
+
+    opens: the image's other lanes wait for this one, which tells their target.
+    """
 
     request: Request
     index: int
     number: int
     method: Method
+    opens: bool = False
 
 
 class Request:
     """Images [n, *shape], their targets (-1: the predicted class) and one method; collects the results.
 
     `next_lane` hands out lanes in order. Where the method does not start at the image, a probe goes first
-    and the image's lanes follow when it has told the target.
+    and the image's lanes follow when it has told the target. Where one of its lanes is at the image that one
+    does it; if the target is given nobody has to wait.
     """
 
     def __init__(
@@ -56,8 +61,11 @@ class Request:
         """When `time.monotonic()` is past it, the request fails; None: never."""
         self.queued = False
         """Whether it stands in the queue."""
-        self._probes = not method.starts_at_image
+        self._image_lane: int | None = getattr(method, "image_lane", None)
+        self._probes = not method.starts_at_image and self._image_lane is None
         self._per_image = method.lanes
+        single = 0 if method.starts_at_image and method.lanes == 1 else None
+        self._end_lane: int | None = getattr(method, "end_lane", single)
         self._shape = images.shape
         self.targets = targets.copy()
         self._values = np.zeros(self.images.shape, np.float32)
@@ -108,27 +116,33 @@ class Request:
     def _first_lanes(self) -> Iterator[Lane]:
         for index in range(len(self.images)):
             if self._probes:
-                yield Lane(self, index, 0, _PROBE)
+                yield Lane(self, index, 0, _PROBE, opens=True)
+            elif self._image_lane is not None and self.targets[index] < 0:
+                yield Lane(self, index, self._image_lane, self.method, opens=True)
             else:
                 yield from self._lanes_of(index)
 
-    def _lanes_of(self, index: int) -> Iterator[Lane]:
+    def _lanes_of(self, index: int, but: int | None = None) -> Iterator[Lane]:
         for number in range(self._per_image):
-            yield Lane(self, index, number, self.method)
+            if number != but:
+                yield Lane(self, index, number, self.method)
 
     def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> None:
         """Take over the results of the lane that ended in `slot`."""
         i = lane.index
-        if lane.method is _PROBE or not self._probes:
+        probe = lane.method is _PROBE
+        if probe or self.method.starts_at_image or lane.number == self._image_lane:
             self.targets[i] = lanes.target[slot]
             self._label[i] = lanes.first_label[slot]
             self._score[i] = lanes.first_score[slot]
-        if lane.method is _PROBE:
-            self._ready.append(self._lanes_of(i))
+        if lane.opens:
+            self._ready.append(self._lanes_of(i, self._image_lane))
+        if probe:
             if lanes.status[slot] == Status.NON_FINITE:
                 self._status[i] = Status.NON_FINITE
         else:
-            self._end_score[i] = lanes.score[slot]
+            if lane.number == self._end_lane:
+                self._end_score[i] = lanes.score[slot]
             self._steps[i] += lanes.step[slot]
             self._status[i] = max(self._status[i], lanes.status[slot])
             self._add(i, lane.number, lanes.sum[slot])
@@ -157,7 +171,6 @@ class Request:
             values = self._early.pop((index, number))
 
     def _complete(self) -> None:
-        several = self._probes or self._per_image > 1
         result = Attribution(
             values=self._values.reshape(self._shape),
             target=self.targets,
@@ -165,7 +178,7 @@ class Request:
             steps=self._steps,
             status=self._status,
             score=self._score,
-            end_score=None if several else self._end_score,
+            end_score=None if self._end_lane is None else self._end_score,
         )
         if self._settle():
             self.future.set_result(result)

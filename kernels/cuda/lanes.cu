@@ -3,6 +3,7 @@
 #include "fluxpath/mfaba.h"
 #include "fluxpath/neflag.h"
 #include "fluxpath/philox.h"
+#include "fluxpath/weighted.h"
 
 namespace fluxpath {
 
@@ -117,6 +118,53 @@ __global__ void start_neflag(LaneArrays a, const int* slots, const int* numbers,
   __syncthreads();
   const float to_unit = static_cast<float>(1.0 / sqrt(squared_norm(point, n)));
   each_element(n, [=](i64 i) { point[i] = neflag_start(m, image[i], to_unit * point[i]); });
+}
+
+__global__ void advance_weighted(LaneArrays a, const int* slots, const float* weights, Weighted m) {
+  const int slot = slots[blockIdx.x];
+  const i64 n = a.features, row = slot * n;
+  const float *image = a.image + row, *reference = a.pending + row, *gradient = a.gradient + row;
+  float* sum = a.sum + row;
+  const float scale = a.scale[slot], weight = weights[blockIdx.x];
+  const i64 target = decided_target(a, slot);
+  const int status = weighted_decide(squared_norm(gradient, n), scale);
+  if (status != kNonFinite)
+    each_element(n, [=](i64 i) {
+      sum[i] = weighted_term(m, weight, scale, image[i], reference[i], gradient[i]);
+    });
+
+  if (threadIdx.x != 0) return;
+  a.target[slot] = target;
+  a.status[slot] = status;
+  if (status != kNonFinite) ++a.step[slot];
+}
+
+__global__ void start_straight(LaneArrays a, const int* slots, const float* shares) {
+  const i64 n = a.features, row = slots[blockIdx.x] * n;
+  const float *image = a.image + row, *reference = a.pending + row;
+  float* point = a.point + row;
+  const float share = shares[blockIdx.x];
+  each_element(n, [=](i64 i) { point[i] = straight_point(image[i], reference[i], share); });
+}
+
+__global__ void start_noise(LaneArrays a, const int* slots, const int* numbers, float deviation, float low,
+                            float high, u64 seed) {
+  const i64 n = a.features, row = slots[blockIdx.x] * n;
+  const float* image = a.image + row;
+  float* point = a.point + row;
+  const u32 number = static_cast<u32>(numbers[blockIdx.x]);
+  each_element((n + 3) / 4, [=](i64 block) {
+    float normals[4];
+    four_normals(seed, number, static_cast<u64>(block), normals);
+    for (i64 k = 0; k < 4 && 4 * block + k < n; ++k)
+      point[4 * block + k] = noisy_point(image[4 * block + k], deviation, normals[k], low, high);
+  });
+}
+
+// A thread a lane; launched with as many as there are lanes, in any shape of blocks.
+__global__ void lane_words(u64 seed, i64 count, u32* words) {
+  const i64 lane = blockIdx.x * static_cast<i64>(blockDim.x) + threadIdx.x;
+  if (lane < count) four_words(seed, static_cast<u32>(lane), words + 4 * lane);
 }
 
 }  // namespace fluxpath

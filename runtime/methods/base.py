@@ -18,7 +18,7 @@ class Method(Protocol):
     evaluation, `advance`, until `lanes.status` of the lane is not RUNNING; `lanes.sum` is then its
     attribution. An image's attribution is the sum over its lanes, or what a `Collecting` method makes of
     them. Neither function may look at slots other than those given, so the result does not depend on what
-    else is running.
+    else is running. A method may also be `Marked` or `Checked`, or have single members of these.
     """
 
     @property
@@ -60,6 +60,32 @@ class Collecting(Protocol):
 
     def collector(self, features: int) -> Collector:
         """A fresh collector for one image."""
+        ...
+
+
+class Marked(Protocol):
+    """A method that says where the image and the path's end are among its lanes; either may be None."""
+
+    @property
+    def image_lane(self) -> int | None:
+        """The lane whose first gradient is taken at the image, though others' are not.
+
+        The engine then needs no evaluation of its own there; where the target is left to the model, that lane
+        goes before the others.
+        """
+        ...
+
+    @property
+    def end_lane(self) -> int | None:
+        """The lane whose last score is the `Attribution`'s end score. Default: that of a single walk."""
+        ...
+
+
+class Checked(Protocol):
+    """A method with settings that not every model can take."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise InputError unless inputs of this shape, without the batch, fit the settings."""
         ...
 
 

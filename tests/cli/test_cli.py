@@ -68,11 +68,25 @@ def test_verify_at_random_and_at_given_images(folder, tmp_path, capsys):
     assert "the gradient is right" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("method", ["mfaba-sharp", "mfaba-smooth", "neflag"])
-def test_explain_a_folder(folder, tmp_path, capsys, method):
+@pytest.mark.parametrize(
+    ("method", "setting"),
+    [
+        *((m, "max_steps=3") for m in ("mfaba-sharp", "mfaba-smooth", "neflag")),
+        ("saliency", "absolute=false"),
+        ("integrated-gradients", "baseline={array}"),
+        ("smoothgrad", "variant=variance"),
+        ("expected-gradients", "background={arrays}"),
+        ("lpi", "references={arrays}"),
+    ],
+)
+def test_explain_a_folder(folder, tmp_path, capsys, method, setting):
+    shape = [d.dim_value for d in smooth().graph.input[0].type.tensor_type.shape.dim[1:]]
+    np.save(tmp_path / "array.npy", np.full(shape, 0.5))
+    np.save(tmp_path / "arrays.npy", np.full([2, *shape], 0.5))
+    setting = setting.format(array=tmp_path / "array.npy", arrays=tmp_path / "arrays.npy")
     out = tmp_path / "heat"
     arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--npy"]
-    assert main([*arguments, "--method", method, "--out", str(out), "--set", "max_steps=3"]) == 0
+    assert main([*arguments, "--method", method, "--out", str(out), "--set", setting]) == 0
     names = sorted(p.name for p in out.iterdir())
     assert names == ["a-2.npy", "a-2.png", "a.npy", "a.png", "b.npy", "b.png", "results.jsonl"]
     assert np.isfinite(np.load(out / "a.npy")).all()
@@ -182,3 +196,21 @@ def test_a_mistake_is_one_sentence(folder, tmp_path, monkeypatch, capsys, argume
     assert sentence in error
     assert "\n" not in error
     assert [p.name for p in tmp_path.iterdir() if p.name != "heatmaps"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "setting", "message"),
+    [
+        ("expected-gradients", "n=5", "needs the setting 'background': pass --set background=FILE.npy"),
+        ("lpi", "steps=3", "needs the setting 'references'"),
+        ("input-x-gradient", "n=3", "input-x-gradient has no setting 'n=3', it has none"),
+        ("integrated-gradients", "baseline=none.npy", "cannot read an array from 'none.npy'"),
+        ("integrated-gradients", "baseline={text}", "cannot read an array from"),
+        ("saliency", "absolute=maybe", "absolute is 'maybe', it must be True or False"),
+    ],
+)
+def test_settings_that_do_not_fit_the_method(folder, tmp_path, capsys, method, setting, message):
+    (tmp_path / "text.npy").write_text("no array")
+    arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--method", method]
+    assert main([*arguments, "--set", setting.format(text=tmp_path / "text.npy")]) != 0
+    assert message in capsys.readouterr().err

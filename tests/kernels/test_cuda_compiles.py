@@ -14,7 +14,10 @@ core = pytest.importorskip(
 
 SOURCE = kernels.INCLUDE.parent / "cuda" / "lanes.cu"
 HEADERS = sorted(p.relative_to(kernels.INCLUDE).as_posix() for p in kernels.INCLUDE.rglob("*.h"))
-KERNELS = ("advance_mfaba", "advance_neflag", "start_neflag")
+KERNELS = (
+    *("advance_mfaba", "advance_neflag", "start_neflag"),
+    *("advance_weighted", "start_straight", "start_noise", "lane_words"),
+)
 
 
 def cubin(source: str, arch: str, include: Path = kernels.INCLUDE) -> bytes:
@@ -44,6 +47,7 @@ def test_every_function_of_the_headers_is_in_a_kernel():
     for function in (
         *("mfaba_decide", "mfaba_step", "mfaba_close", "mfaba_weigh"),
         *("neflag_decide", "neflag_start", "neflag_next", "neflag_flux", "four_normals"),
+        *("weighted_decide", "weighted_term", "straight_point", "noisy_point", "four_words"),
     ):
         assert f"{function}(" in source
 

@@ -32,7 +32,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("images", type=Path, nargs="+", help="photos, or folders of them")
     parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                        help="a setting of the method, as in --set max_steps=20")  # fmt: skip
+                        help="a setting of the method, as in n=20; arrays are .npy files")  # fmt: skip
     parser.add_argument("--target", type=int, help="the class to explain (default: the predicted one)")
     parser.add_argument("--out", type=Path, default=Path("heatmaps"), help="folder or file to write to")
     parser.add_argument("--format", choices=FORMATS,
