@@ -77,7 +77,7 @@ def _explain_all(graph: Path, images: np.ndarray, steps: int) -> float:
 
 
 def large_graph(folder: Path) -> Path:
-    """A ResNet-50 with its gradient, not verified: float64 takes minutes at this size, and this is timed only."""
+    """A ResNet-50 with its gradient, not verified: float64 takes minutes at this size; this is only timed."""
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification
 

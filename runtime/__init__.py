@@ -2,6 +2,7 @@
 
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
+from fluxpath.runtime.many import Summary
 from fluxpath.runtime.methods import (
     LPI,
     MFABA,
@@ -15,6 +16,7 @@ from fluxpath.runtime.methods import (
 )
 from fluxpath.runtime.opening import read_manifest
 from fluxpath.runtime.session import GradientSession, OnnxSession
+from fluxpath.runtime.sinks import Sink
 from fluxpath.runtime.status import Status
 
 __all__ = [
@@ -30,7 +32,9 @@ __all__ = [
     "NeFLAG",
     "OnnxSession",
     "Saliency",
+    "Sink",
     "SmoothGrad",
     "Status",
+    "Summary",
     "read_manifest",
 ]

@@ -56,7 +56,7 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
     if given.min() < -1 or given.max() >= classes:
         wrong = int(given.max() if given.max() >= classes else given.min())
         raise InputError(f"target {wrong} is no class of the model: classes go from 0 to {classes - 1}")
-    return np.broadcast_to(given, (n,)).astype(np.int64)
+    return np.full(n, given, np.int64)
 
 
 def as_companions(
@@ -94,6 +94,15 @@ def as_method(method: object) -> Method:
         lane = getattr(method, name, None)
         if lane is not None:
             whole(f"{name} of the method", lane, 0, fits.lanes - 1)
+    return fits
+
+
+def as_fitting_method(method: object, shape: tuple[int, ...]) -> Method:
+    """A method that the engine can run and whose settings fit inputs of this shape; InputError if not."""
+    fits = as_method(method)
+    check = getattr(fits, "check", None)
+    if check is not None:
+        check(shape)
     return fits
 
 

@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
-from fluxpath.runtime._inputs import as_companions, as_images, as_targets
+from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.calibration import suitable_slots
 from fluxpath.runtime.driver import Driver
@@ -25,6 +25,11 @@ from fluxpath.runtime.opening import open_session
 from fluxpath.runtime.pending import Pending
 from fluxpath.runtime.request import Request
 from fluxpath.runtime.session import GradientSession
+
+if TYPE_CHECKING:
+    from fluxpath.runtime.many import Summary
+    from fluxpath.runtime.sinks import Sink
+    from fluxpath.runtime.sources import Source
 
 DEFAULT_SLOTS = 32
 
@@ -159,20 +164,47 @@ class Explainer:
         inputs: Mapping[str, npt.ArrayLike] | None,
         deadline: float | None,
     ) -> Request:
-        method = MFABA() if method is None else method
+        method = as_fitting_method(MFABA() if method is None else method, self.shape)
         array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
         targets = as_targets(target, len(array), self.manifest.classes)
         companions = as_companions(inputs or {}, len(array), self._companions)
         if deadline is not None:
             positive("deadline", deadline)
             deadline += time.monotonic()
-        check = getattr(method, "check", None)
-        if check is not None:
-            check(self.shape)
         request = Request(array, targets, method, companions, deadline)
         self._pending.take(len(array), self._max_pending)
         request.future.add_done_callback(lambda _: self._pending.give_back(len(array)))
         return request
+
+    def attribute_many(
+        self,
+        source: Source,
+        sink: str | os.PathLike[str] | Sink,
+        *,
+        target: int | None = None,
+        method: Method | None = None,
+        progress: bool = True,
+        resume: bool = True,
+    ) -> Summary:
+        """Attribute any number of images in constant memory and write each result to `sink`, in order.
+
+        source: a folder of images, with the folders in it; or an iterable of paths, arrays float32 [*shape],
+            (name, image) or (name, image, target), of any length, read as it is needed. Names are distinct;
+            an image has its path (in the folder, or as given), an array without one its number ("000000").
+        sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or a `Sink` of your own.
+        target, method: as for `submit`, for every image. progress: show a bar when it takes over a second.
+        resume: keep what an earlier run with the same settings wrote whole, by name, and do the rest; False
+            writes everything anew.
+
+        A damaged image fails alone and is named in the `Summary`. Anything else that goes wrong ends the
+        run, and what it wrote stays for the next. Raises InputError for wrong settings, a source without
+        images, or a sink that holds another run's results; ClosedError; whatever source or sink raise.
+        """
+        from fluxpath.runtime.many import attribute_many
+
+        return attribute_many(
+            self, source, sink, target=target, method=method, progress=progress, resume=resume
+        )
 
     def close(self) -> None:
         """Finish nothing more: requests that wait or run end with ClosedError. May be called twice."""
