@@ -97,6 +97,15 @@ def as_method(method: object) -> Method:
     return fits
 
 
+def as_fitting_method(method: object, shape: tuple[int, ...]) -> Method:
+    """A method that the engine can run and whose settings fit inputs of this shape; InputError if not."""
+    fits = as_method(method)
+    check = getattr(fits, "check", None)
+    if check is not None:
+        check(shape)
+    return fits
+
+
 def _array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
     try:
         return np.asarray(given)

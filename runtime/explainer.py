@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
-from fluxpath.runtime._inputs import as_companions, as_images, as_targets
+from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.calibration import suitable_slots
 from fluxpath.runtime.driver import Driver
@@ -164,16 +164,13 @@ class Explainer:
         inputs: Mapping[str, npt.ArrayLike] | None,
         deadline: float | None,
     ) -> Request:
-        method = MFABA() if method is None else method
+        method = as_fitting_method(MFABA() if method is None else method, self.shape)
         array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
         targets = as_targets(target, len(array), self.manifest.classes)
         companions = as_companions(inputs or {}, len(array), self._companions)
         if deadline is not None:
             positive("deadline", deadline)
             deadline += time.monotonic()
-        check = getattr(method, "check", None)
-        if check is not None:
-            check(self.shape)
         request = Request(array, targets, method, companions, deadline)
         self._pending.take(len(array), self._max_pending)
         request.future.add_done_callback(lambda _: self._pending.give_back(len(array)))

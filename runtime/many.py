@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from fluxpath.errors import InputError
-from fluxpath.runtime._inputs import as_method, as_targets
+from fluxpath.runtime._inputs import as_fitting_method, as_targets
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.sinks import Sink, open_sink
@@ -65,7 +65,7 @@ def attribute_many(
     resume: bool = True,
 ) -> Summary:
     """See `Explainer.attribute_many`."""
-    chosen = as_method(MFABA() if method is None else method)
+    chosen = as_fitting_method(MFABA() if method is None else method, explainer.shape)
     manifest = explainer.manifest
     as_targets(target, 1, manifest.classes)  # what is wrong for all is an error, not a failure of each
     if manifest.companions:

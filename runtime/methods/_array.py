@@ -43,7 +43,8 @@ class FixedArray:
         return hash(self._digest)
 
     def __repr__(self) -> str:
-        return f"<array {list(self.array.shape)}>"
+        # Results are resumed where the repr of their method is the same, so it tells contents apart.
+        return f"<array {list(self.array.shape)} {self._digest[1].hex()[:16]}>"
 
     def rows(self) -> npt.NDArray[np.float32]:
         """One flat row for each first index, [m, features]."""
