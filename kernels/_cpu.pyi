@@ -2,6 +2,7 @@ from numpy import float32, int32, int64
 from numpy.typing import NDArray
 
 class Mfaba:
+    norm_path: bool
     def __init__(
         self,
         *,
@@ -14,11 +15,13 @@ class Mfaba:
         low: float,
         high: float,
     ) -> None: ...
+    def __bytes__(self) -> bytes: ...
 
 class Neflag:
     def __init__(
         self, *, stop_at_flux: bool, max_steps: int, radius: float, low: float, high: float
     ) -> None: ...
+    def __bytes__(self) -> bytes: ...
 
 class Lanes:
     def __init__(

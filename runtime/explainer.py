@@ -16,10 +16,9 @@ from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime._inputs import as_companions, as_images, as_targets
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.engine import Engine
-from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.methods._settings import whole
-from fluxpath.runtime.opening import open_session
+from fluxpath.runtime.opening import lanes_for, open_session
 from fluxpath.runtime.request import Request
 from fluxpath.runtime.session import GradientSession
 
@@ -30,9 +29,11 @@ class Explainer:
     """Attributions from one gradient graph; usable from any number of threads at once.
 
     path: a file that `fluxpath.export` wrote; one ending in ".pt" is TorchScript and run by torch. device:
-    "cpu" or "cuda"; providers: ONNX Runtime execution providers instead. slots: how many lanes run at a
-    time; memory grows with it, results do not change. threads: of the backend, None for all cores. shape:
-    the input's shape without the batch, where the model leaves sizes open.
+    "cpu", "cuda" (the first GPU), "cuda:1", or "auto": the first GPU, or the CPU with a RuntimeWarning that
+    says why; on a GPU the lanes live in its memory (docs/gpu.md). providers: ONNX Runtime execution
+    providers instead. slots: how many lanes run at a time; memory grows with it, results do not change.
+    threads: of the backend, None for all cores. shape: the input's shape without the batch, where the model
+    leaves sizes open.
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
     beside it: bit for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at
@@ -70,9 +71,7 @@ class Explainer:
         self.manifest: Manifest = session.manifest
         self.shape = _resolved(self.manifest.shape, shape)
         self._companions = {c.name: (self._companion_shape(c), c.dtype) for c in self.manifest.companions}
-        lanes = Lanes(
-            slots, self.shape, self.manifest.low, self.manifest.high, self._companions, session.output
-        )
+        lanes = lanes_for(session, slots, self.shape, self.manifest.low, self.manifest.high, self._companions)
         self._engine = Engine(session, lanes)
         self._incoming: deque[Request] = deque()
         self._wake = threading.Condition()
