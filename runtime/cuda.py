@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 import weakref
 from collections.abc import Sequence
 from functools import lru_cache
@@ -33,7 +32,6 @@ class CudaDevice:
     def __init__(self, number: int = 0) -> None:
         self._driver = _driver()
         self.number = number
-        self._local = threading.local()
         try:
             self._call("cuInit", 0)
             count = int(self._call("cuDeviceGetCount"))
@@ -53,7 +51,8 @@ class CudaDevice:
         self.arch = f"sm_{major}{minor}"
         self._stream = self._call("cuStreamCreate", _NON_BLOCKING)
         self.stream = int(self._stream)
-        self._module = self._call("cuModuleLoadData", gpu.cubin(self.arch))
+        code = np.frombuffer(gpu.cubin(self.arch), np.uint8)
+        self._module = self._call("cuModuleLoadData", code.ctypes.data)
         self._kernels = {k: self._call("cuModuleGetFunction", self._module, k.encode()) for k in gpu.KERNELS}
 
     def allocate(self, size: int) -> int:
@@ -115,10 +114,8 @@ class CudaDevice:
         self._call("cuMemFreeHost", address)
 
     def _enter(self) -> None:
-        """Make the context current, once a thread."""
-        if not getattr(self._local, "entered", False):
-            self._call("cuCtxSetCurrent", self._context)
-            self._local.entered = True
+        """Make the context current in this thread, where another library may have left its own."""
+        self._call("cuCtxSetCurrent", self._context)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         error, *results = getattr(self._driver, name)(*arguments)
