@@ -2,6 +2,7 @@ from numpy import float32, int32, int64, uint32
 from numpy.typing import NDArray
 
 class Mfaba:
+    norm_path: bool
     def __init__(
         self,
         *,
@@ -14,14 +15,17 @@ class Mfaba:
         low: float,
         high: float,
     ) -> None: ...
+    def __bytes__(self) -> bytes: ...
 
 class Neflag:
     def __init__(
         self, *, stop_at_flux: bool, max_steps: int, radius: float, low: float, high: float
     ) -> None: ...
+    def __bytes__(self) -> bytes: ...
 
 class Weighted:
     def __init__(self, *, multiplier: int, power: int) -> None: ...
+    def __bytes__(self) -> bytes: ...
 
 def lane_words(seed: int, words: NDArray[uint32]) -> None: ...
 

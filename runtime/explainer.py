@@ -21,7 +21,7 @@ from fluxpath.runtime.engine import Engine
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.methods._settings import positive, whole
-from fluxpath.runtime.opening import open_session
+from fluxpath.runtime.opening import lanes_for, open_session
 from fluxpath.runtime.pending import Pending
 from fluxpath.runtime.request import Request
 from fluxpath.runtime.session import GradientSession
@@ -38,11 +38,13 @@ class Explainer:
     """Attributions from one gradient graph; usable from any number of threads at once.
 
     path: a file that `fluxpath.export` wrote; one ending in ".pt" is TorchScript and run by torch. device:
-    "cpu" or "cuda"; providers: ONNX Runtime execution providers instead. slots: how many lanes run at a
-    time; memory grows with it, results do not change; "auto" measures for a second or two which number
-    is fastest, and takes no more than max_memory bytes. threads: of the backend, None for all cores. shape:
-    the input's shape without the batch, where the model leaves sizes open. max_pending: how many images may
-    wait or run at a time, None for any number; beyond it, QueueFullError.
+    "cpu", "cuda" (the first GPU), "cuda:1", or "auto": the first GPU, or the CPU with a RuntimeWarning that
+    says why; on a GPU the lanes live in its memory (docs/gpu.md). providers: ONNX Runtime execution
+    providers instead. slots: how many lanes run at a time; memory grows with it, results do not change;
+    "auto" measures for a second or two which number is fastest, and takes no more than max_memory bytes.
+    threads: of the backend, None for all cores. shape: the input's shape without the batch, where the model
+    leaves sizes open. max_pending: how many images may wait or run at a time, None for any number; beyond
+    it, QueueFullError.
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
     beside it: bit for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at
@@ -107,7 +109,7 @@ class Explainer:
 
     def _lanes(self, session: GradientSession, slots: int) -> Lanes:
         low, high = self.manifest.low, self.manifest.high
-        return Lanes(slots, self.shape, low, high, self._companions, session.output)
+        return lanes_for(session, slots, self.shape, low, high, self._companions)
 
     def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
         """A further input's open sizes are the open size of the explained one: the length of a text."""

@@ -55,7 +55,7 @@ class Lanes:
         """The slots whose lane has not been evaluated yet."""
         self.kept: list[Any] = [None] * slots
         """Whatever else a method keeps of a lane."""
-        self.kernel = kernels.Lanes(
+        self._kernel = kernels.Lanes(
             image=self.image,
             point=self.point,
             pending=self.pending,
@@ -69,6 +69,11 @@ class Lanes:
             length=self.length,
             pending_length=self.pending_length,
         )
+
+    @property
+    def kernel(self) -> Any:
+        """The compiled recurrences on these arrays: `kernels.Lanes`."""
+        return self._kernel
 
     def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""

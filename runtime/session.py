@@ -69,17 +69,12 @@ class OnnxSession:
         path: str | os.PathLike[str],
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int | None = None,
+        provider_options: Sequence[dict[str, str]] | None = None,
     ) -> None:
         data = read_file(Path(path))
         contract.check_seal(data)
         source = _source(Path(path), data)
-        self._ort = _onnxruntime()
-        missing = [p for p in providers if p not in self._ort.get_available_providers()]
-        if missing:
-            raise ProviderError(
-                f"ONNX Runtime has no execution provider '{missing[0]}' here, it has "
-                f"{', '.join(self._ort.get_available_providers())}"
-            )
+        self._ort = require_providers(providers)
         options = self._ort.SessionOptions()
         options.log_severity_level = 3
         if threads is not None:
@@ -90,6 +85,7 @@ class OnnxSession:
                 source,
                 options,
                 providers=list(providers),
+                provider_options=None if provider_options is None else list(provider_options),
                 disabled_optimizers=["Pad_Fusion"],
                 enable_fallback=0,  # trying other providers prints to stdout and hides the first error
             )
@@ -124,13 +120,16 @@ class OnnxSession:
         if binding is None:
             binding = self._bindings[count] = self._bound(count)
         try:
-            self._session.run_with_iobinding(binding)
+            self._execute(binding)
         except Exception as error:
             if _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(
                     f"ONNX Runtime has no memory for {count} slots: {first_line(error)}"
                 ) from error
             raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}") from error
+
+    def _execute(self, binding: Any) -> None:
+        self._session.run_with_iobinding(binding)
 
     def _bound(self, count: int) -> Any:
         lanes = self._lanes
@@ -194,6 +193,17 @@ def _source(path: Path, data: bytes) -> str | bytes:
         return data
     contract.check_weights(path.with_name(weights.file), weights)
     return str(path)
+
+
+def require_providers(providers: Sequence[str]) -> Any:
+    """The module onnxruntime; ProviderError where it or one of the providers is missing."""
+    ort = _onnxruntime()
+    for provider in providers:
+        if provider not in (available := ort.get_available_providers()):
+            raise ProviderError(
+                f"ONNX Runtime has no execution provider '{provider}' here, it has {', '.join(available)}"
+            )
+    return ort
 
 
 def _onnxruntime() -> Any:

@@ -89,6 +89,14 @@ class Lanes {
   nb::object held_[12];
 };
 
+// The settings as a CUDA kernel takes them by value: the same struct of the same header.
+template <typename Method>
+nb::bytes as_argument(const Method& method) {
+  return nb::bytes(&method, sizeof method);
+}
+
+constexpr const char* kAsArgument = "The struct itself, as the argument of a CUDA kernel.";
+
 }  // namespace
 }  // namespace fluxpath
 
@@ -104,17 +112,21 @@ NB_MODULE(_cpu, m) {
         new (self) Mfaba{sharp, trapezoid, norm_path, max_steps, step_size, radius, low, high};
       },
       nb::kw_only(), "sharp"_a, "trapezoid"_a, "norm_path"_a, "max_steps"_a, "step_size"_a, "radius"_a,
-      "low"_a, "high"_a);
+      "low"_a, "high"_a)
+      .def_ro("norm_path", &Mfaba::norm_path)
+      .def("__bytes__", &as_argument<Mfaba>, kAsArgument);
   nb::class_<Neflag>(m, "Neflag", "Settings of NeFLAG; see fluxpath/neflag.h.").def(
       "__init__",
       [](Neflag* self, bool stop_at_flux, int max_steps, float radius, float low, float high) {
         new (self) Neflag{stop_at_flux, max_steps, radius, low, high};
       },
-      nb::kw_only(), "stop_at_flux"_a, "max_steps"_a, "radius"_a, "low"_a, "high"_a);
+      nb::kw_only(), "stop_at_flux"_a, "max_steps"_a, "radius"_a, "low"_a, "high"_a)
+      .def("__bytes__", &as_argument<Neflag>, kAsArgument);
   nb::class_<Weighted>(m, "Weighted", "What a gradient is summed as; see fluxpath/weighted.h.").def(
       "__init__",
       [](Weighted* self, int multiplier, int power) { new (self) Weighted{multiplier, power}; },
-      nb::kw_only(), "multiplier"_a, "power"_a);
+      nb::kw_only(), "multiplier"_a, "power"_a)
+      .def("__bytes__", &as_argument<Weighted>, kAsArgument);
   m.def(
       "lane_words",
       [](u64 seed, nb::ndarray<u32, nb::shape<-1, 4>, nb::c_contig, nb::device::cpu> words) {

@@ -223,7 +223,7 @@ def test_a_provider_that_is_not_there(graph, providers):
 def test_a_device_that_is_not_there(graph):
     import onnxruntime
 
-    with pytest.raises(ProviderError, match="device is 'tpu', it must be 'cpu' or 'cuda'"):
+    with pytest.raises(ProviderError, match="device is 'tpu', it must be 'cpu', 'cuda', 'cuda:1'"):
         Explainer(graph("linear"), device="tpu")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         with pytest.raises(ProviderError, match="'CUDAExecutionProvider' here, it has"):

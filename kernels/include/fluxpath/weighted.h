@@ -6,7 +6,7 @@
 
 namespace fluxpath {
 
-enum Multiplier : int { kNothing = 0, kImage = 1, kDifference = 2 };
+enum Multiplier : int { kOne = 0, kImage = 1, kDifference = 2 };
 enum Power : int { kPlain = 0, kAbsolute = 1, kSquared = 2 };
 
 struct Weighted {
@@ -22,7 +22,7 @@ FLUXPATH_INLINE float weighted_term(const Weighted& m, float weight, float scale
                                     float reference, float gradient) {
   const float g = scale * gradient;
   const float value = m.power == kPlain ? g : m.power == kSquared ? g * g : g < 0.0f ? -g : g;
-  const float times = m.multiplier == kNothing ? 1.0f : m.multiplier == kImage ? image : image - reference;
+  const float times = m.multiplier == kOne ? 1.0f : m.multiplier == kImage ? image : image - reference;
   return weight * (value * times);
 }
 
