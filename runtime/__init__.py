@@ -2,7 +2,7 @@
 
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
-from fluxpath.runtime.methods import MFABA, Method, NeFLAG
+from fluxpath.runtime.methods import MFABA, DeepLIFT, Method, NeFLAG
 from fluxpath.runtime.opening import read_manifest
 from fluxpath.runtime.session import GradientSession, OnnxSession
 from fluxpath.runtime.status import Status
@@ -10,6 +10,7 @@ from fluxpath.runtime.status import Status
 __all__ = [
     "MFABA",
     "Attribution",
+    "DeepLIFT",
     "Explainer",
     "GradientSession",
     "Method",

@@ -11,6 +11,7 @@ from types import TracebackType
 
 import numpy.typing as npt
 
+from fluxpath.baseline import unpack_baseline
 from fluxpath.errors import ClosedError, InputError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime._inputs import as_companions, as_images, as_targets
@@ -73,6 +74,8 @@ class Explainer:
         lanes = Lanes(
             slots, self.shape, self.manifest.low, self.manifest.high, self._companions, session.output
         )
+        if self.manifest.baseline is not None:
+            lanes.baseline[:] = unpack_baseline(self.manifest.baseline, lanes.features)
         self._engine = Engine(session, lanes)
         self._incoming: deque[Request] = deque()
         self._wake = threading.Condition()
@@ -121,6 +124,12 @@ class Explainer:
         method = MFABA() if method is None else method
         if not isinstance(method, Method):
             raise InputError(f"method is {method!r}, it must be a method's settings such as MFABA()")
+        needed = getattr(method, "rules", "gradient")
+        if needed != self.manifest.rules:
+            raise InputError(
+                f"{type(method).__name__} needs a file exported with rules '{needed}', and this one has "
+                f"'{self.manifest.rules}': export the model with --rules {needed}"
+            )
         array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
         targets = as_targets(target, len(array), self.manifest.classes)
         request = Request(array, targets, method, as_companions(inputs or {}, len(array), self._companions))

@@ -123,3 +123,17 @@ def test_a_mistake_is_one_sentence(folder, tmp_path, monkeypatch, capsys, argume
     assert sentence in error
     assert "\n" not in error
     assert [p.name for p in tmp_path.iterdir() if p.name != "heatmaps"] == []
+
+
+def test_deeplift_from_the_command_line(folder, tmp_path, capsys):
+    out = tmp_path / "lifted.onnx"
+    arguments = ["export", str(folder / "pooling.onnx"), "-o", str(out), "--objective", "logit"]
+    np.save(tmp_path / "grey.npy", np.full((2, 8, 8), 0.5, np.float32))
+    assert main([*arguments, "--rules", "deeplift", "--baseline", str(tmp_path / "grey.npy")]) == 0
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0
+    assert "deeplift" in capsys.readouterr().out
+    assert main([*arguments, "--baseline", "0.5"]) != 0
+    assert "add --rules deeplift" in capsys.readouterr().err
+    assert main([*arguments, "--rules", "deeplift", "--baseline", "missing.npy"]) != 0
+    assert "neither a number" in capsys.readouterr().err

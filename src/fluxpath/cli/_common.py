@@ -46,16 +46,17 @@ def need_export() -> Any:
 
 def methods() -> dict[str, Callable[..., Method]]:
     """The methods by their names on the command line."""
-    from fluxpath.runtime import MFABA, NeFLAG
+    from fluxpath.runtime import MFABA, DeepLIFT, NeFLAG
 
     return {
         "mfaba-sharp": lambda **settings: MFABA(**{"ascent": "sharp", **settings}),
         "mfaba-smooth": lambda **settings: MFABA(**{"ascent": "smooth", **settings}),
         "neflag": NeFLAG,
+        "deeplift": DeepLIFT,
     }
 
 
-METHOD_NAMES = ("mfaba-sharp", "mfaba-smooth", "neflag")
+METHOD_NAMES = ("mfaba-sharp", "mfaba-smooth", "neflag", "deeplift")
 
 
 def method_from(name: str, assignments: Sequence[str]) -> Method:
