@@ -1,4 +1,4 @@
-"""DeepLIFT's rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017) for derivatives.
+"""DeepLIFT's rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017) in place of derivatives.
 
 The multipliers m of each operator satisfy m . (x - x0) = f(x) - f(x0) for the values x0 at the baseline,
 so those of the input sum, times its difference, to the difference of the logit. The forward pass at the
@@ -18,19 +18,19 @@ from fluxpath.export.rules._scatter import scatter_back
 from fluxpath.export.rules.activation import compare, first, where
 
 KINKED = {"Relu", "LeakyRelu", "PRelu", "Clip", "HardSigmoid", "HardSwish", "Abs"}
-SMOOTH = {"Sigmoid", "Tanh", "Elu", "Celu", "Selu", "Softplus", "Softsign", "Gelu", "Mish", "Swish", "Erf", "Exp",
-          "Log", "Sqrt", "Reciprocal", "Sin", "Cos", "Atan", "Sinh", "Cosh", "Asinh"}  # fmt: skip
+SMOOTH = {"Sigmoid", "Tanh", "Elu", "Celu", "Selu", "Softplus", "Softsign", "Gelu", "Mish", "Swish", "Erf",
+          "Exp", "Log", "Sqrt", "Reciprocal", "Sin", "Cos", "Atan", "Sinh", "Cosh", "Asinh"}  # fmt: skip
 LINEAR = {"Conv", "ConvTranspose", "Gemm", "Add", "Sub", "Sum", "Neg", "Mean", "Identity", "Dropout", "Cast",
           "AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum", "Reshape", "Flatten", "Transpose",
-          "Concat", "Slice", "Split", "Squeeze", "Unsqueeze", "Pad", "Expand", "Gather", "Tile", "DepthToSpace",
-          "SpaceToDepth", "Resize", "Where", "Div"}  # fmt: skip
+          "Concat", "Slice", "Split", "Squeeze", "Unsqueeze", "Pad", "Expand", "Gather", "Tile",
+          "DepthToSpace", "SpaceToDepth", "Resize", "Where", "Div"}  # fmt: skip
 PRODUCTS = {"Mul", "MatMul"}
 SUMS = {"Add", "Sub", "Sum", "Mean", "Concat", "Where"}
 """Linear in all of their operands together; the other linear ones in the first alone."""
 
 TINY, SMALL = 1e-6, 1e-3
-"""Below these |x - x0| the derivative stands for the quotient. A kinked function's quotient is exact but for the
-kink, so its bound is small. A smooth one's loses digits to cancellation well before: the mean of its
+"""Below these |x - x0| the derivative stands for the quotient. A kinked function's quotient is exact but
+for the kink, so its bound is small. A smooth one's loses digits to cancellation well before: the mean of its
 derivatives at both ends is within SMALL^2 of it."""
 
 
@@ -142,7 +142,7 @@ def rescale(op: Builder, x: ir.Value, baseline: ir.Value) -> Apply:
 
 
 def _dependent(graph: ir.Graph, x: ir.Value) -> set[ir.Value]:
-    """What changes with the values of `x`, through steps and comparisons too, but not with its sizes alone."""
+    """What changes with the values of `x`, through comparisons too, but not with its sizes alone."""
     found = {x}
     for node in graph:
         if node.op_type not in ("Shape", "Size") and any(v in found for v in node.inputs):

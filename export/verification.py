@@ -130,7 +130,7 @@ def _completeness(
     x: npt.NDArray[np.float32],
     companions: dict[str, npt.NDArray[Any]],
 ) -> Verification:
-    """Hold the sum of DeepLIFT's multipliers times the difference against the logit's difference in float64."""
+    """Hold the sum of DeepLIFT's multipliers times the difference against the logit's difference."""
     assert manifest.baseline is not None
     baseline = unpack_baseline(manifest.baseline, x[0].size).astype(np.float64)
     z = logits(x.astype(np.float64))
