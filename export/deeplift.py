@@ -50,7 +50,8 @@ class Rescale:
         inputs = [v if v is None else self._at_baseline.get(v, v) for v in node.inputs]
         outputs = op.node(node.op_type, inputs, len(node.outputs), None, _attributes(node))
         for value, copy in zip(node.outputs, outputs, strict=True):
-            copy.dtype = value.dtype
+            if value.dtype is not None:
+                copy.dtype = value.dtype
             self._at_baseline[value] = copy
         copied = outputs[0].producer()
         assert copied is not None
@@ -107,8 +108,8 @@ class Rescale:
         slope = apply_rule(op, node, (g,), opset)[0]
         assert slope is not None
         if smooth:
-            other = rules.find(node, opset).function(op, self._nodes[node], g)
-            other = other if isinstance(other, ir.Value) else other[0]
+            given = rules.find(node, opset).function(op, self._nodes[node], g)
+            other = given if isinstance(given, ir.Value) else given[0]
             slope = op("Mul", op("Add", slope, other), op.scalar(0.5, slope))
         return self._quotient(op, op("Mul", g, dy), dx, near, slope)
 
