@@ -6,6 +6,7 @@ from fluxpath.runtime.many import Summary
 from fluxpath.runtime.methods import (
     LPI,
     MFABA,
+    DeepLIFT,
     ExpectedGradients,
     InputXGradient,
     IntegratedGradients,
@@ -23,6 +24,7 @@ __all__ = [
     "LPI",
     "MFABA",
     "Attribution",
+    "DeepLIFT",
     "ExpectedGradients",
     "Explainer",
     "GradientSession",

@@ -59,6 +59,7 @@ class DeviceLanes(Lanes):
         self.companions = further
         first: Any = None if output is None else DeviceRows(device, (slots, output), np.float32)
         self.output = first
+        self.baseline = np.zeros(self.features, np.float32)
         self.kept = [None] * slots
         self._fused = DeviceKernel(device, arrays)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy.typing as npt
 
+from fluxpath.baseline import unpack_baseline
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets
@@ -109,7 +110,10 @@ class Explainer:
 
     def _lanes(self, session: GradientSession, slots: int) -> Lanes:
         low, high = self.manifest.low, self.manifest.high
-        return lanes_for(session, slots, self.shape, low, high, self._companions)
+        lanes = lanes_for(session, slots, self.shape, low, high, self._companions)
+        if self.manifest.baseline is not None:
+            lanes.baseline[:] = unpack_baseline(self.manifest.baseline, lanes.features)
+        return lanes
 
     def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
         """A further input's open sizes are the open size of the explained one: the length of a text."""
@@ -167,6 +171,12 @@ class Explainer:
         deadline: float | None,
     ) -> Request:
         method = as_fitting_method(MFABA() if method is None else method, self.shape)
+        needed = getattr(method, "rules", "gradient")
+        if needed != self.manifest.rules:
+            raise InputError(
+                f"{type(method).__name__} needs a file exported with rules '{needed}', and this one has "
+                f"'{self.manifest.rules}': export the model with --rules {needed}"
+            )
         array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
         targets = as_targets(target, len(array), self.manifest.classes)
         companions = as_companions(inputs or {}, len(array), self._companions)

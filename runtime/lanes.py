@@ -47,6 +47,8 @@ class Lanes:
         self.label, self.target, self.first_label = (np.zeros(slots, np.int64) for _ in range(3))
         self.step, self.status, self.number = (np.zeros(slots, np.int32) for _ in range(3))
         self.output = None if output is None else np.zeros((slots, output), np.float32)
+        self.baseline = np.zeros(self.features, np.float32)
+        """What DeepLIFT's multipliers are relative to, flat."""
         self.companions = {
             name: np.zeros((slots, *size), dtype) for name, (size, dtype) in (companions or {}).items()
         }

@@ -1,6 +1,7 @@
 """The attribution methods, one file each."""
 
 from fluxpath.runtime.methods.base import Method
+from fluxpath.runtime.methods.deeplift import DeepLIFT
 from fluxpath.runtime.methods.expected_gradients import ExpectedGradients
 from fluxpath.runtime.methods.input_x_gradient import InputXGradient
 from fluxpath.runtime.methods.integrated_gradients import IntegratedGradients
@@ -13,6 +14,7 @@ from fluxpath.runtime.methods.smoothgrad import SmoothGrad
 __all__ = [
     "LPI",
     "MFABA",
+    "DeepLIFT",
     "ExpectedGradients",
     "InputXGradient",
     "IntegratedGradients",

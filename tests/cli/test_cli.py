@@ -214,3 +214,17 @@ def test_settings_that_do_not_fit_the_method(folder, tmp_path, capsys, method, s
     arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--method", method]
     assert main([*arguments, "--set", setting.format(text=tmp_path / "text.npy")]) != 0
     assert message in capsys.readouterr().err
+
+
+def test_deeplift_from_the_command_line(folder, tmp_path, capsys):
+    out = tmp_path / "lifted.onnx"
+    arguments = ["export", str(folder / "pooling.onnx"), "-o", str(out), "--objective", "logit"]
+    np.save(tmp_path / "grey.npy", np.full((2, 8, 8), 0.5, np.float32))
+    assert main([*arguments, "--rules", "deeplift", "--baseline", str(tmp_path / "grey.npy")]) == 0
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0
+    assert "deeplift" in capsys.readouterr().out
+    assert main([*arguments, "--baseline", "0.5"]) != 0
+    assert "add --rules deeplift" in capsys.readouterr().err
+    assert main([*arguments, "--rules", "deeplift", "--baseline", "missing.npy"]) != 0
+    assert "neither a number" in capsys.readouterr().err

@@ -58,12 +58,13 @@ def methods() -> dict[str, tuple[Callable[..., Method], dict[str, Any]]]:
         "smoothgrad": (runtime.SmoothGrad, {}),
         "expected-gradients": (runtime.ExpectedGradients, {}),
         "lpi": (runtime.LPI, {}),
+        "deeplift": (runtime.DeepLIFT, {}),
     }
 
 
 METHOD_NAMES = (
     *("mfaba-sharp", "mfaba-smooth", "neflag", "saliency", "input-x-gradient", "integrated-gradients"),
-    *("smoothgrad", "expected-gradients", "lpi"),
+    *("smoothgrad", "expected-gradients", "lpi", "deeplift"),
 )
 
 
