@@ -107,7 +107,7 @@ class Explainer:
 
     def _lanes(self, session: GradientSession, slots: int) -> Lanes:
         low, high = self.manifest.low, self.manifest.high
-        return Lanes(slots, self.shape, low, high, self._companions, session.output)
+        return Lanes(slots, self.shape, low, high, self._companions, session.output, self.manifest.classes)
 
     def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
         """A further input's open sizes are the open size of the explained one: the length of a text."""

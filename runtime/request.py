@@ -120,7 +120,7 @@ class Request:
         """Take over the results of the lane that ended in `slot`."""
         i = lane.index
         if lane.method is _PROBE or not self._probes:
-            self.targets[i] = lanes.target[slot]
+            self.targets[i] = lanes.first_target[slot]
             self._label[i] = lanes.first_label[slot]
             self._score[i] = lanes.first_score[slot]
         if lane.method is _PROBE:
