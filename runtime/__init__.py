@@ -3,17 +3,20 @@
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.many import Summary
-from fluxpath.runtime.methods import MFABA, Method, NeFLAG
+from fluxpath.runtime.methods import AGI, BIG, MFABA, GuidedIG, Method, NeFLAG
 from fluxpath.runtime.opening import read_manifest
 from fluxpath.runtime.session import GradientSession, OnnxSession
 from fluxpath.runtime.sinks import Sink
 from fluxpath.runtime.status import Status
 
 __all__ = [
+    "AGI",
+    "BIG",
     "MFABA",
     "Attribution",
     "Explainer",
     "GradientSession",
+    "GuidedIG",
     "Method",
     "NeFLAG",
     "OnnxSession",
