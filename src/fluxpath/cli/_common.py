@@ -46,16 +46,22 @@ def need_export() -> Any:
 
 def methods() -> dict[str, Callable[..., Method]]:
     """The methods by their names on the command line."""
-    from fluxpath.runtime import MFABA, NeFLAG
+    from fluxpath.runtime import AGI, BIG, MFABA, GuidedIG, NeFLAG
 
     return {
         "mfaba-sharp": lambda **settings: MFABA(**{"ascent": "sharp", **settings}),
         "mfaba-smooth": lambda **settings: MFABA(**{"ascent": "smooth", **settings}),
         "neflag": NeFLAG,
+        "agi": AGI,
+        "big": BIG,
+        "guided-ig": GuidedIG,
     }
 
 
-METHOD_NAMES = ("mfaba-sharp", "mfaba-smooth", "neflag")
+DEMO_NAMES = ("mfaba-sharp", "mfaba-smooth", "neflag")
+"""The methods that `fluxpath demo` shows."""
+
+METHOD_NAMES = (*DEMO_NAMES, "agi", "big", "guided-ig")
 
 
 def method_from(name: str, assignments: Sequence[str]) -> Method:
