@@ -32,13 +32,13 @@ class GuidedIG:
         y_i = infinite where element i has arrived, |g_i| elsewhere;   S = {i: y_i <= the p-th quantile of y}
 
     and where all of S has arrived before the step's distance is covered, the next S follows, with the same
-    gradient. The quantile is over all elements, those that have arrived included, as in the paper.
+    gradient. The quantile is over all elements, those that have arrived included, as in the published code.
 
     steps: n, 1 or more. fraction: p, above 0 and up to 1; with 1 the path is the straight line.
     baseline: x', the same number for every element, in units of the input.
-    max_dist: how far an element may be from the straight line, as a share of its whole way (the paper's
-        anchors are another means to the same end): in step k every element lies between the shares
-        k/n - max_dist and k/n + max_dist of its way. 1 leaves it free, 0 is the straight line.
+    max_dist: how far an element may be from the straight line, as a share of its whole way: in step k every
+        element lies between the shares k/n - max_dist and k/n + max_dist. 1 leaves it free, 0 is the
+        straight line; the published code has 0.02 (the paper's anchor points serve the same end).
 
     There are n evaluations besides that of the image. A walk along which every gradient is zero ends with
     ZERO_GRADIENT. Raises InputError for other settings.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from sessions import CLASSES, FEATURES, LinearSession, some_images
@@ -154,6 +156,32 @@ def test_with_two_classes_there_is_only_the_other():
     session.weight = session.weight[:2]
     result = explain(session, some_images(5), AGI(step_size=0.3), slots=2)
     assert set(result.status) == {Status.BOUNDARY} and result.values.any()
+
+
+@dataclass(frozen=True)
+class Wandering:
+    """Asks for another class's gradient each time, and ends with one that is not explained."""
+
+    lanes: int = 2
+    starts_at_image: bool = True
+
+    def start(self, lanes, slots, numbers): ...
+
+    def advance(self, lanes, slots):
+        lanes.target[slots] = (lanes.target[slots] + 1) % CLASSES
+        lanes.step[slots] += 1
+        lanes.status[slots[lanes.step[slots] > lanes.number[slots] + lanes.first_target[slots]]] = 3
+
+
+@pytest.mark.parametrize("slots", [1, 3, 16])
+def test_the_reported_target_is_the_explained_class_whatever_a_lane_asks_for(slots):
+    """Lanes end at different times here, so that some are moved."""
+    session = LinearSession()
+    images = some_images(8)
+    result = explain(session, images, Wandering(), slots)
+    assert (result.target == [session.evaluate(x.astype(np.float64))[1] for x in images]).all()
+    assert (result.steps == 3 + 2 * result.target).all()
+    assert (explain(session, images, Wandering(), slots, target=1).target == 1).all()
 
 
 # --- BIG
