@@ -4,10 +4,13 @@ from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.many import Summary
 from fluxpath.runtime.methods import (
+    AGI,
+    BIG,
     LPI,
     MFABA,
     DeepLIFT,
     ExpectedGradients,
+    GuidedIG,
     InputXGradient,
     IntegratedGradients,
     Method,
@@ -21,6 +24,8 @@ from fluxpath.runtime.sinks import Sink
 from fluxpath.runtime.status import Status
 
 __all__ = [
+    "AGI",
+    "BIG",
     "LPI",
     "MFABA",
     "Attribution",
@@ -28,6 +33,7 @@ __all__ = [
     "ExpectedGradients",
     "Explainer",
     "GradientSession",
+    "GuidedIG",
     "InputXGradient",
     "IntegratedGradients",
     "Method",

@@ -16,7 +16,7 @@ _ARRAYS = (
     *("image", "point", "pending", "sum", "gradient", "scale", "label", "target", "step", "status"),
     *("length", "pending_length"),
 )
-_NOTES = ("score", "first_score", "first_label", "number")
+_NOTES = ("score", "first_score", "first_label", "number", "first_target", "begun")
 _PLAN = 5 * 4  # sizeof(Plan) in cuda/block.cuh
 
 

@@ -16,8 +16,8 @@ from fluxpath.runtime.lanes import Lanes
 _ROWS = ("image", "point", "pending", "sum", "gradient")
 _VECTORS: dict[str, npt.DTypeLike] = {
     **dict.fromkeys(("scale", "score", "first_score", "length", "pending_length"), np.float32),
-    **dict.fromkeys(("label", "target", "first_label"), np.int64),
-    **dict.fromkeys(("step", "status", "number"), np.int32),
+    **dict.fromkeys(("label", "target", "first_label", "first_target"), np.int64),
+    **dict.fromkeys(("step", "status", "number", "begun"), np.int32),
 }
 
 

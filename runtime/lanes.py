@@ -19,9 +19,10 @@ class Lanes:
 
     A method reads `image`, `gradient` (multiplied by `scale` it is the derivative of the objective at
     `point`), `score`, `label` and `number` (of the lane within its image); it writes `point`, `sum`, `step`
-    and `status`, may use `pending` and `kept` as it likes, and may set `target` for the next gradient. Rows
-    are flat: float32 [slots, features]. `low` and `high` bound a valid input. `output` is the model's own
-    first output at `point`, float32 [slots, classes], logits or probabilities; None where it is not that.
+    and `status`, may use `pending` and `kept` as it likes, and may set `target` for the next gradient
+    (`first_target` stays the explained class). Rows are flat: float32 [slots, features]. `low` and `high`
+    bound a valid input. `output` is the model's own first output at `point`, float32 [slots, classes], logits
+    or probabilities; None where it is not that.
     """
 
     def __init__(
@@ -32,9 +33,12 @@ class Lanes:
         high: float | None,
         companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
         output: int | None = None,
+        classes: int = 0,
     ) -> None:
         self.slots = slots
         self.shape = shape
+        self.classes = classes
+        """How many the model has; 0: not known."""
         self.features = int(np.prod(shape))
         self.low = -np.inf if low is None else low
         self.high = np.inf if high is None else high
@@ -44,7 +48,9 @@ class Lanes:
         self.scale, self.score, self.first_score, self.length, self.pending_length = (
             np.zeros(slots, np.float32) for _ in range(5)
         )
-        self.label, self.target, self.first_label = (np.zeros(slots, np.int64) for _ in range(3))
+        self.label, self.target, self.first_label, self.first_target = (
+            np.zeros(slots, np.int64) for _ in range(4)
+        )
         self.step, self.status, self.number = (np.zeros(slots, np.int32) for _ in range(3))
         self.output = None if output is None else np.zeros((slots, output), np.float32)
         self.baseline = np.zeros(self.features, np.float32)
@@ -103,7 +109,8 @@ class Lanes:
             self.pending_length,
         ):
             vector[to] = vector[source]
-        self.first_score[to], self.first_label[to] = self.first_score[source], self.first_label[source]
+        for first in (self.first_score, self.first_label, self.first_target):
+            first[to] = first[source]
         for values in self.companions.values():
             values[to] = values[source]
         self.fresh.discard(to)
@@ -113,7 +120,7 @@ class Lanes:
         self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
-        """Of the lanes among the first `count` that were evaluated for the first time, keep score and label.
+        """Of the lanes among the first `count` evaluated for the first time, keep score, label and target.
 
         Where the target is left to the model it is now decided, and stays as it is along the walk.
         """
@@ -123,3 +130,4 @@ class Lanes:
             label = self.first_label[slot] = self.label[slot]
             if self.target[slot] < 0:
                 self.target[slot] = label
+            self.first_target[slot] = self.target[slot]

@@ -85,10 +85,12 @@ def lanes_for(
     """Lanes where the session wants them: on its device, if it has one, else on the host."""
     device = getattr(session, "device", None)
     if device is None:
-        return Lanes(slots, shape, low, high, companions, session.output)
+        return Lanes(slots, shape, low, high, companions, session.output, session.manifest.classes)
     from fluxpath.runtime.device_lanes import DeviceLanes
 
-    return DeviceLanes(device, slots, shape, low, high, companions, session.output)
+    lanes = DeviceLanes(device, slots, shape, low, high, companions, session.output)
+    lanes.classes = session.manifest.classes
+    return lanes
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:

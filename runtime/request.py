@@ -132,7 +132,7 @@ class Request:
         i = lane.index
         probe = lane.method is _PROBE
         if probe or self.method.starts_at_image or lane.number == self._image_lane:
-            self.targets[i] = lanes.target[slot]
+            self.targets[i] = lanes.first_target[slot]
             self._label[i] = lanes.first_label[slot]
             self._score[i] = lanes.first_score[slot]
         if lane.opens:

@@ -227,4 +227,4 @@ def test_deeplift_from_the_command_line(folder, tmp_path, capsys):
     assert main([*arguments, "--baseline", "0.5"]) != 0
     assert "add --rules deeplift" in capsys.readouterr().err
     assert main([*arguments, "--rules", "deeplift", "--baseline", "missing.npy"]) != 0
-    assert "neither a number" in capsys.readouterr().err
+    assert "cannot read an array from 'missing.npy'" in capsys.readouterr().err

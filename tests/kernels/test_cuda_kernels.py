@@ -17,7 +17,11 @@ from fluxpath.kernels import gpu
 from fluxpath.runtime.device_arrays import DeviceRows
 from fluxpath.runtime.device_kernel import DeviceKernel
 
-NOTES = {"score": np.float32, "first_score": np.float32, "first_label": np.int64, "number": np.int32}
+NOTES = {
+    **dict.fromkeys(("score", "first_score"), np.float32),
+    **dict.fromkeys(("first_label", "first_target"), np.int64),
+    **dict.fromkeys(("number", "begun"), np.int32),
+}
 SIZES = [1, 3, 4, 1000, 2047, 2048, 2050, 6000]
 
 
@@ -217,6 +221,7 @@ def test_slots_are_filled_moved_and_noted(device, features):
     slots, _ = prepared(features)
     there = OnDevice(device, slots)
     there.arrays["score"][:] = np.arange(5)
+    there.arrays["begun"][:] = 1
     before = there.read()
     there.kernel.clear(2, -1, 9)
     there.kernel.move(2, 4)
@@ -228,7 +233,8 @@ def test_slots_are_filled_moved_and_noted(device, features):
         assert not after["pending"][slot].any() and not after["sum"][slot].any()
         assert after["number"][slot] == 9 and after["step"][slot] == after["status"][slot] == 0
         assert after["target"][slot] == after["first_label"][slot] == before["label"][slot]
-        assert after["first_score"][slot] == slot
+        assert after["first_score"][slot] == slot and after["begun"][slot] == 1
+        assert after["first_target"][slot] == before["label"][slot]
     for name in ("point", "sum", "target", "first_label"):
         np.testing.assert_array_equal(after[name][0], before[name][0])
 

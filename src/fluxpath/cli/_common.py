@@ -59,12 +59,15 @@ def methods() -> dict[str, tuple[Callable[..., Method], dict[str, Any]]]:
         "expected-gradients": (runtime.ExpectedGradients, {}),
         "lpi": (runtime.LPI, {}),
         "deeplift": (runtime.DeepLIFT, {}),
+        "agi": (runtime.AGI, {}),
+        "big": (runtime.BIG, {}),
+        "guided-ig": (runtime.GuidedIG, {}),
     }
 
 
 METHOD_NAMES = (
     *("mfaba-sharp", "mfaba-smooth", "neflag", "saliency", "input-x-gradient", "integrated-gradients"),
-    *("smoothgrad", "expected-gradients", "lpi", "deeplift"),
+    *("smoothgrad", "expected-gradients", "lpi", "deeplift", "agi", "big", "guided-ig"),
 )
 
 
