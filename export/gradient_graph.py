@@ -26,6 +26,7 @@ from fluxpath.export.builder import Builder, dims
 from fluxpath.export.deeplift import rescale
 from fluxpath.export.layout import keep_blocked
 from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.pad_fusion import keep_pads
 from fluxpath.export.precision import narrow
 from fluxpath.export.verification import Verification, verify_model
 from fluxpath.manifest import Manifest
@@ -145,6 +146,7 @@ def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.Mode
     append_gradient(graph, found, settings.objective, settings.factored, baseline)
     if settings.precision == "float32":
         keep_blocked(graph)
+    keep_pads(graph)
     manifest = described(
         settings,
         input=str(found.input.name),

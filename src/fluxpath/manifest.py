@@ -249,8 +249,12 @@ _FIELDS = {
 def seal(data: bytes) -> bytes:
     """Write into the manifest of a serialized gradient graph the SHA-256 of everything else in it."""
     start, end = _digest_span(data)
-    blank = data[:start] + UNSEALED.encode() + data[end:]
-    return data[:start] + hashlib.sha256(blank).hexdigest().encode() + data[end:]
+    # Views, for a file has hundreds of megabytes: of its weights only the result is a copy.
+    before, after = memoryview(data)[:start], memoryview(data)[end:]
+    digest = hashlib.sha256(before)
+    digest.update(UNSEALED.encode())
+    digest.update(after)
+    return b"".join((before, digest.hexdigest().encode(), after))
 
 
 def check_seal(data: bytes) -> None:
