@@ -118,8 +118,8 @@ def test_agrees_with_captum(tmp_path):
     torch.manual_seed(0)
     nn = torch.nn
     module = nn.Sequential(
-        nn.Conv2d(2, 6, 3, padding=1), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(6, 5, 3), nn.Tanh(),
-        nn.Flatten(), nn.Linear(20, 9), nn.Sigmoid(), nn.Linear(9, 3),
+        nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 6, 3, padding=1), nn.MaxPool2d(2),
+        nn.Conv2d(6, 5, 3), nn.Tanh(), nn.Flatten(), nn.Linear(20, 9), nn.Sigmoid(), nn.Linear(9, 3),
     ).eval()  # fmt: skip
     x = np.random.default_rng(1).random((4, 2, 8, 8)).astype(np.float32)
     done = gradient_from_torch(
@@ -142,7 +142,7 @@ def test_agrees_with_captum(tmp_path):
 
 
 def test_a_pooling_of_rectified_zeros_is_complete(tmp_path):
-    """Captum 0.9 is not: it drops what a maximum gains where the element itself did not change."""
+    """Captum 0.9 is not, wherever a nonlinearity stands next to a maximum: its sums miss the change of score."""
     torch = pytest.importorskip("torch")
     captum = pytest.importorskip("captum.attr")
     torch.manual_seed(0)
