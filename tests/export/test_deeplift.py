@@ -142,7 +142,7 @@ def test_agrees_with_captum(tmp_path):
 
 
 def test_a_pooling_of_rectified_zeros_is_complete(tmp_path):
-    """Captum 0.9 is not, wherever a nonlinearity stands next to a maximum: its sums miss the change of score."""
+    """Captum 0.9 is not, where a nonlinearity stands next to a maximum: its sums miss the change of score."""
     torch = pytest.importorskip("torch")
     captum = pytest.importorskip("captum.attr")
     torch.manual_seed(0)
