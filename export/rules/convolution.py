@@ -20,6 +20,8 @@ class Window:
     dilations: list[int]
     before: list[int]
     after: list[int]
+    auto_pad: str = "NOTSET"
+    """Where it asks for SAME, only the running graph knows the pads, and those here are zeros."""
 
     @property
     def pads(self) -> list[int]:
@@ -31,16 +33,22 @@ class Window:
         return (self.kernel[axis] - 1) * self.dilations[axis] + 1
 
 
+def spatial_sizes(value: ir.Value) -> list[int] | None:
+    """The spatial sizes of [batch, channel, ...]; None if they are not all known at export."""
+    sizes = [d for d in dims(value)[2:] if isinstance(d, int)]
+    return sizes if len(sizes) == len(dims(value)) - 2 else None
+
+
 def static_spatial(value: ir.Value) -> list[int]:
     """The spatial sizes of [batch, channel, ...]; ValueError if they are not known at export."""
-    sizes = [d for d in dims(value)[2:] if isinstance(d, int)]
-    if len(sizes) != len(dims(value)) - 2:
+    sizes = spatial_sizes(value)
+    if sizes is None:
         raise ValueError(f"needs fixed spatial sizes, and those of '{value.name}' are {dims(value)[2:]}")
     return sizes
 
 
 def window(node: ir.Node, kernel: list[int]) -> Window:
-    """The geometry of `node`; needs the spatial sizes of its input where auto_pad asks for SAME."""
+    """The geometry of `node`."""
     n = len(kernel)
     strides = ints_attribute(node, "strides", [1] * n)
     dilations = ints_attribute(node, "dilations", [1] * n)
@@ -51,7 +59,11 @@ def window(node: ir.Node, kernel: list[int]) -> Window:
     if not auto.startswith("SAME"):
         return Window(kernel, strides, dilations, pads[:n], pads[n:])
     before, after = [], []
-    for i, size in enumerate(static_spatial(first(node))):
+    for i, size in enumerate(dims(first(node))[2:]):
+        if not isinstance(size, int) and strides[i] > 1:
+            return Window(kernel, strides, dilations, [0] * n, [0] * n, auto)
+        # With stride one the pads are the same for every size.
+        size = size if isinstance(size, int) else 1
         out = -(-size // strides[i])
         total = max(0, (out - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 - size)
         small, large = total // 2, total - total // 2
@@ -69,15 +81,11 @@ def transposed_convolution(
     op: Builder, g: ir.Value, weight: ir.Value, geometry: Window, group: int, node: ir.Node
 ) -> ir.Value:
     """The adjoint of the convolution `node`, from the size of its output back to that of its input."""
-    sizes_in, sizes_out = static_spatial(first(node)), static_spatial(node.outputs[0])
-    missing = [
-        size - ((out - 1) * geometry.strides[i] + geometry.extent(i) - geometry.before[i] - geometry.after[i])
-        for i, (size, out) in enumerate(zip(sizes_in, sizes_out, strict=True))
-    ]
+    n = len(geometry.kernel)
+    missing = _missing(geometry, spatial_sizes(first(node)), spatial_sizes(node.outputs[0]))
     # What the stride left over at the end had no part in the output; output_padding restores it. It must
     # stay below the stride, so what a too large pad or window leaves beyond that is padded afterwards.
-    inside = [max(0, min(m, s - 1)) for m, s in zip(missing, geometry.strides, strict=True)]
-    beyond = [m - i for m, i in zip(missing, inside, strict=True)]
+    inside = [max(0, min(m, s - 1)) for m, s in zip(missing or [0] * n, geometry.strides, strict=True)]
     result = op(
         "ConvTranspose",
         g,
@@ -85,14 +93,39 @@ def transposed_convolution(
         kernel_shape=geometry.kernel,
         strides=geometry.strides,
         dilations=geometry.dilations,
-        pads=geometry.pads,
+        # At run time nothing is cut off the end, and the result then cut or padded to the input's size.
+        pads=geometry.pads if missing is not None else [*geometry.before, *[0] * n],
         output_padding=inside,
         group=group,
     )
-    if any(beyond):
-        n = len(beyond)
-        result = op("Pad", result, op.ints([0] * (2 + n) + [0, 0, *beyond]))
-    return result
+    if missing is None:
+        return _fitted(op, result, first(node), geometry)
+    beyond = [m - i for m, i in zip(missing, inside, strict=True)]
+    return op("Pad", result, op.ints([0] * (2 + n) + [0, 0, *beyond])) if any(beyond) else result
+
+
+def _missing(geometry: Window, sizes_in: list[int] | None, sizes_out: list[int] | None) -> list[int] | None:
+    """By how much the windows end before the input does; None if only the running graph knows."""
+    if sizes_in is None or sizes_out is None or geometry.auto_pad != "NOTSET":
+        return None
+    return [
+        size - ((out - 1) * geometry.strides[i] + geometry.extent(i) - geometry.before[i] - geometry.after[i])
+        for i, (size, out) in enumerate(zip(sizes_in, sizes_out, strict=True))
+    ]
+
+
+def _fitted(op: Builder, value: ir.Value, x: ir.Value, geometry: Window) -> ir.Value:
+    """`value` padded, or cut, to the spatial sizes that `x` has at run time."""
+    n = len(geometry.kernel)
+    sizes, reached = (op("Shape", v, start=2, dtype=ir.DataType.INT64) for v in (x, value))
+    missing = op("Sub", sizes, reached)
+    if geometry.auto_pad == "NOTSET":
+        return op("Pad", value, op("Concat", op.ints([0] * (n + 4)), missing, axis=0))
+    pads = op("Max", op("Neg", missing), op.ints([0] * n))
+    half = op("Div", pads, op.ints(2))
+    before = half if geometry.auto_pad == "SAME_UPPER" else op("Sub", pads, half)
+    parts = (op.ints([0, 0]), op("Neg", before), op.ints([0, 0]), op("Add", missing, before))
+    return op("Pad", value, op("Concat", *parts, axis=0))
 
 
 @rule("Conv")

@@ -9,9 +9,9 @@ import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, dims
 from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule
-from fluxpath.export.rules._scatter import scatter_back
+from fluxpath.export.rules._scatter import narrowed, scatter_back, widened
 from fluxpath.export.rules.activation import first
-from fluxpath.export.rules.convolution import Window, static_spatial, transposed_convolution, window
+from fluxpath.export.rules.convolution import Window, spatial_sizes, transposed_convolution, window
 from fluxpath.export.rules.reduction import expand_like
 
 
@@ -29,17 +29,49 @@ def max_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 def average_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x = first(node)
     geometry = window(node, ints_attribute(node, "kernel_shape", []))
-    sizes_in, sizes_out = static_spatial(x), static_spatial(node.outputs[0])
-    counts = _counts(geometry, sizes_in, sizes_out, bool(int_attribute(node, "count_include_pad", 0)))
-    if all(n == 1 for n in sizes_out) and geometry.kernel == sizes_in and not any(geometry.pads):
+    sizes_in, sizes_out = spatial_sizes(x), spatial_sizes(node.outputs[0])
+    if geometry.kernel == sizes_in and not any(geometry.pads) and set(sizes_out or []) == {1}:
         return expand_like(op, op("Div", g, op.scalar(math.prod(sizes_in), g)), x, batch_kept=True)
-    uniform = counts.size and (counts == counts.flat[0]).all()
-    divisor = op.scalar(float(counts.flat[0]), g) if uniform else _as(op, counts[None, None], g)
     channels = dims(x)[1]
     if not isinstance(channels, int):
         raise ValueError(f"needs a fixed number of channels, and '{x.name}' has {channels}")
     ones = _as(op, np.ones((channels, 1, *geometry.kernel)), g)
-    return transposed_convolution(op, op("Div", g, divisor), ones, geometry, channels, node)
+    shares = op("Div", g, _divisor(op, node, geometry, g))
+    return transposed_convolution(op, shares, ones, geometry, channels, node)
+
+
+def _divisor(op: Builder, node: ir.Node, geometry: Window, g: ir.Value) -> ir.Value:
+    """How many elements each window averages."""
+    sizes_in, sizes_out = spatial_sizes(first(node)), spatial_sizes(node.outputs[0])
+    with_pads = bool(int_attribute(node, "count_include_pad", 0))
+    if sizes_in is None or sizes_out is None or geometry.auto_pad != "NOTSET":
+        return _divisor_at_run_time(op, node, geometry, g, with_pads)
+    counts = _counts(geometry, sizes_in, sizes_out, with_pads)
+    uniform = counts.size and (counts == counts.flat[0]).all()
+    return op.scalar(float(counts.flat[0]), g) if uniform else _as(op, counts[None, None], g)
+
+
+def _divisor_at_run_time(
+    op: Builder, node: ir.Node, geometry: Window, g: ir.Value, with_pads: bool
+) -> ir.Value:
+    """The same where only the running graph knows the sizes: pooling ones with the norm 1 counts them."""
+    padded = any(geometry.pads) or geometry.auto_pad != "NOTSET"
+    reaches_over = int_attribute(node, "ceil_mode", 0) and geometry.auto_pad == "NOTSET"
+    if not reaches_over and (with_pads or not padded):
+        return op.scalar(math.prod(geometry.kernel), g)
+    n = len(geometry.kernel)
+    attributes = {a.name: a.value for a in node.attributes.values() if a.name != "count_include_pad"}
+    sizes = op("Shape", first(node), start=2, dtype=ir.DataType.INT64)
+    one = widened(op, op.scalar(1.0, g))
+    ones = op("Expand", one, op("Concat", op.ints([1, 1]), sizes, axis=0))
+    if with_pads:
+        ones = op("Pad", ones, op.ints([0, 0, *geometry.before, 0, 0, *geometry.after]), one)
+        attributes.pop("pads", None)
+    counts = op("LpPool", ones, **{**attributes, "p": 1})
+    # A window that would begin in the padding is none; padded beforehand, there may be one of those.
+    ends = op("Shape", node.outputs[0], start=2, dtype=ir.DataType.INT64)
+    counts = op("Slice", counts, op.ints([0] * n), ends, op.ints(list(range(2, 2 + n))))
+    return narrowed(op, counts, g)
 
 
 def _as(op: Builder, array: np.ndarray, like: ir.Value) -> ir.Value:

@@ -45,10 +45,18 @@ def _pads(
         pads = ints_attribute(node, "pads", [0] * 2 * n) if auto == "NOTSET" else [0] * 2 * n
         return pads[:n], [p - e for p, e in zip(pads[n:], extra, strict=True)]
     before, after = [], []
-    sizes_in, sizes_out = static_spatial(first(node)), static_spatial(node.outputs[0])
-    for i, (size, out) in enumerate(zip(sizes_in, sizes_out, strict=True)):
-        total = strides[i] * (size - 1) + extra[i] + (kernel[i] - 1) * dilations[i] + 1 - out
+    for i, beyond in enumerate(_beyond(node, strides)):
+        total = extra[i] + (kernel[i] - 1) * dilations[i] + 1 - beyond
         small = total // 2
         before.append(small if auto == "SAME_UPPER" else total - small)
         after.append(total - before[-1] - extra[i])
     return before, after
+
+
+def _beyond(node: ir.Node, strides: list[int]) -> list[int]:
+    """By how much the output is longer than stride times (the input's size - 1)."""
+    if "output_shape" not in node.attributes:
+        # SAME asks for stride times the size, whatever that is.
+        return strides
+    sizes_in, sizes_out = static_spatial(first(node)), static_spatial(node.outputs[0])
+    return [out - s * (size - 1) for s, size, out in zip(strides, sizes_in, sizes_out, strict=True)]

@@ -43,7 +43,8 @@ WINDOWS = [
 @pytest.mark.parametrize(("window", "shape"), WINDOWS)
 @pytest.mark.parametrize("p", [1, 2, 3])
 def test_pool(p: int, window: str, shape: tuple[int, ...]) -> None:
-    gradcheck.check(f"y = LpPool<p={p}, {window}>(x)", shape)
+    for dims in (None, f"n,3,{','.join('hw'[: len(shape) - 2])}"):
+        gradcheck.check(f"y = LpPool<p={p}, {window}>(x)", shape, dims=dims)
 
 
 @pytest.mark.parametrize("dims", ["batch,3,4", "a,b,c"])

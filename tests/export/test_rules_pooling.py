@@ -69,7 +69,10 @@ def test_a_window_that_would_begin_in_the_padding_is_dropped(
     op_type: str, shape: Shape, attributes: str
 ) -> None:
     """From opset 22 on: before, onnx infers another shape than runtimes compute."""
-    gradcheck.check(f"y = {op_type}<{attributes}>(x)", shape, opset=22)
+    sizes = ",".join("hw"[: len(shape) - 2])
+    for extra in ("", ", count_include_pad=1") if op_type == "AveragePool" else ("",):
+        for dims in (None, f"n,3,{sizes}"):
+            gradcheck.check(f"y = {op_type}<{attributes}{extra}>(x)", shape, dims=dims, opset=22)
 
 
 @pytest.mark.parametrize("dims", ["batch,3,4,5", "2,3,4,5", "n,3,h,w", "n,c,h,w"])
@@ -88,12 +91,16 @@ def test_max_pool_with_dynamic_image_sizes() -> None:
     gradcheck.check(text, (2, 3, 7, 6), dims="n,c,h,w")
 
 
-@pytest.mark.parametrize(
-    ("dims", "message"), [("n,3,h,w", "needs fixed spatial sizes"), ("n,c,6,6", "fixed number of channels")]
-)
-def test_average_pool_says_what_it_needs_fixed(dims: str, message: str) -> None:
-    with pytest.raises(UnsupportedOperatorError, match=f"AveragePool .*{message}"):
-        gradcheck.check("y = AveragePool<kernel_shape=[2, 2]>(x)", (2, 3, 6, 6), dims=dims)
+@pytest.mark.parametrize(("shape", "attributes"), GEOMETRIES, ids=str)
+@pytest.mark.parametrize("with_pads", [0, 1])
+def test_average_pool_with_dynamic_image_sizes(shape: Shape, attributes: str, with_pads: int) -> None:
+    text = f"y = AveragePool<{attributes}, count_include_pad={with_pads}>(x)"
+    gradcheck.check(text, shape, dims=f"n,3,{','.join('hwd'[: len(shape) - 2])}")
+
+
+def test_average_pool_says_what_it_needs_fixed() -> None:
+    with pytest.raises(UnsupportedOperatorError, match=r"AveragePool .*fixed number of channels"):
+        gradcheck.check("y = AveragePool<kernel_shape=[2, 2]>(x)", (2, 3, 6, 6), dims="n,c,6,6")
 
 
 def test_max_pool_feeding_two_readers_and_keeping_its_indices() -> None:

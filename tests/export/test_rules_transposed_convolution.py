@@ -69,8 +69,10 @@ def test_one_and_three_axes(spatial: tuple[int, ...]) -> None:
     gradcheck.check(f"y = ConvTranspose<{strides}>(x, w)", (2, 2, *spatial), w=(2, 3, *kernel))
 
 
-def test_dynamic_sizes() -> None:
-    gradcheck.check("y = ConvTranspose<strides=[2, 2]>(x, w)", (2, 4, 4, 5), dims="a,4,b,c", w=(4, 3, 3, 2))
+@pytest.mark.parametrize("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
+def test_dynamic_sizes(auto_pad: str) -> None:
+    text = f'y = ConvTranspose<strides=[2, 2], auto_pad="{auto_pad}">(x, w)'
+    gradcheck.check(text, (2, 4, 4, 5), dims="a,4,b,c", w=(4, 3, 3, 2))
 
 
 def test_an_output_beyond_the_input_is_refused() -> None:
