@@ -16,6 +16,7 @@ from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export import _classifier, _load
 from fluxpath.export._normalization import prepend_normalization
+from fluxpath.export._pads import keep_pads
 from fluxpath.export._settings import Settings, described
 from fluxpath.export.artifact import write
 from fluxpath.export.autodiff import differentiate
@@ -201,6 +202,7 @@ def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
         prepend_normalization(model, x, settings.mean, settings.std)
     model = _load.infer_shapes(model)
     fold_batchnorm(model)
+    keep_pads(model)
     _free_names(model.graph)
     return model
 

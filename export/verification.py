@@ -250,11 +250,9 @@ def _onnxruntime(artifact: onnx.ModelProto) -> Callable[..., Any] | None:
     options.log_severity_level = 3
     try:
         with TemporaryDirectory() as folder:
+            # With every default optimization, because that is how others will run the file.
             session = onnxruntime.InferenceSession(
-                _serialized(artifact, Path(folder)),
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=["Pad_Fusion"],
+                _serialized(artifact, Path(folder)), options, providers=["CPUExecutionProvider"]
             )
     except state.NotImplemented:
         return None
