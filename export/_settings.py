@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.baseline import pack_baseline
 from fluxpath.errors import ModelError
 from fluxpath.export._load import OLDEST_OPSET
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.precision import BFLOAT16_OPSET, PRECISIONS
 from fluxpath.manifest import Companion, Manifest
+
+RULES = ("gradient", "deeplift")
+"""What the backward pass may compute."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,8 @@ class Settings:
     class_names: Sequence[str] | None = None
     factored: bool = True
     precision: str = "float32"
+    rules: str = "gradient"
+    baseline: npt.ArrayLike = 0.0
 
     @property
     def oldest_opset(self) -> int:
@@ -38,9 +47,32 @@ class Settings:
             raise ModelError(f"there is no precision '{self.precision}', there are {', '.join(PRECISIONS)}")
         if (self.mean is None) != (self.std is None):
             raise ModelError("mean and std go together, and only one of them was given")
+        if self.rules not in RULES:
+            raise ModelError(f"there are no rules '{self.rules}', there are {', '.join(RULES)}")
+        if self.rules == "deeplift" and self.objective != "logit":
+            raise ModelError(
+                f"the objective is '{self.objective}', and DeepLIFT explains the raw output: take 'logit'"
+            )
+        if self.rules == "deeplift" and self.precision != "float32":
+            raise ModelError(f"the precision is {self.precision}, and DeepLIFT's differences need float32")
         bounds = self.input_range
         if bounds is not None and not bounds[0] < bounds[1]:
             raise ModelError(f"input_range is {bounds}, and its first number must be below its second")
+
+    def baseline_in(self, shape: tuple[int | None, ...]) -> npt.NDArray[np.float32]:
+        """DeepLIFT's baseline, of the input's shape without the batch; ModelError where it does not fit."""
+        try:
+            given = np.asarray(self.baseline, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ModelError("the baseline is no array of numbers: give a number or an array") from error
+        fixed = tuple(d for d in shape if d is not None)
+        if len(fixed) != len(shape):
+            raise ModelError(f"the input has shape {shape}, and DeepLIFT needs one without open sizes")
+        if given.shape not in ((), fixed) or not np.isfinite(given).all():
+            raise ModelError(
+                f"the baseline has shape {given.shape}, and must be a finite number or array of shape {fixed}"
+            )
+        return np.broadcast_to(given, fixed).copy()
 
 
 def described(
@@ -76,6 +108,8 @@ def described(
         class_names=tuple(names) if names is not None else None,
         factored=settings.factored,
         precision=settings.precision,
+        rules=settings.rules,
+        baseline=None if settings.rules == "gradient" else pack_baseline(settings.baseline_in(shape)),
         companions=companions,
         outputs=outputs,
     )

@@ -7,7 +7,7 @@ nothing but mathematics.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import onnx_ir as ir
 
@@ -15,15 +15,22 @@ from fluxpath.errors import ModelError, UnsupportedOperatorError
 from fluxpath.export import rules
 from fluxpath.export.builder import Builder, dims, reduce_to
 
+Cotangents = tuple[ir.Value | None, ...]
+Apply = Callable[[Builder, ir.Node, Cotangents, int], list[ir.Value | None]]
+"""Gives the gradients of a node's inputs by those of its outputs: the derivative rules, or others."""
+
 _FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
 
 
-def differentiate(op: Builder, y: ir.Value, seed: ir.Value, x: ir.Value, opset: int) -> ir.Value:
+def differentiate(
+    op: Builder, y: ir.Value, seed: ir.Value, x: ir.Value, opset: int, apply: Apply | None = None
+) -> ir.Value:
     """Append to the graph the product of `seed` (the shape of `y`) with the Jacobian of `y` by `x`.
 
     Returns a value of the shape of `x`. Raises UnsupportedOperatorError where an operator on the way has
     no rule, ModelError where `y` does not depend on `x` through differentiable operators.
     """
+    apply = apply_rule if apply is None else apply
     # Taken before the first gradient node is appended behind them.
     path = _path(op.graph, y, x, opset)
     sums: dict[ir.Value, list[ir.Value]] = {y: [seed]}
@@ -31,13 +38,14 @@ def differentiate(op: Builder, y: ir.Value, seed: ir.Value, x: ir.Value, opset: 
         cotangents = tuple(_sum(op, sums.pop(v, [])) for v in node.outputs)
         if all(c is None for c in cotangents):
             continue
-        gradients = _apply(op, node, cotangents, opset)
+        gradients = apply(op, node, cotangents, opset)
         for slot, value in enumerate(node.inputs):
             if value is None or value not in path.active:
                 continue
             gradient = gradients[slot] if slot < len(gradients) else None
             if gradient is None:
                 raise rules.unsupported(node, opset, f"has no derivative along its input {slot}")
+            _note_shape(gradient, value)
             sums.setdefault(value, []).append(gradient)
     result = _sum(op, sums.get(x, []))
     if result is None:
@@ -110,9 +118,8 @@ def _independent(graph: ir.Graph, y: ir.Value, x: ir.Value, active: set[ir.Value
     )
 
 
-def _apply(
-    op: Builder, node: ir.Node, cotangents: tuple[ir.Value | None, ...], opset: int
-) -> list[ir.Value | None]:
+def apply_rule(op: Builder, node: ir.Node, cotangents: Cotangents, opset: int) -> list[ir.Value | None]:
+    """The gradients of the inputs of `node` by its derivative rule."""
     found = rules.find(node, opset)
     if not found.all_outputs and any(c is not None for c in cotangents[1:]):
         raise rules.unsupported(node, opset, "has no derivative rule for outputs other than its first")
@@ -137,5 +144,14 @@ def _sum(op: Builder, parts: list[ir.Value]) -> ir.Value | None:
         return None
     total = parts[0]
     for part in parts[1:]:
-        total = op("Add", total, part)
+        added = op("Add", total, part)
+        _note_shape(added, total)
+        total = added
     return total
+
+
+def _note_shape(gradient: ir.Value, value: ir.Value) -> None:
+    """A gradient has the shape of its value. Runtimes that plan memory layouts by shapes cannot tell, where
+    the sizes went through Shape and Expand; rules need none."""
+    if gradient.shape is None and value.shape is not None:
+        gradient.shape = ir.Shape(list(dims(value)))

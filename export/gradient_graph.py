@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
@@ -16,13 +18,15 @@ from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export import _classifier, _load
 from fluxpath.export._normalization import prepend_normalization
-from fluxpath.export._pads import keep_pads
 from fluxpath.export._settings import Settings, described
 from fluxpath.export.artifact import write
 from fluxpath.export.autodiff import differentiate
 from fluxpath.export.batchnorm import fold_batchnorm
 from fluxpath.export.builder import Builder, dims
+from fluxpath.export.deeplift import rescale
+from fluxpath.export.layout import keep_blocked
 from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.pad_fusion import keep_pads
 from fluxpath.export.precision import narrow
 from fluxpath.export.verification import Verification, verify_model
 from fluxpath.manifest import Manifest
@@ -54,6 +58,8 @@ def gradient_from_onnx(
     class_names: Sequence[str] | None = None,
     factored: bool = True,
     precision: str = "float32",
+    rules: str = "gradient",
+    baseline: npt.ArrayLike = 0.0,
     progress: Progress = lambda stage: None,
 ) -> Exported:
     """Compile the ONNX classifier `model` with its input gradient into the file `path`.
@@ -74,6 +80,9 @@ def gradient_from_onnx(
         prediction is saturated.
     precision: "float32", or "float16" or "bfloat16" inside; inputs, outputs and the objective stay float32.
         The loss is measured, like any error, at verification.
+    rules: "gradient", or "deeplift": `gradient` then holds DeepLIFT's multipliers m by the rescale rule, with
+        sum(m * (x - baseline)) = score(x) - score(baseline), in float32. They explain the raw output, so the
+        objective must be "logit". baseline: a number, or an array of the input's shape without the batch.
 
     The written graph is verified against central differences in float64 first; nothing is left at `path`
     if that or anything else fails. Raises ModelError, UnsupportedOperatorError or VerificationError.
@@ -88,6 +97,8 @@ def gradient_from_onnx(
         class_names=class_names,
         factored=factored,
         precision=precision,
+        rules=rules,
+        baseline=baseline,
     )
     if Path(path).suffix == archive.SUFFIX:
         raise ModelError(
@@ -130,11 +141,16 @@ def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.Mode
     graph = _prepared(source.proto, settings)
     found = _classifier.find(graph, settings.input, settings.output)
     found = narrow(graph, found, settings.precision)
-    append_gradient(graph, found, settings.objective, settings.factored)
+    shape = tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:])
+    baseline = None if settings.rules == "gradient" else settings.baseline_in(shape)
+    append_gradient(graph, found, settings.objective, settings.factored, baseline)
+    if settings.precision == "float32":
+        keep_blocked(graph)
+    keep_pads(graph)
     manifest = described(
         settings,
         input=str(found.input.name),
-        shape=tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:]),
+        shape=shape,
         classes=found.classes(settings.objective),
         objective=found.effective(settings.objective),
         opset=int(graph.opset_imports.get("", 0)),
@@ -147,12 +163,17 @@ def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.Mode
 
 
 def append_gradient(
-    model: ir.Model, classifier: _classifier.Classifier, objective: str, factored: bool = True
+    model: ir.Model,
+    classifier: _classifier.Classifier,
+    objective: str,
+    factored: bool = True,
+    baseline: npt.NDArray[np.float32] | None = None,
 ) -> None:
     """Add the target input, the objective's head, the backward pass and the outputs to `model` in place."""
     graph, x = model.graph, classifier.input
     op = Builder(graph)
     batch = dims(x)[0]
+    apply = None if baseline is None else rescale(op, x, op.constant(baseline[None]))
     target = ir.Value(name=contract.TARGET, type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([batch]))
     graph.inputs.append(target)
     logits = classifier.logits
@@ -168,7 +189,7 @@ def append_gradient(
         seed = op("Slice", seed, op.ints([1]), op.ints([2]), op.ints([1]))
     if one:
         seed = op("Reshape", seed, op.shape_of(logits))
-    gradient = differentiate(op, logits, seed, x, int(model.opset_imports.get("", 0)))
+    gradient = differentiate(op, logits, seed, x, int(model.opset_imports.get("", 0)), apply)
     scale = head.scale
     if not factored:
         shape = op.ints([-1, *[1] * (len(dims(x)) - 1)])
@@ -202,7 +223,6 @@ def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
         prepend_normalization(model, x, settings.mean, settings.std)
     model = _load.infer_shapes(model)
     fold_batchnorm(model)
-    keep_pads(model)
     _free_names(model.graph)
     return model
 

@@ -20,6 +20,7 @@ from onnx.reference import ReferenceEvaluator
 
 from fluxpath import archive
 from fluxpath import manifest as contract
+from fluxpath.baseline import unpack_baseline
 from fluxpath.errors import ArtifactError, FluxpathError, InputError, VerificationError
 from fluxpath.export._double import to_float64
 from fluxpath.export.artifact import split, too_large
@@ -99,6 +100,8 @@ def verify_model(
         logits = _float64_logits(forward, manifest, companions)
         z = logits(x.astype(np.float64))
     target = np.where(np.arange(points) % 2, rng.integers(manifest.classes, size=points), z.argmax(1))
+    if manifest.rules == "deeplift":
+        return _completeness(artifact, manifest, logits, x, companions)
     with _running("the gradient graph"):
         out = evaluator(artifact)({manifest.input: x, contract.TARGET: target.astype(np.int64), **companions})
     scale = out[contract.SCALE].astype(np.float64)
@@ -118,6 +121,30 @@ def verify_model(
         norm = np.linalg.norm(gradient, axis=1)
         errors.append(np.abs(given - true) / np.where(norm > 0, norm, 1.0))
     return judged(np.asarray(errors), score_error(out, objective, z, target), manifest.precision)
+
+
+def _completeness(
+    artifact: onnx.ModelProto,
+    manifest: Manifest,
+    logits: Callable[[Float64], Float64],
+    x: npt.NDArray[np.float32],
+    companions: dict[str, npt.NDArray[Any]],
+) -> Verification:
+    """Hold the sum of DeepLIFT's multipliers times the difference against the logit's difference."""
+    assert manifest.baseline is not None
+    baseline = unpack_baseline(manifest.baseline, x[0].size).astype(np.float64)
+    z = logits(x.astype(np.float64))
+    z0 = logits(np.broadcast_to(baseline.reshape(x[0].shape), x.shape).copy())
+    target = np.arange(len(x)) % manifest.classes
+    with _running("the gradient graph"):
+        out = evaluator(artifact)({manifest.input: x, contract.TARGET: target, **companions})
+    parts = out[contract.GRADIENT].astype(np.float64).reshape(len(x), -1)
+    parts = parts * (x.reshape(len(x), -1) - baseline)
+    true = (z - z0)[np.arange(len(x)), target]
+    # Large parts may cancel, and their rounding with them.
+    size = np.maximum(np.abs(true), np.linalg.norm(parts, axis=1))
+    errors = np.abs(parts.sum(1) - true) / np.where(size > 0, size, 1.0)
+    return judged(errors, score_error(out, OBJECTIVES[manifest.objective], z, target), manifest.precision)
 
 
 @contextmanager
@@ -254,7 +281,7 @@ def _onnxruntime(artifact: onnx.ModelProto) -> Callable[..., Any] | None:
     options.log_severity_level = 3
     try:
         with TemporaryDirectory() as folder:
-            # With every default optimization, because that is how others will run the file.
+            # With its usual optimizers, as anybody will run it.
             session = onnxruntime.InferenceSession(
                 _serialized(artifact, Path(folder)), options, providers=["CPUExecutionProvider"]
             )

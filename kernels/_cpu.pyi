@@ -1,7 +1,8 @@
-from numpy import float32, int32, int64
+from numpy import float32, int32, int64, uint32
 from numpy.typing import NDArray
 
 class Mfaba:
+    norm_path: bool
     def __init__(
         self,
         *,
@@ -14,11 +15,19 @@ class Mfaba:
         low: float,
         high: float,
     ) -> None: ...
+    def __bytes__(self) -> bytes: ...
 
 class Neflag:
     def __init__(
         self, *, stop_at_flux: bool, max_steps: int, radius: float, low: float, high: float
     ) -> None: ...
+    def __bytes__(self) -> bytes: ...
+
+class Weighted:
+    def __init__(self, *, multiplier: int, power: int) -> None: ...
+    def __bytes__(self) -> bytes: ...
+
+def lane_words(seed: int, words: NDArray[uint32]) -> None: ...
 
 class Lanes:
     def __init__(
@@ -41,4 +50,18 @@ class Lanes:
     def advance_neflag(self, slots: NDArray[int32], method: Neflag) -> None: ...
     def start_neflag(
         self, slots: NDArray[int32], numbers: NDArray[int32], method: Neflag, seed: int
+    ) -> None: ...
+    def advance_weighted(
+        self, slots: NDArray[int32], weights: NDArray[float32], method: Weighted
+    ) -> None: ...
+    def start_straight(self, slots: NDArray[int32], shares: NDArray[float32]) -> None: ...
+    def start_noise(
+        self,
+        slots: NDArray[int32],
+        numbers: NDArray[int32],
+        *,
+        deviation: float,
+        low: float,
+        high: float,
+        seed: int,
     ) -> None: ...

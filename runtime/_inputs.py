@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,8 @@ import numpy.typing as npt
 from fluxpath.errors import InputError
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.methods._settings import whole
+
+_METHOD = ("lanes", "starts_at_image", "start", "advance")
 
 
 def as_images(
@@ -54,7 +56,7 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
     if given.min() < -1 or given.max() >= classes:
         wrong = int(given.max() if given.max() >= classes else given.min())
         raise InputError(f"target {wrong} is no class of the model: classes go from 0 to {classes - 1}")
-    return np.broadcast_to(given, (n,)).astype(np.int64)
+    return np.full(n, given, np.int64)
 
 
 def as_companions(
@@ -79,14 +81,29 @@ def as_companions(
 
 def as_method(method: object) -> Method:
     """A method that the engine can run; InputError for anything else, its class for one."""
-    if isinstance(method, type) or not isinstance(method, Method):
+    # The Protocol's own isinstance takes as long as the rest of a request does.
+    if isinstance(method, type) or not all(hasattr(method, name) for name in _METHOD):
         raise InputError(f"method is {method!r}, it must be a method's settings such as MFABA()")
     try:
         hash(method)
     except TypeError as error:
         raise InputError(f"method is {method!r}, it must be hashable: make it a frozen dataclass") from error
-    whole("lanes of the method", method.lanes, 1)
-    return method
+    fits = cast(Method, method)
+    whole("lanes of the method", fits.lanes, 1)
+    for name in ("image_lane", "end_lane"):
+        lane = getattr(method, name, None)
+        if lane is not None:
+            whole(f"{name} of the method", lane, 0, fits.lanes - 1)
+    return fits
+
+
+def as_fitting_method(method: object, shape: tuple[int, ...]) -> Method:
+    """A method that the engine can run and whose settings fit inputs of this shape; InputError if not."""
+    fits = as_method(method)
+    check = getattr(fits, "check", None)
+    if check is not None:
+        check(shape)
+    return fits
 
 
 def _array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -16,7 +16,8 @@ class Attribution:
     target: int64 [n], the explained class. label: int64 [n], the predicted one.
     steps: int32 [n], steps taken, over all lanes of the image. status: int32 [n], a `Status`.
     score: float32 [n], the objective at the image.
-    end_score: float32 [n], the objective where the walk ended; None for methods of several lanes.
+    end_score: float32 [n], the objective where the walk ended, or at the baseline; None for methods that
+        have no one such point or take no gradient there.
     """
 
     values: npt.NDArray[np.float32]

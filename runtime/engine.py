@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from collections import deque
+import logging
+import time
 
 import numpy as np
 
+from fluxpath.errors import DeadlineError, OutOfMemoryError
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.request import Lane, Request
 from fluxpath.runtime.session import GradientSession
+from fluxpath.runtime.waiting import Waiting
+
+_log = logging.getLogger("fluxpath")
 
 
 class Engine:
-    """Runs lanes in the first `active` of a fixed number of slots. Not thread-safe: one thread ticks.
+    """Runs lanes in the first slots of a fixed number. Not thread-safe: one thread ticks at a time.
 
     A tick evaluates the gradient graph once on the active slots, advances each lane by its method, takes
-    the results of those that ended and gives their slots to waiting lanes at once. Requests take turns at
-    free slots, a lane each, so a short one does not wait for the end of a long one.
+    the results of those that ended and gives their slots to waiting lanes at once (see `Waiting` for whose
+    turn it is). A request that was cancelled, is past its deadline or whose method raises leaves its slots
+    in the same way, and nobody else notices.
+
+    Where the backend runs out of memory, half as many lanes are evaluated at a time from then on; those
+    beyond keep their state in their slots until one of the first is free.
     """
 
     def __init__(self, session: GradientSession, lanes: Lanes) -> None:
         self._session = session
         self._lanes = lanes
         session.bind(lanes)
-        self._waiting: deque[Request] = deque()
+        self._limit = lanes.slots
+        self._waiting = Waiting()
         self._running: list[Lane] = []
         self._groups: list[tuple[Method, Slots]] | None = []
 
@@ -35,52 +45,68 @@ class Engine:
 
     def add(self, request: Request) -> None:
         """Queue a request's lanes."""
-        self._waiting.append(request)
+        self._waiting.add(request)
 
     def fail(self, error: Exception) -> None:
         """Give up everything that runs or waits with `error`."""
-        requests = {id(r): r for r in [*self._waiting, *(lane.request for lane in self._running)]}
-        self._waiting.clear()
+        requests = [*self._waiting.clear(), *(lane.request for lane in self._running)]
         self._running.clear()
         self._groups = None
-        for request in requests.values():
-            if not request.future.done():
-                request.future.set_exception(error)
+        for request in requests:
+            request.fail(error)
 
     def tick(self) -> None:
-        """Admit, evaluate once, advance, retire and refill."""
+        """Drop, admit, evaluate once, advance, retire and refill."""
+        self._drop()
         self._admit()
-        active = len(self._running)
-        if active == 0:
+        if not self._running:
             return
-        lanes = self._lanes
-        self._session.run(active)
-        lanes.note_start(active)
-        for method, slots in self._grouped():
-            method.advance(lanes, slots)
-        ended = np.flatnonzero(lanes.status[:active])
+        active = self._evaluate()
+        self._lanes.note_start(active)
+        for method, slots in self._grouped(active):
+            try:
+                method.advance(self._lanes, slots)
+            except Exception as error:  # a method of the caller's own may raise anything
+                self._fail_lanes(slots, error)
+        ended = np.flatnonzero(self._lanes.status[:active])
         if ended.size:
             self._retire(ended.tolist())
 
+    def _drop(self) -> None:
+        """Free the slots of requests that nobody waits for any more."""
+        now = time.monotonic()
+        for request in [*self._waiting, *(lane.request for lane in self._running)]:
+            if request.deadline is not None and request.deadline < now:
+                request.fail(DeadlineError("the attribution was not done by its deadline: allow more time"))
+        over = [slot for slot, lane in enumerate(self._running) if lane.request.over]
+        for slot in over:
+            self._running[slot].request.acknowledge()
+        if over:
+            self._vacate(over)
+
+    def _evaluate(self) -> int:
+        """Run the gradient graph on as many lanes as the backend has memory for; how many that were."""
+        while True:
+            active = min(len(self._running), self._limit)
+            try:
+                self._session.run(active)
+            except OutOfMemoryError:
+                if active == 1:
+                    raise
+                self._limit, self._groups = active // 2, None
+                _log.warning("out of memory with %d slots, going on with %d", active, self._limit)
+            else:
+                return active
+
     def _admit(self) -> None:
         fresh: list[int] = []
-        while len(self._running) < self._lanes.slots:
-            lane = self._next_waiting()
+        while len(self._running) < self._limit:
+            lane = self._waiting.next_lane()
             if lane is None:
                 break
             self._running.append(lane)
             fresh.append(len(self._running) - 1)
         self._start(fresh)
-
-    def _next_waiting(self) -> Lane | None:
-        for _ in range(len(self._waiting)):
-            request = self._waiting.popleft()
-            lane = request.next_lane()
-            if lane is not None:
-                self._waiting.append(request)
-                return lane
-            # Nothing left, or nothing until a probe ends, which puts the request back in the queue.
-        return None
 
     def _start(self, fresh: list[int]) -> None:
         """Fill the slots of newly admitted lanes and let their methods place them."""
@@ -90,26 +116,46 @@ class Engine:
         started: dict[Method, list[int]] = {}
         for slot in fresh:
             lane = self._running[slot]
-            self._lanes.clear(slot, lane.request.images[lane.index], int(lane.request.targets[lane.index]))
+            image, target = lane.request.images[lane.index], int(lane.request.targets[lane.index])
+            self._lanes.clear(slot, image, target, lane.number)
             for name, rows in lane.request.companions.items():
                 self._lanes.companions[name][slot] = rows[lane.index]
             started.setdefault(lane.method, []).append(slot)
         for method, slots in started.items():
-            numbers = [self._running[s].number for s in slots]
-            method.start(self._lanes, np.asarray(slots, np.int32), np.asarray(numbers, np.int32))
+            numbers = np.asarray([self._running[s].number for s in slots], np.int32)
+            where = np.asarray(slots, np.int32)
+            try:
+                method.start(self._lanes, where, numbers)
+            except Exception as error:  # as in `tick`
+                self._fail_lanes(where, error)
+
+    def _fail_lanes(self, slots: Slots, error: Exception) -> None:
+        """End the requests whose lanes are in `slots` with `error`; the next tick frees the slots."""
+        for slot in slots:
+            self._running[slot].request.fail(error)
 
     def _retire(self, ended: list[int]) -> None:
-        """Deliver the lanes that ended; refill their slots, or close the gaps from the end."""
+        """Deliver the lanes that ended, and free their slots."""
         for slot in ended:
             lane = self._running[slot]
-            lane.request.deliver(lane, self._lanes, slot)
-            if lane.method is not lane.request.method and lane.request not in self._waiting:
-                self._waiting.appendleft(lane.request)
+            request = lane.request
+            if request.over:
+                continue
+            try:
+                request.deliver(lane, self._lanes, slot)
+            except Exception as error:  # a collector of the caller's own may raise anything
+                request.fail(error)
+            if lane.opens:
+                self._waiting.add(request, soon=True)
+        self._vacate(ended)
+
+    def _vacate(self, free: list[int]) -> None:
+        """Give these slots (ascending) to waiting lanes, or close the gaps from the end."""
         refilled: list[int] = []
-        for slot in ended[::-1]:
-            waiting = self._next_waiting()
-            if waiting is not None:
-                self._running[slot] = waiting
+        for slot in reversed(free):
+            lane = self._waiting.next_lane() if len(self._running) <= self._limit else None
+            if lane is not None:
+                self._running[slot] = lane
                 refilled.append(slot)
                 continue
             last = self._running.pop()
@@ -121,11 +167,11 @@ class Engine:
         self._groups = None
         self._start(refilled)
 
-    def _grouped(self) -> list[tuple[Method, Slots]]:
-        """The running slots by method; equal settings are one group."""
+    def _grouped(self, active: int) -> list[tuple[Method, Slots]]:
+        """The first `active` slots by method; equal settings are one group."""
         if self._groups is None:
             slots: dict[Method, list[int]] = {}
-            for slot, lane in enumerate(self._running):
+            for slot, lane in enumerate(self._running[:active]):
                 slots.setdefault(lane.method, []).append(slot)
             self._groups = [(m, np.asarray(s, np.int32)) for m, s in slots.items()]
         return self._groups

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
+from typing import TYPE_CHECKING, Literal
 
 import numpy.typing as npt
 
-from fluxpath.errors import ClosedError, InputError
+from fluxpath.baseline import unpack_baseline
+from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
-from fluxpath.runtime._inputs import as_companions, as_images, as_targets
+from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets
 from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.calibration import suitable_slots
+from fluxpath.runtime.driver import Driver
 from fluxpath.runtime.engine import Engine
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import MFABA, Method
-from fluxpath.runtime.methods._settings import whole
-from fluxpath.runtime.opening import open_session
+from fluxpath.runtime.methods._settings import positive, whole
+from fluxpath.runtime.opening import lanes_for, open_session
+from fluxpath.runtime.pending import Pending
 from fluxpath.runtime.request import Request
 from fluxpath.runtime.session import GradientSession
+
+if TYPE_CHECKING:
+    from fluxpath.runtime.many import Summary
+    from fluxpath.runtime.sinks import Sink
+    from fluxpath.runtime.sources import Source
 
 DEFAULT_SLOTS = 32
 
@@ -30,9 +39,13 @@ class Explainer:
     """Attributions from one gradient graph; usable from any number of threads at once.
 
     path: a file that `fluxpath.export` wrote; one ending in ".pt" is TorchScript and run by torch. device:
-    "cpu" or "cuda"; providers: ONNX Runtime execution providers instead. slots: how many lanes run at a
-    time; memory grows with it, results do not change. threads: of the backend, None for all cores. shape:
-    the input's shape without the batch, where the model leaves sizes open.
+    "cpu", "cuda" (the first GPU), "cuda:1", or "auto": the first GPU, or the CPU with a RuntimeWarning that
+    says why; on a GPU the lanes live in its memory (docs/gpu.md). providers: ONNX Runtime execution
+    providers instead. slots: how many lanes run at a time; memory grows with it, results do not change;
+    "auto" measures for a second or two which number is fastest, and takes no more than max_memory bytes.
+    threads: of the backend, None for all cores. shape: the input's shape without the batch, where the model
+    leaves sizes open. max_pending: how many images may wait or run at a time, None for any number; beyond
+    it, QueueFullError.
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
     beside it: bit for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at
@@ -48,35 +61,59 @@ class Explainer:
         *,
         device: str = "cpu",
         providers: Sequence[str] | None = None,
-        slots: int = DEFAULT_SLOTS,
+        slots: int | Literal["auto"] = DEFAULT_SLOTS,
         threads: int | None = None,
         shape: tuple[int, ...] | None = None,
+        max_memory: int | None = None,
+        max_pending: int | None = None,
     ) -> None:
         if threads is not None:
             whole("threads", threads, 1)
-        self._open(open_session(path, device, providers, threads), slots, shape)
+        self._open(open_session(path, device, providers, threads), slots, shape, max_memory, max_pending)
 
     @classmethod
     def from_session(
-        cls, session: GradientSession, *, slots: int = DEFAULT_SLOTS, shape: tuple[int, ...] | None = None
+        cls,
+        session: GradientSession,
+        *,
+        slots: int | Literal["auto"] = DEFAULT_SLOTS,
+        shape: tuple[int, ...] | None = None,
+        max_memory: int | None = None,
+        max_pending: int | None = None,
     ) -> Explainer:
         """An explainer on a backend of your own."""
         explainer = cls.__new__(cls)
-        explainer._open(session, slots, shape)
+        explainer._open(session, slots, shape, max_memory, max_pending)
         return explainer
 
-    def _open(self, session: GradientSession, slots: int, shape: tuple[int, ...] | None) -> None:
-        whole("slots", slots, 1)
+    def _open(
+        self,
+        session: GradientSession,
+        slots: int | Literal["auto"],
+        shape: tuple[int, ...] | None,
+        max_memory: int | None,
+        max_pending: int | None,
+    ) -> None:
+        if slots != "auto":
+            whole("slots", slots, 1)
+        for name, limit in (("max_memory", max_memory), ("max_pending", max_pending)):
+            if limit is not None:
+                whole(name, limit, 1, 2**63)
         self.manifest: Manifest = session.manifest
         self.shape = _resolved(self.manifest.shape, shape)
         self._companions = {c.name: (self._companion_shape(c), c.dtype) for c in self.manifest.companions}
-        lanes = Lanes(slots, self.shape, self.manifest.low, self.manifest.high, self._companions)
-        self._engine = Engine(session, lanes)
-        self._incoming: deque[Request] = deque()
-        self._wake = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._work, name="fluxpath-engine", daemon=True)
-        self._thread.start()
+        if slots == "auto":
+            slots = suitable_slots(session, lambda n: self._lanes(session, n), max_memory)
+        self.slots = slots
+        self._pending, self._max_pending = Pending(), max_pending
+        self._driver = Driver(Engine(session, self._lanes(session, slots)))
+
+    def _lanes(self, session: GradientSession, slots: int) -> Lanes:
+        low, high = self.manifest.low, self.manifest.high
+        lanes = lanes_for(session, slots, self.shape, low, high, self._companions)
+        if self.manifest.baseline is not None:
+            lanes.baseline[:] = unpack_baseline(self.manifest.baseline, lanes.features)
+        return lanes
 
     def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
         """A further input's open sizes are the open size of the explained one: the length of a text."""
@@ -95,9 +132,10 @@ class Explainer:
         method: Method | None = None,
         *,
         inputs: Mapping[str, npt.ArrayLike] | None = None,
+        deadline: float | None = None,
     ) -> Attribution:
         """Attributions of `images` (see `submit`), waiting for them."""
-        return self.submit(images, target, method, inputs=inputs).result()
+        return self._driver.run(self._request(images, target, method, inputs, deadline))
 
     def submit(
         self,
@@ -106,6 +144,7 @@ class Explainer:
         method: Method | None = None,
         *,
         inputs: Mapping[str, npt.ArrayLike] | None = None,
+        deadline: float | None = None,
     ) -> Future[Attribution]:
         """Start attributing and return at once.
 
@@ -113,29 +152,75 @@ class Explainer:
             is rounded. target: a class, or one an image; None, or -1 in its place, is the predicted class.
         method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`.
         inputs: the model's further inputs by name, [n, ...] each, where it has any (an attention mask).
+        deadline: seconds from now after which the request fails with DeadlineError; it is looked at before
+            each evaluation.
 
-        The images are copied; the future's result is an `Attribution`. Raises InputError, ClosedError.
+        The images are copied; the future's result is an `Attribution`. Its `cancel` frees the slots before
+        the next evaluation. Raises InputError, QueueFullError, ClosedError.
         """
-        method = MFABA() if method is None else method
-        if not isinstance(method, Method):
-            raise InputError(f"method is {method!r}, it must be a method's settings such as MFABA()")
+        request = self._request(images, target, method, inputs, deadline)
+        self._driver.submit(request)
+        return request.future
+
+    def _request(
+        self,
+        images: npt.ArrayLike,
+        target: int | Sequence[int] | npt.ArrayLike | None,
+        method: Method | None,
+        inputs: Mapping[str, npt.ArrayLike] | None,
+        deadline: float | None,
+    ) -> Request:
+        method = as_fitting_method(MFABA() if method is None else method, self.shape)
+        needed = getattr(method, "rules", "gradient")
+        if needed != self.manifest.rules:
+            raise InputError(
+                f"{type(method).__name__} needs a file exported with rules '{needed}', and this one has "
+                f"'{self.manifest.rules}': export the model with --rules {needed}"
+            )
         array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
         targets = as_targets(target, len(array), self.manifest.classes)
-        request = Request(array, targets, method, as_companions(inputs or {}, len(array), self._companions))
-        with self._wake:
-            if self._closed:
-                raise ClosedError("the explainer is closed: open another")
-            self._incoming.append(request)
-            self._wake.notify()
-        return request.future
+        companions = as_companions(inputs or {}, len(array), self._companions)
+        if deadline is not None:
+            positive("deadline", deadline)
+            deadline += time.monotonic()
+        request = Request(array, targets, method, companions, deadline)
+        self._pending.take(len(array), self._max_pending)
+        request.future.add_done_callback(lambda _: self._pending.give_back(len(array)))
+        return request
+
+    def attribute_many(
+        self,
+        source: Source,
+        sink: str | os.PathLike[str] | Sink,
+        *,
+        target: int | None = None,
+        method: Method | None = None,
+        progress: bool = True,
+        resume: bool = True,
+    ) -> Summary:
+        """Attribute any number of images in constant memory and write each result to `sink`, in order.
+
+        source: a folder of images, with the folders in it; or an iterable of paths, arrays float32 [*shape],
+            (name, image) or (name, image, target), of any length, read as it is needed. Names are distinct;
+            an image has its path (in the folder, or as given), an array without one its number ("000000").
+        sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or a `Sink` of your own.
+        target, method: as for `submit`, for every image. progress: show a bar when it takes over a second.
+        resume: keep what an earlier run with the same settings wrote whole, by name, and do the rest; False
+            writes everything anew.
+
+        A damaged image fails alone and is named in the `Summary`. Anything else that goes wrong ends the
+        run, and what it wrote stays for the next. Raises InputError for wrong settings, a source without
+        images, or a sink that holds another run's results; ClosedError; whatever source or sink raise.
+        """
+        from fluxpath.runtime.many import attribute_many
+
+        return attribute_many(
+            self, source, sink, target=target, method=method, progress=progress, resume=resume
+        )
 
     def close(self) -> None:
         """Finish nothing more: requests that wait or run end with ClosedError. May be called twice."""
-        with self._wake:
-            self._closed = True
-            self._wake.notify()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        self._driver.close()
 
     def __enter__(self) -> Explainer:
         return self
@@ -144,25 +229,6 @@ class Explainer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _work(self) -> None:
-        """The engine's thread: take what came in, tick, until closed."""
-        while self._take():
-            try:
-                self._engine.tick()
-            except Exception as error:  # whatever went wrong belongs to those who wait for it
-                self._engine.fail(error)
-
-    def _take(self) -> bool:
-        """Wait for work; False when the explainer is closed."""
-        with self._wake:
-            while not (self._incoming or self._engine.busy or self._closed):
-                self._wake.wait()
-            while self._incoming:
-                self._engine.add(self._incoming.popleft())
-            if self._closed:
-                self._engine.fail(ClosedError("the explainer was closed before the attribution was done"))
-            return not self._closed
 
 
 def _resolved(shape: tuple[int | None, ...], given: tuple[int, ...] | None) -> tuple[int, ...]:

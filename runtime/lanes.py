@@ -18,8 +18,11 @@ class Lanes:
     """The state of every lane, in arrays of `slots` rows that are allocated once.
 
     A method reads `image`, `gradient` (multiplied by `scale` it is the derivative of the objective at
-    `point`), `score` and `label`; it writes `point`, `sum`, `step` and `status`, and may use `pending` as
-    it likes. Rows are flat: float32 [slots, features]. `low` and `high` bound a valid input.
+    `point`), `score`, `label` and `number` (of the lane within its image); it writes `point`, `sum`, `step`
+    and `status`, may use `pending` and `kept` as it likes, and may set `target` for the next gradient
+    (`first_target` stays the explained class). Rows are flat: float32 [slots, features]. `low` and `high`
+    bound a valid input. `output` is the model's own first output at `point`, float32 [slots, classes], logits
+    or probabilities; None where it is not that.
     """
 
     def __init__(
@@ -29,9 +32,13 @@ class Lanes:
         low: float | None,
         high: float | None,
         companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
+        output: int | None = None,
+        classes: int = 0,
     ) -> None:
         self.slots = slots
         self.shape = shape
+        self.classes = classes
+        """How many the model has; 0: not known."""
         self.features = int(np.prod(shape))
         self.low = -np.inf if low is None else low
         self.high = np.inf if high is None else high
@@ -41,15 +48,22 @@ class Lanes:
         self.scale, self.score, self.first_score, self.length, self.pending_length = (
             np.zeros(slots, np.float32) for _ in range(5)
         )
-        self.label, self.target, self.first_label = (np.zeros(slots, np.int64) for _ in range(3))
-        self.step, self.status = (np.zeros(slots, np.int32) for _ in range(2))
+        self.label, self.target, self.first_label, self.first_target = (
+            np.zeros(slots, np.int64) for _ in range(4)
+        )
+        self.step, self.status, self.number = (np.zeros(slots, np.int32) for _ in range(3))
+        self.output = None if output is None else np.zeros((slots, output), np.float32)
+        self.baseline = np.zeros(self.features, np.float32)
+        """What DeepLIFT's multipliers are relative to, flat."""
         self.companions = {
             name: np.zeros((slots, *size), dtype) for name, (size, dtype) in (companions or {}).items()
         }
         """The model's further inputs, [slots, *their shape]."""
+        self.fresh: set[int] = set()
+        """The slots whose lane has not been evaluated yet."""
         self.kept: list[Any] = [None] * slots
         """Whatever else a method keeps of a lane."""
-        self.kernel = kernels.Lanes(
+        self._kernel = kernels.Lanes(
             image=self.image,
             point=self.point,
             pending=self.pending,
@@ -64,8 +78,15 @@ class Lanes:
             pending_length=self.pending_length,
         )
 
-    def clear(self, slot: int, image: npt.NDArray[np.float32], target: int) -> None:
+    @property
+    def kernel(self) -> Any:
+        """The compiled recurrences on these arrays: `kernels.Lanes`."""
+        return self._kernel
+
+    def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""
+        self.number[slot] = number
+        self.fresh.add(slot)
         self.image[slot] = image
         self.point[slot] = image
         self.target[slot] = target
@@ -79,21 +100,34 @@ class Lanes:
         """Move the lane in slot `source` to the free slot `to`, between two ticks."""
         for rows in (self.image, self.point, self.pending, self.sum):
             rows[to] = rows[source]
-        for vector in (self.target, self.step, self.status, self.length, self.pending_length):
+        for vector in (
+            self.target,
+            self.number,
+            self.step,
+            self.status,
+            self.length,
+            self.pending_length,
+        ):
             vector[to] = vector[source]
-        self.first_score[to], self.first_label[to] = self.first_score[source], self.first_label[source]
+        for first in (self.first_score, self.first_label, self.first_target):
+            first[to] = first[source]
         for values in self.companions.values():
             values[to] = values[source]
+        self.fresh.discard(to)
+        if source in self.fresh:
+            self.fresh.remove(source)
+            self.fresh.add(to)
         self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
-        """Of the lanes among the first `count` that took no step yet, remember score and label.
+        """Of the lanes among the first `count` evaluated for the first time, keep score, label and target.
 
         Where the target is left to the model it is now decided, and stays as it is along the walk.
         """
-        fresh = self.step[:count] == 0
-        if fresh.any():
-            self.first_score[:count][fresh] = self.score[:count][fresh]
-            self.first_label[:count][fresh] = self.label[:count][fresh]
-            undecided = fresh & (self.target[:count] < 0)
-            self.target[:count][undecided] = self.label[:count][undecided]
+        for slot in [s for s in self.fresh if s < count]:
+            self.fresh.remove(slot)
+            self.first_score[slot] = self.score[slot]
+            label = self.first_label[slot] = self.label[slot]
+            if self.target[slot] < 0:
+                self.target[slot] = label
+            self.first_target[slot] = self.target[slot]

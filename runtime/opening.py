@@ -1,17 +1,21 @@
-"""Opens a gradient graph's file with the backend that its suffix names."""
+"""Opens a gradient graph's file with the backend that its suffix names, on the device that is asked for."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fluxpath import archive
 from fluxpath.errors import ProviderError
 from fluxpath.manifest import Manifest
-from fluxpath.runtime.session import GradientSession, OnnxSession, read_file
+from fluxpath.runtime.device import parse
+from fluxpath.runtime.lanes import Lanes
+from fluxpath.runtime.session import GradientSession, OnnxSession, read_file, require_providers
 
-PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
+CPU = ("CPUExecutionProvider",)
+CUDA = ("CUDAExecutionProvider", *CPU)
 """ONNX Runtime's execution providers for a device."""
 
 
@@ -21,17 +25,72 @@ def open_session(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
 ) -> GradientSession:
-    """The gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX; see `Explainer`."""
-    if device not in PROVIDERS:
-        raise ProviderError(f"device is {device!r}, it must be 'cpu' or 'cuda'")
-    if Path(path).suffix != archive.SUFFIX:
-        return OnnxSession(path, PROVIDERS[device] if providers is None else tuple(providers), threads)
-    if providers is not None:
+    """The gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX; see `Explainer`.
+
+    device "auto" is the first GPU, or the CPU with a warning that says why.
+    """
+    kind, number = parse(device)
+    script = Path(path).suffix == archive.SUFFIX
+    if script and providers is not None:
         raise ProviderError(f"providers are ONNX Runtime's, and '{path}' is TorchScript: pass device= alone")
-    # Only here does the runtime import torch, and it reads TorchScript only where that is asked for by name.
+    if providers is not None:
+        return OnnxSession(path, tuple(providers), threads)
+    if kind == "auto":
+        read_manifest(path)  # a bad file is no reason to look for another device
+        try:
+            return _on_cuda(path, script, number, threads)
+        except ProviderError as error:
+            warnings.warn(f"device='auto' uses the CPU: {error}", RuntimeWarning, stacklevel=3)
+            kind = "cpu"
+    if kind == "cuda":
+        return _on_cuda(path, script, number, threads)
+    return _script(path, threads) if script else OnnxSession(path, CPU, threads)
+
+
+def _script(path: str | os.PathLike[str], threads: int | None) -> GradientSession:
+    # Only here and below does the runtime import torch, and it reads TorchScript only where that is asked
+    # for by name.
     from fluxpath.runtime.torchscript import TorchScriptSession
 
-    return TorchScriptSession(path, device, threads)
+    return TorchScriptSession(path, "cpu", threads)
+
+
+def _on_cuda(path: str | os.PathLike[str], script: bool, number: int, threads: int | None) -> GradientSession:
+    if script:
+        from fluxpath.runtime.torchscript import require_cuda
+
+        require_cuda()
+    else:
+        require_providers(CUDA)
+    from fluxpath.runtime.cuda import cuda_device
+
+    device = cuda_device(number)
+    if script:
+        from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
+
+        return TorchScriptDeviceSession(path, device, threads)
+    from fluxpath.runtime.device_session import OnnxDeviceSession
+
+    return OnnxDeviceSession(path, device, CUDA, threads)
+
+
+def lanes_for(
+    session: GradientSession,
+    slots: int,
+    shape: tuple[int, ...],
+    low: float | None,
+    high: float | None,
+    companions: Mapping[str, tuple[tuple[int, ...], str]],
+) -> Lanes:
+    """Lanes where the session wants them: on its device, if it has one, else on the host."""
+    device = getattr(session, "device", None)
+    if device is None:
+        return Lanes(slots, shape, low, high, companions, session.output, session.manifest.classes)
+    from fluxpath.runtime.device_lanes import DeviceLanes
+
+    lanes = DeviceLanes(device, slots, shape, low, high, companions, session.output)
+    lanes.classes = session.manifest.classes
+    return lanes
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fluxpath.runtime._inputs import as_method
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.methods.base import Method
+from fluxpath.runtime.methods.base import Collector, Method, Total
 from fluxpath.runtime.methods.probe import Probe
 from fluxpath.runtime.status import Status
 
@@ -22,19 +22,24 @@ _PROBE = Probe()
 
 @dataclass(frozen=True)
 class Lane:
-    """A place in the queue: lane `number` of image `index` of a request."""
+    """A place in the queue: lane `number` of image `index` of a request.
+
+    opens: the image's other lanes wait for this one, which tells their target.
+    """
 
     request: Request
     index: int
     number: int
     method: Method
+    opens: bool = False
 
 
 class Request:
     """Images [n, *shape], their targets (-1: the predicted class) and one method; collects the results.
 
     `next_lane` hands out lanes in order. Where the method does not start at the image, a probe goes first
-    and the image's lanes follow when it has told the target.
+    and the image's lanes follow when it has told the target. Where one of its lanes is at the image that one
+    does it; if the target is given nobody has to wait.
     """
 
     def __init__(
@@ -43,16 +48,24 @@ class Request:
         targets: npt.NDArray[np.int64],
         method: Method,
         companions: Mapping[str, npt.NDArray[Any]] | None = None,
+        deadline: float | None = None,
     ) -> None:
         n = len(images)
         self.companions = dict(companions or {})
         self.images = images.reshape(n, -1)
         self.method = as_method(method)
         self.future: Future[Attribution] = Future()
-        # Lanes cannot be called back, so neither can the future: `cancel` then does nothing and says so.
-        self.future.set_running_or_notify_cancel()
-        self._probes = not method.starts_at_image
+        """Pending until the result is there, so that it can be cancelled at any time before."""
+        self._settled = False
+        self.deadline = deadline
+        """When `time.monotonic()` is past it, the request fails; None: never."""
+        self.queued = False
+        """Whether it stands in the queue."""
+        self._image_lane: int | None = getattr(method, "image_lane", None)
+        self._probes = not method.starts_at_image and self._image_lane is None
         self._per_image = method.lanes
+        single = 0 if method.starts_at_image and method.lanes == 1 else None
+        self._end_lane: int | None = getattr(method, "end_lane", single)
         self._shape = images.shape
         self.targets = targets.copy()
         self._values = np.zeros(self.images.shape, np.float32)
@@ -61,11 +74,35 @@ class Request:
         self._score, self._end_score = np.zeros(n, np.float32), np.zeros(n, np.float32)
         self._left = np.full(n, self._per_image + self._probes)
         self._unfinished = n
-        # Lanes may end in any order; their sum must not depend on it, so each waits for those before it.
+        # Lanes may end in any order; the result must not depend on it, so each waits for those before it.
         self._next_number = np.zeros(n, np.int64)
         self._early: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
+        self._collector: Callable[[int], Collector] = getattr(method, "collector", Total)
+        self._collectors: dict[int, Collector] = {}
         self._fresh = self._first_lanes()
         self._ready: list[Iterator[Lane]] = []
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for more: it has its result, failed or was cancelled."""
+        return self.future.done()
+
+    def fail(self, error: Exception) -> None:
+        """End it with `error`, unless it is over already."""
+        if self._settle():
+            self.future.set_exception(error)
+
+    def acknowledge(self) -> None:
+        """Tell those who wait for several futures, if this one was cancelled."""
+        if self.future.cancelled():
+            self._settle()
+
+    def _settle(self) -> bool:
+        """Whether the future takes an outcome now; only the first time, and not if it was cancelled."""
+        if self._settled:
+            return False
+        self._settled = True
+        return self.future.set_running_or_notify_cancel()
 
     def next_lane(self) -> Lane | None:
         """The next lane to run, or None where none is ready now."""
@@ -79,33 +116,40 @@ class Request:
     def _first_lanes(self) -> Iterator[Lane]:
         for index in range(len(self.images)):
             if self._probes:
-                yield Lane(self, index, 0, _PROBE)
+                yield Lane(self, index, 0, _PROBE, opens=True)
+            elif self._image_lane is not None and self.targets[index] < 0:
+                yield Lane(self, index, self._image_lane, self.method, opens=True)
             else:
                 yield from self._lanes_of(index)
 
-    def _lanes_of(self, index: int) -> Iterator[Lane]:
+    def _lanes_of(self, index: int, but: int | None = None) -> Iterator[Lane]:
         for number in range(self._per_image):
-            yield Lane(self, index, number, self.method)
+            if number != but:
+                yield Lane(self, index, number, self.method)
 
     def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> None:
         """Take over the results of the lane that ended in `slot`."""
         i = lane.index
-        if lane.method is _PROBE or not self._probes:
-            self.targets[i] = lanes.target[slot]
+        probe = lane.method is _PROBE
+        if probe or self.method.starts_at_image or lane.number == self._image_lane:
+            self.targets[i] = lanes.first_target[slot]
             self._label[i] = lanes.first_label[slot]
             self._score[i] = lanes.first_score[slot]
-        if lane.method is _PROBE:
-            self._ready.append(self._lanes_of(i))
+        if lane.opens:
+            self._ready.append(self._lanes_of(i, self._image_lane))
+        if probe:
             if lanes.status[slot] == Status.NON_FINITE:
                 self._status[i] = Status.NON_FINITE
         else:
-            self._end_score[i] = lanes.score[slot]
+            if lane.number == self._end_lane:
+                self._end_score[i] = lanes.score[slot]
             self._steps[i] += lanes.step[slot]
             self._status[i] = max(self._status[i], lanes.status[slot])
             self._add(i, lane.number, lanes.sum[slot])
         self._left[i] -= 1
         if self._left[i] == 0:
             self._unfinished -= 1
+            self._values[i] = self._collectors.pop(i).result()
             if self._status[i] == Status.NON_FINITE:
                 self._values[i] = 0.0
         if self._unfinished == 0:
@@ -115,8 +159,11 @@ class Request:
         if number != self._next_number[index]:
             self._early[index, number] = values.copy()
             return
+        collector = self._collectors.get(index)
+        if collector is None:
+            collector = self._collectors[index] = self._collector(self.images.shape[1])
         while True:
-            self._values[index] += values
+            collector.add(values)
             number += 1
             self._next_number[index] = number
             if (index, number) not in self._early:
@@ -124,15 +171,14 @@ class Request:
             values = self._early.pop((index, number))
 
     def _complete(self) -> None:
-        several = self._probes or self._per_image > 1
-        self.future.set_result(
-            Attribution(
-                values=self._values.reshape(self._shape),
-                target=self.targets,
-                label=self._label,
-                steps=self._steps,
-                status=self._status,
-                score=self._score,
-                end_score=None if several else self._end_score,
-            )
+        result = Attribution(
+            values=self._values.reshape(self._shape),
+            target=self.targets,
+            label=self._label,
+            steps=self._steps,
+            status=self._status,
+            score=self._score,
+            end_score=None if self._end_lane is None else self._end_score,
         )
+        if self._settle():
+            self.future.set_result(result)

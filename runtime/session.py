@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.lanes import Lanes
 
@@ -20,6 +23,11 @@ _OUTPUTS = {
     contract.SCALE: "tensor(float)",
 }
 
+
+_OUT_OF_MEMORY = re.compile(
+    "out of memory|bad_?alloc|failed to allocate memory|memory allocation", re.IGNORECASE
+)
+"""What the messages of ONNX Runtime's allocators have in common."""
 
 _ELEMENTS = {
     "float32": "tensor(float)",
@@ -34,6 +42,11 @@ class GradientSession(Protocol):
     """What the engine needs of a backend."""
 
     manifest: Manifest
+
+    @property
+    def output(self) -> int | None:
+        """The classes in the model's own first output, float32 [batch, classes]; None if it is not that."""
+        ...
 
     def bind(self, lanes: Lanes) -> None:
         """Use these arrays from now on: `point` and `target` in, the graph's outputs out."""
@@ -56,17 +69,12 @@ class OnnxSession:
         path: str | os.PathLike[str],
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int | None = None,
+        provider_options: Sequence[dict[str, str]] | None = None,
     ) -> None:
         data = read_file(Path(path))
         contract.check_seal(data)
         source = _source(Path(path), data)
-        self._ort = _onnxruntime()
-        missing = [p for p in providers if p not in self._ort.get_available_providers()]
-        if missing:
-            raise ProviderError(
-                f"ONNX Runtime has no execution provider '{missing[0]}' here, it has "
-                f"{', '.join(self._ort.get_available_providers())}"
-            )
+        self._ort = require_providers(providers)
         options = self._ort.SessionOptions()
         options.log_severity_level = 3
         if threads is not None:
@@ -77,6 +85,7 @@ class OnnxSession:
                 source,
                 options,
                 providers=list(providers),
+                provider_options=None if provider_options is None else list(provider_options),
                 disabled_optimizers=["Pad_Fusion"],
                 enable_fallback=0,  # trying other providers prints to stdout and hides the first error
             )
@@ -93,6 +102,13 @@ class OnnxSession:
         self._lanes: Lanes | None = None
         self._bindings: dict[int, Any] = {}
 
+    @property
+    def output(self) -> int | None:
+        """The classes in the graph's first output where it is float32 [batch, classes], else None."""
+        first = self._session.get_outputs()[0]
+        fits = first.name not in _OUTPUTS and first.type == "tensor(float)" and len(first.shape) == 2
+        return self.manifest.classes if fits and first.shape[1] == self.manifest.classes else None
+
     def bind(self, lanes: Lanes) -> None:
         """Use the engine's arrays; nothing is copied between them and the graph."""
         self._lanes = lanes
@@ -104,9 +120,16 @@ class OnnxSession:
         if binding is None:
             binding = self._bindings[count] = self._bound(count)
         try:
-            self._session.run_with_iobinding(binding)
+            self._execute(binding)
         except Exception as error:
+            if _OUT_OF_MEMORY.search(str(error)):
+                raise OutOfMemoryError(
+                    f"ONNX Runtime has no memory for {count} slots: {first_line(error)}"
+                ) from error
             raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}") from error
+
+    def _execute(self, binding: Any) -> None:
+        self._session.run_with_iobinding(binding)
 
     def _bound(self, count: int) -> Any:
         lanes = self._lanes
@@ -117,6 +140,9 @@ class OnnxSession:
         binding.bind_cpu_input(contract.TARGET, lanes.target[:count])
         for name, rows in lanes.companions.items():
             binding.bind_cpu_input(name, rows[:count])
+        if lanes.output is not None:
+            first, rows = self._session.get_outputs()[0].name, lanes.output
+            binding.bind_output(first, "cpu", 0, np.float32, (count, rows.shape[1]), rows.ctypes.data)
         for name, array, size in (
             (contract.GRADIENT, lanes.gradient, shape),
             (contract.SCALE, lanes.scale, (count,)),
@@ -167,6 +193,17 @@ def _source(path: Path, data: bytes) -> str | bytes:
         return data
     contract.check_weights(path.with_name(weights.file), weights)
     return str(path)
+
+
+def require_providers(providers: Sequence[str]) -> Any:
+    """The module onnxruntime; ProviderError where it or one of the providers is missing."""
+    ort = _onnxruntime()
+    for provider in providers:
+        if provider not in (available := ort.get_available_providers()):
+            raise ProviderError(
+                f"ONNX Runtime has no execution provider '{provider}' here, it has {', '.join(available)}"
+            )
+    return ort
 
 
 def _onnxruntime() -> Any:

@@ -31,8 +31,8 @@ class TorchScriptSession:
         if missing:
             raise ArtifactError(f"'{path}' gives no '{missing[0]}': export the model again")
         self._torch = _torch()
-        if device == "cuda" and not self._torch.cuda.is_available():
-            raise ProviderError("torch finds no CUDA device here: use device='cpu'")
+        if device.startswith("cuda"):
+            require_cuda()
         if threads is not None:
             self._torch.set_num_threads(threads)
         self._device = self._torch.device(device)
@@ -42,6 +42,11 @@ class TorchScriptSession:
                 self._module = self._torch.jit.load(io.BytesIO(archive.pack(entries)), self._device)
         except Exception as error:  # torch raises RuntimeError and several of its own
             raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
+
+    @property
+    def output(self) -> int | None:
+        """The model's own first output is not handed on: its shape is not known before a run."""
+        return None
 
     def bind(self, lanes: Lanes) -> None:
         """Use the engine's arrays: tensors that share their memory."""
@@ -63,6 +68,12 @@ class TorchScriptSession:
                     result[:count].copy_(given[name])
         except Exception as error:
             raise FluxpathError(f"torch failed on the gradient graph: {first_line(error)}") from error
+
+
+def require_cuda() -> None:
+    """ProviderError where torch is missing or finds no GPU."""
+    if not _torch().cuda.is_available():
+        raise ProviderError("torch finds no CUDA device here: use device='cpu'")
 
 
 def _torch() -> Any:

@@ -34,6 +34,8 @@ class LinearSession:
         self.points: list[np.ndarray] = []
         self.before_run: Callable[[], None] = lambda: None
 
+    output = CLASSES
+
     def bind(self, lanes: Lanes) -> None:
         self.lanes = lanes
         lanes.scale[:] = 1.0
@@ -47,6 +49,8 @@ class LinearSession:
             target = int(lanes.target[slot])
             answer = self.evaluate(lanes.point[slot].astype(np.float64), target)
             lanes.score[slot], lanes.label[slot], lanes.gradient[slot] = answer
+            if lanes.output is not None:
+                lanes.output[slot] = self.weight @ (lanes.point[slot].astype(np.float64) - 0.5)
 
     def evaluate(self, point: Array, target: int = -1) -> tuple[float, int, Array]:
         """Probability of the target (negative: of the predicted class), predicted class, gradient."""

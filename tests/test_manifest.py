@@ -84,6 +84,8 @@ WRONG: dict[str, list[Any]] = {
     "std": NO_NUMBERS,
     "class_names": ["ant", [1], [None], {}, 3],
     "precision": NO_TEXT,
+    "rules": [None, "", "lrp", 1],
+    "baseline": ["", 1, []],
     "factored": [None, 0, 1, "true", []],
     "error": NO_NUMBER,
     "companions": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 import numpy as np
@@ -83,11 +84,37 @@ def slice_(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     known = [s for s in sizes if isinstance(s, int)]
     if not given or len(known) < len(sizes) or starts is None or ends is None:
         return _slice_at_run_time(op, node, g)
+    picks, known_sizes = {}, {}
     for i, size in enumerate(known):
         step = 1 if steps is None else int(steps[i])
-        picked = range(size)[_python_slice(int(starts[i]), int(ends[i]), step)]
-        g = _spread(op, g, picked, size, int(axes[i]) % len(shape), len(shape))
+        known_sizes[int(axes[i]) % len(shape)] = size
+        picks[int(axes[i]) % len(shape)] = range(size)[_python_slice(int(starts[i]), int(ends[i]), step)]
+    g, picks = _dilate(op, g, picks, [d if isinstance(d, int) else None for d in shape])
+    for axis, picked in picks.items():
+        g = _spread(op, g, picked, known_sizes[axis], axis, len(shape))
     return g
+
+
+def _dilate(
+    op: Builder, g: ir.Value, picks: dict[int, range], shape: Sequence[int | None]
+) -> tuple[ir.Value, dict[int, range]]:
+    """Put zeros between the elements of `g` along spatial axes [batch, channel, ...] picked with a step.
+
+    A transposed convolution with a kernel of a single one for each channel: in ONNX Runtime it took a sixth
+    of the time of a Gather. Returns what is left to pick, consecutively; all of it where it does not apply.
+    """
+    strided = [axis for axis, picked in picks.items() if picked.step > 1 and len(picked) > 1]
+    channels = len(picks[1]) if 1 in picks else shape[1] if len(shape) > 1 else None
+    empty = any(len(picked) == 0 for picked in picks.values())
+    if not strided or min(strided) < 2 or not isinstance(channels, int) or empty or g.dtype is None:
+        return g, picks
+    strides = [picks[axis].step if axis in strided else 1 for axis in range(2, len(shape))]
+    one = op.constant(np.ones((channels, 1, *[1] * len(strides))), g.dtype.numpy())
+    g = op("ConvTranspose", g, one, strides=strides, group=channels, kernel_shape=[1] * len(strides))
+    return g, {
+        axis: range(picked[0], picked[-1] + 1) if axis in strided else picked
+        for axis, picked in picks.items()
+    }
 
 
 def _python_slice(start: int, end: int, step: int) -> slice:

@@ -30,14 +30,22 @@ def average_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x = first(node)
     geometry = window(node, ints_attribute(node, "kernel_shape", []))
     sizes_in, sizes_out = spatial_sizes(x), spatial_sizes(node.outputs[0])
-    if geometry.kernel == sizes_in and not any(geometry.pads) and set(sizes_out or []) == {1}:
-        return expand_like(op, op("Div", g, op.scalar(math.prod(sizes_in), g)), x, batch_kept=True)
+    if sizes_in is not None and set(sizes_out or []) == {1} and _covers(geometry, sizes_in):
+        return expand_like(op, op("Div", g, _divisor(op, node, geometry, g)), x, batch_kept=True)
     channels = dims(x)[1]
     if not isinstance(channels, int):
         raise ValueError(f"needs a fixed number of channels, and '{x.name}' has {channels}")
     ones = _as(op, np.ones((channels, 1, *geometry.kernel)), g)
     shares = op("Div", g, _divisor(op, node, geometry, g))
     return transposed_convolution(op, shares, ones, geometry, channels, node)
+
+
+def _covers(geometry: Window, sizes: list[int]) -> bool:
+    """Whether the first window holds the whole image. It may be far larger: as wide as there are channels in
+    EfficientNet's pooling, where a kernel of ones would take gigabytes."""
+    reach = [k - b for k, b in zip(geometry.kernel, geometry.before, strict=True)]
+    dense = set(geometry.dilations) == {1} and geometry.auto_pad == "NOTSET"
+    return dense and all(r >= size for r, size in zip(reach, sizes, strict=True))
 
 
 def _divisor(op: Builder, node: ir.Node, geometry: Window, g: ir.Value) -> ir.Value:

@@ -13,8 +13,9 @@ namespace fluxpath {
 namespace {
 
 constexpr int kWays = 16;
-// Below this many elements a second thread costs more than it saves.
-constexpr i64 kParallel = 1 << 16;
+// Below this many elements one thread works. The others would spin for a while afterwards, as OpenMP's do,
+// and take the cores from the gradient graph: with ResNet-20 on two cores that cost a third of its speed.
+constexpr i64 kParallel = 1 << 21;
 
 // Sums in float64 in a fixed order: `kWays` interleaved partial sums, then these in turn.
 template <typename Term>
@@ -135,6 +136,27 @@ void start_lane(const LaneArrays& a, int slot, u32 number, const Neflag& m, u64 
   for (i64 i = 0; i < n; ++i) r.point[i] = neflag_start(m, r.image[i], to_unit * r.point[i]);
 }
 
+FLUXPATH_VECTOR void weigh_elements(const Weighted m, const float weight, const float scale, const i64 n,
+                                    const float* __restrict image, const float* __restrict reference,
+                                    const float* __restrict gradient, float* __restrict sum) {
+  for (i64 i = 0; i < n; ++i)
+    sum[i] = weighted_term(m, weight, scale, image[i], reference[i], gradient[i]);
+}
+
+void advance_lane(const LaneArrays& a, int slot, float weight, const Weighted& m) {
+  const Row r = row(a, slot);
+  if (a.target[slot] < 0) a.target[slot] = a.label[slot];
+  a.status[slot] = weighted_decide(squared_norm(r.gradient, a.features), r.scale);
+  if (a.status[slot] == kNonFinite) return;
+  weigh_elements(m, weight, r.scale, a.features, r.image, r.pending, r.gradient, r.sum);
+  ++a.step[slot];
+}
+
+FLUXPATH_VECTOR void straight_elements(const float share, const i64 n, const float* __restrict image,
+                                       const float* __restrict reference, float* __restrict point) {
+  for (i64 i = 0; i < n; ++i) point[i] = straight_point(image[i], reference[i], share);
+}
+
 template <typename Work>
 void each_lane(i64 count, i64 features, Work work) {
 #pragma omp parallel for schedule(static) if (count > 1 && count * features >= kParallel)
@@ -155,6 +177,36 @@ void start(const LaneArrays& lanes, const int* slots, const int* numbers, i64 co
            u64 seed) {
   each_lane(count, lanes.features,
             [&](i64 i) { start_lane(lanes, slots[i], static_cast<u32>(numbers[i]), method, seed); });
+}
+
+void advance(const LaneArrays& lanes, const int* slots, const float* weights, i64 count,
+             const Weighted& method) {
+  each_lane(count, lanes.features, [&](i64 i) { advance_lane(lanes, slots[i], weights[i], method); });
+}
+
+void start_straight(const LaneArrays& lanes, const int* slots, const float* shares, i64 count) {
+  each_lane(count, lanes.features, [&](i64 i) {
+    const Row r = row(lanes, slots[i]);
+    straight_elements(shares[i], lanes.features, r.image, r.pending, r.point);
+  });
+}
+
+void start_noise(const LaneArrays& lanes, const int* slots, const int* numbers, i64 count, float deviation,
+                 float low, float high, u64 seed) {
+  const i64 n = lanes.features;
+  each_lane(count, n, [&](i64 lane) {
+    const Row r = row(lanes, slots[lane]);
+    for (i64 i = 0; i < n; i += 4) {
+      float normals[4];
+      four_normals(seed, static_cast<u32>(numbers[lane]), static_cast<u64>(i / 4), normals);
+      for (i64 k = 0; k < 4 && i + k < n; ++k)
+        r.point[i + k] = noisy_point(r.image[i + k], deviation, normals[k], low, high);
+    }
+  });
+}
+
+void lane_words(u64 seed, i64 count, u32* words) {
+  for (i64 lane = 0; lane < count; ++lane) four_words(seed, static_cast<u32>(lane), words + 4 * lane);
 }
 
 }  // namespace fluxpath

@@ -3,6 +3,7 @@
 
 #include "fluxpath/mfaba.h"
 #include "fluxpath/neflag.h"
+#include "fluxpath/weighted.h"
 
 namespace fluxpath {
 
@@ -14,5 +15,19 @@ void advance(const LaneArrays& lanes, const int* slots, i64 count, const Neflag&
 // Puts each lane at its random starting point; lane numbers count the flux samples of an image.
 void start(const LaneArrays& lanes, const int* slots, const int* numbers, i64 count, const Neflag& method,
            u64 seed);
+
+// One gradient of each lane into its sum; `weights` has one entry a lane.
+void advance(const LaneArrays& lanes, const int* slots, const float* weights, i64 count,
+             const Weighted& method);
+
+// Puts each lane on the straight line from its reference, in `pending`, to its image.
+void start_straight(const LaneArrays& lanes, const int* slots, const float* shares, i64 count);
+
+// Puts each lane at its image plus normal noise, within [low, high].
+void start_noise(const LaneArrays& lanes, const int* slots, const int* numbers, i64 count, float deviation,
+                 float low, float high, u64 seed);
+
+// Four random words for each of lanes 0 .. count-1, from another stream than the noise of elements.
+void lane_words(u64 seed, i64 count, u32* words);
 
 }  // namespace fluxpath

@@ -51,7 +51,34 @@ class Lanes {
     fluxpath::start(arrays_, slots.data(), numbers.data(), static_cast<i64>(slots.shape(0)), method, seed);
   }
 
+  void advance_weighted(Vector<const int> slots, Vector<const float> weights, const Weighted& method) const {
+    check(slots);
+    same_length(slots, weights.shape(0));
+    nb::gil_scoped_release release;
+    fluxpath::advance(arrays_, slots.data(), weights.data(), static_cast<i64>(slots.shape(0)), method);
+  }
+
+  void start_straight(Vector<const int> slots, Vector<const float> shares) const {
+    check(slots);
+    same_length(slots, shares.shape(0));
+    nb::gil_scoped_release release;
+    fluxpath::start_straight(arrays_, slots.data(), shares.data(), static_cast<i64>(slots.shape(0)));
+  }
+
+  void start_noise(Vector<const int> slots, Vector<const int> numbers, float deviation, float low,
+                   float high, u64 seed) const {
+    check(slots);
+    same_length(slots, numbers.shape(0));
+    nb::gil_scoped_release release;
+    fluxpath::start_noise(arrays_, slots.data(), numbers.data(), static_cast<i64>(slots.shape(0)), deviation,
+                          low, high, seed);
+  }
+
  private:
+  static void same_length(const Vector<const int>& slots, size_t length) {
+    if (length != slots.shape(0)) throw std::invalid_argument("one entry a slot is needed");
+  }
+
   void check(const Vector<const int>& slots) const {
     for (size_t i = 0; i < slots.shape(0); ++i)
       if (slots.data()[i] < 0 || slots.data()[i] >= slots_) throw nb::index_error("no such slot");
@@ -61,6 +88,14 @@ class Lanes {
   i64 slots_;
   nb::object held_[12];
 };
+
+// The settings as a CUDA kernel takes them by value: the same struct of the same header.
+template <typename Method>
+nb::bytes as_argument(const Method& method) {
+  return nb::bytes(&method, sizeof method);
+}
+
+constexpr const char* kAsArgument = "The struct itself, as the argument of a CUDA kernel.";
 
 }  // namespace
 }  // namespace fluxpath
@@ -77,13 +112,28 @@ NB_MODULE(_cpu, m) {
         new (self) Mfaba{sharp, trapezoid, norm_path, max_steps, step_size, radius, low, high};
       },
       nb::kw_only(), "sharp"_a, "trapezoid"_a, "norm_path"_a, "max_steps"_a, "step_size"_a, "radius"_a,
-      "low"_a, "high"_a);
+      "low"_a, "high"_a)
+      .def_ro("norm_path", &Mfaba::norm_path)
+      .def("__bytes__", &as_argument<Mfaba>, kAsArgument);
   nb::class_<Neflag>(m, "Neflag", "Settings of NeFLAG; see fluxpath/neflag.h.").def(
       "__init__",
       [](Neflag* self, bool stop_at_flux, int max_steps, float radius, float low, float high) {
         new (self) Neflag{stop_at_flux, max_steps, radius, low, high};
       },
-      nb::kw_only(), "stop_at_flux"_a, "max_steps"_a, "radius"_a, "low"_a, "high"_a);
+      nb::kw_only(), "stop_at_flux"_a, "max_steps"_a, "radius"_a, "low"_a, "high"_a)
+      .def("__bytes__", &as_argument<Neflag>, kAsArgument);
+  nb::class_<Weighted>(m, "Weighted", "What a gradient is summed as; see fluxpath/weighted.h.").def(
+      "__init__",
+      [](Weighted* self, int multiplier, int power) { new (self) Weighted{multiplier, power}; },
+      nb::kw_only(), "multiplier"_a, "power"_a)
+      .def("__bytes__", &as_argument<Weighted>, kAsArgument);
+  m.def(
+      "lane_words",
+      [](u64 seed, nb::ndarray<u32, nb::shape<-1, 4>, nb::c_contig, nb::device::cpu> words) {
+        lane_words(seed, static_cast<i64>(words.shape(0)), words.data());
+      },
+      "seed"_a, nb::arg("words").noconvert(),
+      "Fill uint32 [lanes, 4] with random words that depend on seed and lane alone.");
   // An array of another type or layout must be refused: converting it would make a copy, and the results
   // would go there.
   const auto in_place = [](const char* name) { return nb::arg(name).noconvert(); };
@@ -98,5 +148,12 @@ NB_MODULE(_cpu, m) {
       .def("advance_neflag", &Lanes::advance<Neflag>, in_place("slots"), "method"_a,
            "One sign step, or the flux, of the lanes in these slots.")
       .def("start_neflag", &Lanes::start, in_place("slots"), in_place("numbers"), "method"_a, "seed"_a,
-           "Put the lanes in these slots at their random points of the sphere.");
+           "Put the lanes in these slots at their random points of the sphere.")
+      .def("advance_weighted", &Lanes::advance_weighted, in_place("slots"), in_place("weights"), "method"_a,
+           "sum = weight * the gradient, as `method` says; then the lane is complete.")
+      .def("start_straight", &Lanes::start_straight, in_place("slots"), in_place("shares"),
+           "point = pending + share * (image - pending), one share a slot.")
+      .def("start_noise", &Lanes::start_noise, in_place("slots"), in_place("numbers"), nb::kw_only(),
+           "deviation"_a, "low"_a, "high"_a, "seed"_a,
+           "point = image + deviation * normal noise of that lane number, within [low, high].");
 }

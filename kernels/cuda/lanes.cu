@@ -1,122 +1,65 @@
-// CUDA kernels: one advance of each lane, a block a lane. The mathematics is the headers', element by
-// element the same as on the CPU.
-#include "fluxpath/mfaba.h"
-#include "fluxpath/neflag.h"
-#include "fluxpath/philox.h"
+// The kernels by name. Blocks have kThreads threads; grids are (chunks, lanes), for one slot (chunks, 1),
+// and for note_start one thread a slot. Those that read gradients exist for each of their types.
+#include "mfaba.cuh"
+#include "neflag.cuh"
+#include "slots.cuh"
+#include "weighted.cuh"
 
-namespace fluxpath {
+using namespace fluxpath;
 
-// Every kernel here is launched with blocks of this size, as many as there are lanes.
-constexpr int kThreads = 256;
+#define FLUXPATH_KERNEL extern "C" __global__ void __launch_bounds__(fluxpath::kThreads)
 
-// The sum of term(0) .. term(n - 1) in float64, in an order that depends on n alone; every thread gets it.
-template <typename Term>
-__device__ double block_sum(i64 n, Term term) {
-  __shared__ double partial[kThreads];
-  double mine = 0.0;
-  for (i64 i = threadIdx.x; i < n; i += kThreads) mine += term(i);
-  partial[threadIdx.x] = mine;
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (threadIdx.x < half) partial[threadIdx.x] += partial[threadIdx.x + half];
-  }
-  __syncthreads();
-  const double total = partial[0];
-  __syncthreads();  // before the next sum writes to `partial`
-  return total;
-}
-
-__device__ double squared_norm(const float* x, i64 n) {
-  return block_sum(n, [=](i64 i) { return static_cast<double>(x[i]) * x[i]; });
-}
-
-// Each element of a row belongs to one thread.
-template <typename Work>
-__device__ void each_element(i64 n, Work work) {
-  for (i64 i = threadIdx.x; i < n; i += kThreads) work(i);
-}
-
-__device__ i64 decided_target(const LaneArrays& a, int slot) {
-  return a.target[slot] < 0 ? a.label[slot] : a.target[slot];
-}
-
-__global__ void advance_mfaba(LaneArrays a, const int* slots, Mfaba m) {
-  const int slot = slots[blockIdx.x];
-  const i64 n = a.features, row = slot * n;
-  const float *image = a.image + row, *gradient = a.gradient + row;
-  float *point = a.point + row, *pending = a.pending + row, *sum = a.sum + row;
-  const float scale = a.scale[slot], before = a.pending_length[slot], length = a.length[slot];
-  const i64 target = decided_target(a, slot);
-  const int step = a.step[slot];
-
-  const double squared = squared_norm(gradient, n);
-  const MfabaMove move = mfaba_decide(m, squared, scale, a.label[slot], target, step);
-  float after = 0.0f;
-  if (move.status == kRunning) {
-    each_element(n, [=](i64 i) {
-      mfaba_step(m, move.factor, scale, image[i], &point[i], &pending[i], &sum[i], gradient[i]);
-    });
-    if (m.norm_path) {
-      after = static_cast<float>(sqrt(squared_norm(pending, n)));
-      each_element(n, [=](i64 i) { mfaba_weigh(m, scale, before, after, &sum[i], gradient[i]); });
-    }
-  } else if (move.status != kNonFinite) {
-    each_element(n, [=](i64 i) {
-      mfaba_close(m, scale, image[i], point[i], pending[i], before, length, &sum[i], gradient[i]);
-    });
+#define FLUXPATH_FOR_GRADIENTS(type, G)                                                              \
+  FLUXPATH_KERNEL mfaba_measure_##type(LaneArrays a, Scratch s, const int* slots, Mfaba m) {         \
+    mfaba_measure<G>(a, s, slots, m);                                                                \
+  }                                                                                                  \
+  FLUXPATH_KERNEL mfaba_move_##type(LaneArrays a, Scratch s, const int* slots, Mfaba m) {            \
+    mfaba_move<G>(a, s, slots, m);                                                                   \
+  }                                                                                                  \
+  FLUXPATH_KERNEL mfaba_weigh_##type(LaneArrays a, Scratch s, const int* slots, Mfaba m) {           \
+    mfaba_weigh_lanes<G>(a, s, slots, m);                                                            \
+  }                                                                                                  \
+  FLUXPATH_KERNEL neflag_measure_##type(LaneArrays a, Scratch s, const int* slots, Neflag m) {       \
+    neflag_measure<G>(a, s, slots, m);                                                               \
+  }                                                                                                  \
+  FLUXPATH_KERNEL neflag_move_##type(LaneArrays a, Scratch s, const int* slots, Neflag m) {          \
+    neflag_move<G>(a, s, slots, m);                                                                  \
+  }                                                                                                  \
+  FLUXPATH_KERNEL weighted_measure_##type(LaneArrays a, Scratch s, const int* slots) {               \
+    weighted_measure<G>(a, s, slots);                                                                \
+  }                                                                                                  \
+  FLUXPATH_KERNEL weighted_move_##type(LaneArrays a, Scratch s, const int* slots,                    \
+                                       const float* weights, Weighted m) {                           \
+    weighted_move<G>(a, s, slots, weights, m);                                                       \
   }
 
-  // All threads have read the lane's entries: squared_norm synchronizes.
-  if (threadIdx.x != 0) return;
-  a.target[slot] = target;
-  a.status[slot] = move.status;
-  if (move.status != kRunning) return;
-  a.step[slot] = step + 1;
-  if (m.norm_path) {
-    a.pending_length[slot] = after;
-    a.length[slot] = length + after;
-  }
+FLUXPATH_FOR_GRADIENTS(float32, float)
+FLUXPATH_FOR_GRADIENTS(float16, Half)
+FLUXPATH_FOR_GRADIENTS(bfloat16, Brain)
+
+FLUXPATH_KERNEL neflag_draw(LaneArrays a, Scratch s, const int* slots, const int* numbers, u64 seed) {
+  neflag_draw_lanes(a, s, slots, numbers, seed);
 }
 
-__global__ void advance_neflag(LaneArrays a, const int* slots, Neflag m) {
-  const int slot = slots[blockIdx.x];
-  const i64 n = a.features, row = slot * n;
-  const float *image = a.image + row, *gradient = a.gradient + row;
-  float *point = a.point + row, *sum = a.sum + row;
-  const float scale = a.scale[slot];
-  const i64 target = decided_target(a, slot);
-  const int step = a.step[slot];
-
-  const double squared = squared_norm(gradient, n);
-  const double flux =
-      block_sum(n, [=](i64 i) { return static_cast<double>(gradient[i]) * (point[i] - image[i]); });
-  const int status = neflag_decide(m, squared, flux, scale, a.label[slot], target, step);
-  if (status == kRunning)
-    each_element(n, [=](i64 i) { point[i] = neflag_next(m, image[i], gradient[i]); });
-  else if (status != kNonFinite)
-    each_element(n, [=](i64 i) { sum[i] = neflag_flux(scale, image[i], point[i], gradient[i]); });
-
-  if (threadIdx.x != 0) return;
-  a.target[slot] = target;
-  a.status[slot] = status;
-  if (status == kRunning) a.step[slot] = step + 1;
+FLUXPATH_KERNEL neflag_place(LaneArrays a, Scratch s, const int* slots, Neflag m) {
+  neflag_place_lanes(a, s, slots, m);
 }
 
-// A thread takes four elements at a time, as the generator gives them.
-__global__ void start_neflag(LaneArrays a, const int* slots, const int* numbers, Neflag m, u64 seed) {
-  const int slot = slots[blockIdx.x];
-  const i64 n = a.features, row = slot * n;
-  const float* image = a.image + row;
-  float* point = a.point + row;
-  const u32 number = static_cast<u32>(numbers[blockIdx.x]);
-  each_element((n + 3) / 4, [=](i64 block) {
-    float normals[4];
-    four_normals(seed, number, static_cast<u64>(block), normals);
-    for (i64 k = 0; k < 4 && 4 * block + k < n; ++k) point[4 * block + k] = normals[k];
-  });
-  __syncthreads();
-  const float to_unit = static_cast<float>(1.0 / sqrt(squared_norm(point, n)));
-  each_element(n, [=](i64 i) { point[i] = neflag_start(m, image[i], to_unit * point[i]); });
+FLUXPATH_KERNEL straight_place(LaneArrays a, const int* slots, const float* shares) {
+  straight_lanes(a, slots, shares);
 }
 
-}  // namespace fluxpath
+FLUXPATH_KERNEL noise_place(LaneArrays a, const int* slots, const int* numbers, float deviation, float low,
+                            float high, u64 seed) {
+  noise_lanes(a, slots, numbers, deviation, low, high, seed);
+}
+
+FLUXPATH_KERNEL clear_lane(LaneArrays a, Notes notes, int slot, i64 target, int number) {
+  clear_slot(a, notes, slot, target, number);
+}
+
+FLUXPATH_KERNEL move_lane(LaneArrays a, Notes notes, int from, int to) {
+  move_slot(a, notes, from, to);
+}
+
+FLUXPATH_KERNEL note_start(LaneArrays a, Notes notes, int count) { note_start_of(a, notes, count); }

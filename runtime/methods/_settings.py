@@ -24,3 +24,9 @@ def positive(name: str, value: object) -> None:
     """`value` must be a number above zero that stays one in float32, where the kernels compute."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-37 < value < 1e37:
         raise InputError(f"{name} is {value!r}, it must be a finite number above zero (1e-37 to 1e37)")
+
+
+def number(name: str, value: object, least: float, most: float) -> None:
+    """`value` must be a number from `least` to `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise InputError(f"{name} is {value!r}, it must be a number from {least:g} to {most:g}")

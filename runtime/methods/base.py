@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from fluxpath.runtime.lanes import Lanes, Slots
 
 
@@ -13,8 +16,9 @@ class Method(Protocol):
 
     The engine puts every lane of an image at the image itself and calls `start`; then, after each gradient
     evaluation, `advance`, until `lanes.status` of the lane is not RUNNING; `lanes.sum` is then its
-    attribution. An image's attribution is the sum over its lanes. Neither function may look at slots other
-    than those given, so the result does not depend on what else is running.
+    attribution. An image's attribution is the sum over its lanes, or what a `Collecting` method makes of
+    them. Neither function may look at slots other than those given, so the result does not depend on what
+    else is running. A method may also be `Marked` or `Checked`, or have single members of these.
     """
 
     @property
@@ -37,3 +41,64 @@ class Method(Protocol):
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """Use the gradients at `lanes.point`; then move on, or set `lanes.status`."""
         ...
+
+
+class Collector(Protocol):
+    """Makes one image's attribution of its lanes' sums."""
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        """Take the next lane's `sum`, float32 [features], in the order of their numbers; not to be kept."""
+        ...
+
+    def result(self) -> npt.NDArray[np.float32]:
+        """The attribution, float32 [features], after the last lane."""
+        ...
+
+
+class Collecting(Protocol):
+    """A method whose attribution is something else than the sum over an image's lanes."""
+
+    def collector(self, features: int) -> Collector:
+        """A fresh collector for one image."""
+        ...
+
+
+class Marked(Protocol):
+    """A method that says where the image and the path's end are among its lanes; either may be None."""
+
+    @property
+    def image_lane(self) -> int | None:
+        """The lane whose first gradient is taken at the image, though others' are not.
+
+        The engine then needs no evaluation of its own there; where the target is left to the model, that lane
+        goes before the others.
+        """
+        ...
+
+    @property
+    def end_lane(self) -> int | None:
+        """The lane whose last score is the `Attribution`'s end score. Default: that of a single walk."""
+        ...
+
+
+class Checked(Protocol):
+    """A method with settings that not every model can take."""
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Raise InputError unless inputs of this shape, without the batch, fit the settings."""
+        ...
+
+
+class Total:
+    """The sum over the lanes, which is what most methods are."""
+
+    def __init__(self, features: int) -> None:
+        self._sum = np.zeros(features, np.float32)
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        """One lane more."""
+        self._sum += values
+
+    def result(self) -> npt.NDArray[np.float32]:
+        """The sum."""
+        return self._sum

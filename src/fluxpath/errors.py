@@ -31,5 +31,17 @@ class ProviderError(FluxpathError):
     """The requested device or execution provider is not available."""
 
 
+class OutOfMemoryError(FluxpathError):
+    """The backend has no memory for so many slots."""
+
+
+class QueueFullError(FluxpathError):
+    """More images are waiting than the explainer takes: try again later."""
+
+
+class DeadlineError(FluxpathError, TimeoutError):
+    """The attribution was not done by its deadline."""
+
+
 class ClosedError(FluxpathError):
     """The explainer was closed before or while the request was waiting."""

@@ -63,6 +63,7 @@ class Manifest:
 
     `shape` is the input's without the batch, None for a dynamic size. `low` and `high` bound a valid
     input (None: unbounded). `mean` and `std` are the normalisation that the graph applies itself.
+    `rules` is "gradient" or "deeplift", and `baseline` then DeepLIFT's, see `baseline.py`.
     `error` is the worst relative error of the gradient against float64 at verification. `companions` are
     the model's further inputs. `outputs` are the names of what the file gives, in order: a TorchScript file
     takes the input, the target and the companions by position and returns a dict with these keys; `opset` is
@@ -85,6 +86,8 @@ class Manifest:
     std: tuple[float, ...] | None = None
     class_names: tuple[str, ...] | None = None
     precision: str = "float32"
+    rules: str = "gradient"
+    baseline: str | None = None
     factored: bool = True
     error: float | None = None
     companions: tuple[Companion, ...] = ()
@@ -133,6 +136,8 @@ class Manifest:
         checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         manifest = cls(**checked)
         manifest._check_kind(whole_method)
+        if (manifest.rules == "deeplift") != (manifest.baseline is not None):
+            raise ArtifactError("the manifest's rules and baseline do not fit: export the model again")
         return manifest
 
     def _check_kind(self, whole_method: bool | None) -> None:
@@ -227,6 +232,8 @@ _FIELDS = {
     "std": (_numbers, "a list of numbers or null"),
     "class_names": (_names, "a list of strings or null"),
     "precision": (_text, "an element type's name"),
+    "rules": (lambda v: v in ("gradient", "deeplift"), "gradient or deeplift"),
+    "baseline": (_optional_text, "the baseline's values or null"),
     "factored": (lambda v: isinstance(v, bool), "true or false"),
     "error": (_optional_number, "a number or null"),
     "weights": (_weights, "null, or a file name and its SHA-256"),
@@ -242,8 +249,12 @@ _FIELDS = {
 def seal(data: bytes) -> bytes:
     """Write into the manifest of a serialized gradient graph the SHA-256 of everything else in it."""
     start, end = _digest_span(data)
-    blank = data[:start] + UNSEALED.encode() + data[end:]
-    return data[:start] + hashlib.sha256(blank).hexdigest().encode() + data[end:]
+    # Views, for a file has hundreds of megabytes: of its weights only the result is a copy.
+    before, after = memoryview(data)[:start], memoryview(data)[end:]
+    digest = hashlib.sha256(before)
+    digest.update(UNSEALED.encode())
+    digest.update(after)
+    return b"".join((before, digest.hexdigest().encode(), after))
 
 
 def check_seal(data: bytes) -> None:

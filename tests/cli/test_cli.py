@@ -68,17 +68,89 @@ def test_verify_at_random_and_at_given_images(folder, tmp_path, capsys):
     assert "the gradient is right" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("method", ["mfaba-sharp", "mfaba-smooth", "neflag"])
-def test_explain_a_folder(folder, tmp_path, capsys, method):
+@pytest.mark.parametrize(
+    ("method", "setting"),
+    [
+        *((m, "max_steps=3") for m in ("mfaba-sharp", "mfaba-smooth", "neflag")),
+        ("saliency", "absolute=false"),
+        ("integrated-gradients", "baseline={array}"),
+        ("smoothgrad", "variant=variance"),
+        ("expected-gradients", "background={arrays}"),
+        ("lpi", "references={arrays}"),
+    ],
+)
+def test_explain_a_folder(folder, tmp_path, capsys, method, setting):
+    shape = [d.dim_value for d in smooth().graph.input[0].type.tensor_type.shape.dim[1:]]
+    np.save(tmp_path / "array.npy", np.full(shape, 0.5))
+    np.save(tmp_path / "arrays.npy", np.full([2, *shape], 0.5))
+    setting = setting.format(array=tmp_path / "array.npy", arrays=tmp_path / "arrays.npy")
     out = tmp_path / "heat"
     arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--npy"]
-    assert main([*arguments, "--method", method, "--out", str(out), "--set", "max_steps=3"]) == 0
+    assert main([*arguments, "--method", method, "--out", str(out), "--set", setting]) == 0
     names = sorted(p.name for p in out.iterdir())
-    assert names == ["a-2.npy", "a-2.png", "a.npy", "a.png", "b.npy", "b.png"]
+    assert names == ["a-2.npy", "a-2.png", "a.npy", "a.png", "b.npy", "b.png", "results.jsonl"]
     assert np.isfinite(np.load(out / "a.npy")).all()
     printed = capsys.readouterr().out
     assert "class " in printed
     assert printed.count(".png") >= 3
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        (["--format", "npz"], "heatmaps.npz"),
+        (["--out", "runs/x.npz"], "runs/x.npz"),
+        (["--out", "x.v2", "--format", "npy"], "x.v2.npy"),
+        (["--format", "parquet", "--out", "x.parquet"], "x.parquet"),
+        (["--out", "x.v2"], "x.v2/results.jsonl"),
+        (["--out", "x", "--format", "png"], "x/b.png"),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, list) else "",
+)
+def test_explain_into_any_format_and_again(folder, tmp_path, monkeypatch, capsys, options, written):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), *options]
+    assert main(arguments) == 0
+    assert Path(written).is_file()
+    assert "a.jpg" in capsys.readouterr().out
+    assert main([*arguments, "--resume"]) == 0
+    assert "0 written, 3 skipped" in capsys.readouterr().out
+    assert main(arguments) == 0
+    assert "skipped" not in capsys.readouterr().out
+
+
+def test_explain_many_images_ends_with_a_line(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for i in range(41):
+        Image.fromarray(np.full((5, 5), i, np.uint8)).save(tmp_path / "photos" / f"{i:02d}.png")
+    assert main(["explain", str(folder / "model.grad.onnx"), "photos", "--out", "x.npz"]) == 0
+    assert capsys.readouterr().out == "x.npz: 41 written\n"
+
+
+def test_explain_goes_on_past_damaged_images(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.full((5, 5), 9, np.uint8)).save("photos/z.png")
+    for name in ("a.png", "b.png"):
+        (tmp_path / "photos" / name).write_bytes(b"no image")
+    assert main(["explain", str(folder / "model.grad.onnx"), "photos"]) == 1
+    printed = capsys.readouterr()
+    assert "z.png" in printed.out
+    assert "b.png: photos/b.png: this is not an image" in printed.err
+    assert "fluxpath: 2 of 3 images failed" in printed.err
+    assert sorted(p.name for p in Path("heatmaps").iterdir()) == ["results.jsonl", "z.png"]
+
+
+def test_a_mistake_does_not_cost_earlier_results(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos")]
+    assert main(arguments) == 0
+    before = Path("heatmaps/results.jsonl").read_bytes()
+    assert main([*arguments, "--target", "99"]) == 1
+    assert main([*arguments, "--resume", "--method", "neflag"]) == 1
+    assert "was written with method MFABA" in capsys.readouterr().err
+    assert Path("heatmaps/results.jsonl").read_bytes() == before
 
 
 def test_demo(tmp_path, capsys):
@@ -111,6 +183,7 @@ def test_demo(tmp_path, capsys):
         (["explain", "{graph}", "{photos}", "--set", "max_steps=0"], "max_steps is 0"),
         (["explain", "{graph}", "{photos}", "--device", "tpu"], "tpu"),
         (["explain", "{graph}", "."], "holds no image"),
+        (["explain", "{graph}", "{photos}", "--out", "x.npz", "--format", "npy"], "give one of the two"),
     ],
     ids=lambda v: " ".join(v)[:40] if isinstance(v, list) else "",
 )
@@ -123,3 +196,35 @@ def test_a_mistake_is_one_sentence(folder, tmp_path, monkeypatch, capsys, argume
     assert sentence in error
     assert "\n" not in error
     assert [p.name for p in tmp_path.iterdir() if p.name != "heatmaps"] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "setting", "message"),
+    [
+        ("expected-gradients", "n=5", "needs the setting 'background': pass --set background=FILE.npy"),
+        ("lpi", "steps=3", "needs the setting 'references'"),
+        ("input-x-gradient", "n=3", "input-x-gradient has no setting 'n=3', it has none"),
+        ("integrated-gradients", "baseline=none.npy", "cannot read an array from 'none.npy'"),
+        ("integrated-gradients", "baseline={text}", "cannot read an array from"),
+        ("saliency", "absolute=maybe", "absolute is 'maybe', it must be True or False"),
+    ],
+)
+def test_settings_that_do_not_fit_the_method(folder, tmp_path, capsys, method, setting, message):
+    (tmp_path / "text.npy").write_text("no array")
+    arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--method", method]
+    assert main([*arguments, "--set", setting.format(text=tmp_path / "text.npy")]) != 0
+    assert message in capsys.readouterr().err
+
+
+def test_deeplift_from_the_command_line(folder, tmp_path, capsys):
+    out = tmp_path / "lifted.onnx"
+    arguments = ["export", str(folder / "pooling.onnx"), "-o", str(out), "--objective", "logit"]
+    np.save(tmp_path / "grey.npy", np.full((2, 8, 8), 0.5, np.float32))
+    assert main([*arguments, "--rules", "deeplift", "--baseline", str(tmp_path / "grey.npy")]) == 0
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0
+    assert "deeplift" in capsys.readouterr().out
+    assert main([*arguments, "--baseline", "0.5"]) != 0
+    assert "add --rules deeplift" in capsys.readouterr().err
+    assert main([*arguments, "--rules", "deeplift", "--baseline", "missing.npy"]) != 0
+    assert "cannot read an array from 'missing.npy'" in capsys.readouterr().err

@@ -117,6 +117,23 @@ def test_slice(starts: list, ends: list, axes: list | None, steps: list | None, 
     gradcheck.check(f"y = Slice(x, {operands})", (2, 7, 6), dims=dims, **given)
 
 
+SPATIAL = [
+    ([0, 0], [9, 9], [2, 3], [2, 2]),
+    ([1, 2], [7, 9], [2, 3], [3, 2]),
+    ([1, 1, 2], [3, 8, 9], [1, 2, 3], [1, 2, 3]),
+    ([6, 0], [0, 9], [2, 3], [-2, 4]),
+    ([0, 1], [4, 9], [1, 3], [2, 2]),
+    ([3, 0], [4, 9], [2, 3], [1, 2]),
+]
+
+
+@pytest.mark.parametrize(("starts", "ends", "axes", "steps"), SPATIAL, ids=str)
+@pytest.mark.parametrize("dims", ["2,4,7,8", "batch,4,7,8", "n,c,7,8"])
+def test_slice_of_an_image(starts: list, ends: list, axes: list, steps: list, dims: str) -> None:
+    operands = {"starts": starts, "ends": ends, "axes": axes, "steps": steps}
+    gradcheck.check("y = Slice(x, starts, ends, axes, steps)", (2, 4, 7, 8), dims=dims, **operands)
+
+
 def test_slice_whose_bounds_the_graph_computes() -> None:
     text = "s = Shape<start=1, end=2>(x) h = Div(s, two) y = Slice(x, one, h, one)"
     gradcheck.check(text, (2, 7, 3), dims="n,m,3", one=[1], two=[2])

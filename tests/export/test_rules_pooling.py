@@ -143,3 +143,12 @@ def test_average_pool_counts(attributes: str, with_pads: int, expected: list) ->
     text = f"y = AveragePool<{attributes}, count_include_pad={with_pads}>(x)"
     found = gradcheck.evaluate(text, np.zeros((1, 1, 1, 3)))
     np.testing.assert_allclose(found.single, [[[expected]]])
+
+
+@pytest.mark.parametrize(
+    "attributes", ["kernel_shape=[40, 50], strides=[40, 50]", "kernel_shape=[9, 7], pads=[3, 1, 3, 1]"]
+)
+@pytest.mark.parametrize("with_pads", [0, 1])
+def test_a_window_larger_than_the_image(attributes: str, with_pads: int) -> None:
+    text = f"y = AveragePool<{attributes}, ceil_mode=1, count_include_pad={with_pads}>(x)"
+    gradcheck.check(text, (2, 3, 5, 6), dims="batch,3,5,6")

@@ -7,27 +7,28 @@ from pathlib import Path
 import pytest
 
 from fluxpath import kernels
+from fluxpath.kernels import gpu
 
 core = pytest.importorskip(
     "cuda.core", reason="cuda-core with cuda-bindings compiles CUDA without a GPU", exc_type=ImportError
 )
 
-SOURCE = kernels.INCLUDE.parent / "cuda" / "lanes.cu"
+SOURCE = gpu.SOURCE
+PARTS = "".join(p.read_text() for p in sorted(SOURCE.parent.iterdir()))
 HEADERS = sorted(p.relative_to(kernels.INCLUDE).as_posix() for p in kernels.INCLUDE.rglob("*.h"))
-KERNELS = ("advance_mfaba", "advance_neflag", "start_neflag")
 
 
 def cubin(source: str, arch: str, include: Path = kernels.INCLUDE) -> bytes:
-    options = core.ProgramOptions(std="c++17", arch=arch, include_path=str(include))
+    options = core.ProgramOptions(std="c++17", arch=arch, include_path=[str(include), str(SOURCE.parent)])
     compiled = core.Program(source, "c++", options).compile("cubin")
     return bytes(compiled.code)
 
 
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 def test_the_kernels_compile_to_a_cubin(arch):
-    code = cubin(SOURCE.read_text(), arch)
+    code = gpu.compile_cubin(arch)
     assert code[:4] == b"\x7fELF"
-    for kernel in KERNELS:
+    for kernel in gpu.KERNELS:
         assert kernel.encode() in code
 
 
@@ -40,12 +41,12 @@ def test_each_header_compiles_alone_and_twice(header):
 
 def test_every_function_of_the_headers_is_in_a_kernel():
     """Else a function that only the CPU build sees could use what CUDA has not."""
-    source = SOURCE.read_text()
     for function in (
         *("mfaba_decide", "mfaba_step", "mfaba_close", "mfaba_weigh"),
-        *("neflag_decide", "neflag_start", "neflag_next", "neflag_flux", "four_normals"),
+        *("neflag_decide", "neflag_start", "neflag_next", "neflag_flux", "four_normals", "to_float"),
+        *("weighted_decide", "weighted_term", "straight_point", "noisy_point"),
     ):
-        assert f"{function}(" in source
+        assert f"{function}(" in PARTS
 
 
 @pytest.mark.parametrize(

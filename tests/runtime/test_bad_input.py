@@ -223,7 +223,7 @@ def test_a_provider_that_is_not_there(graph, providers):
 def test_a_device_that_is_not_there(graph):
     import onnxruntime
 
-    with pytest.raises(ProviderError, match="device is 'tpu', it must be 'cpu' or 'cuda'"):
+    with pytest.raises(ProviderError, match="device is 'tpu', it must be 'cpu', 'cuda', 'cuda:1'"):
         Explainer(graph("linear"), device="tpu")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         with pytest.raises(ProviderError, match="'CUDAExecutionProvider' here, it has"):
@@ -267,7 +267,7 @@ def test_close_with_work_pending():
     waiting = explainer.submit(some_images(1), None, NeFLAG(n=2))
     closing = threading.Thread(target=explainer.close)
     closing.start()
-    while not explainer._closed:  # close() is now waiting for the tick that runs
+    while not explainer._driver._closed:  # close() is now waiting for the tick that runs
         closing.join(0.001)
     gate.set()
     closing.join(20)

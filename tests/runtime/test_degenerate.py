@@ -6,13 +6,15 @@ import models
 import numpy as np
 import pytest
 
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
+from fluxpath.runtime import AGI, BIG, MFABA, Explainer, NeFLAG, Status
 
 WALKS = [
     *(MFABA(a, r, p) for a in ("sharp", "smooth") for r in ("trapezoid", "left")
       for p in ("taylor", "norm", "cosine")),
     NeFLAG(n=2),
     NeFLAG(n=2, stop="label"),
+    AGI(classes=2),
+    BIG(integration_steps=10),
 ]  # fmt: skip
 
 

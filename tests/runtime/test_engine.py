@@ -279,18 +279,9 @@ def test_what_was_delivered_before_a_failure_stays(session):
     second.deliver = lambda *_: 1 / 0
     for r in (first, second):
         running.add(r)
-    with pytest.raises(ZeroDivisionError) as raised:
-        running.tick()
-    running.fail(raised.value)
+    running.tick()
     assert first.future.result(0).status[0] == Status.COMPLETE
-    assert second.future.exception(0) is raised.value and not running.busy
-
-
-def test_a_request_cannot_be_cancelled_and_harms_nobody(session):
-    gate = threading.Event()
-    session.before_run = lambda: gate.wait(20)
-    with Explainer.from_session(session) as explainer:
-        future, other = (explainer.submit(some_images(2)) for _ in range(2))
-        assert not future.cancel()
-        gate.set()
-        assert future.result(20).values.tobytes() == other.result(20).values.tobytes()
+    with pytest.raises(ZeroDivisionError):
+        second.future.result(0)
+    running.tick()
+    assert not running.busy

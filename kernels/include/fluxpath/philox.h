@@ -40,4 +40,10 @@ FLUXPATH_INLINE void four_normals(u64 seed, u32 lane, u64 block, float out[4]) {
   normal_pair(r.v[2], r.v[3], out + 2, out + 3);
 }
 
+// Four random words for a lane as a whole: the last word of the counter keeps them apart from its normals.
+FLUXPATH_INLINE void four_words(u64 seed, u32 lane, u32 out[4]) {
+  const Four r = philox(Four{{0u, 0u, lane, 1u}}, static_cast<u32>(seed), static_cast<u32>(seed >> 32));
+  for (int k = 0; k < 4; ++k) out[k] = r.v[k];
+}
+
 }  // namespace fluxpath

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import typing
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm import tqdm
 
 from fluxpath.errors import FluxpathError, InputError, ModelError
@@ -44,41 +44,64 @@ def need_export() -> Any:
     return fluxpath.export
 
 
-def methods() -> dict[str, Callable[..., Method]]:
-    """The methods by their names on the command line."""
-    from fluxpath.runtime import MFABA, NeFLAG
+def methods() -> dict[str, tuple[Callable[..., Method], dict[str, Any]]]:
+    """The methods by their names on the command line, and the settings that the name implies."""
+    from fluxpath import runtime
 
     return {
-        "mfaba-sharp": lambda **settings: MFABA(**{"ascent": "sharp", **settings}),
-        "mfaba-smooth": lambda **settings: MFABA(**{"ascent": "smooth", **settings}),
-        "neflag": NeFLAG,
+        "mfaba-sharp": (runtime.MFABA, {"ascent": "sharp"}),
+        "mfaba-smooth": (runtime.MFABA, {"ascent": "smooth"}),
+        "neflag": (runtime.NeFLAG, {}),
+        "saliency": (runtime.Saliency, {}),
+        "input-x-gradient": (runtime.InputXGradient, {}),
+        "integrated-gradients": (runtime.IntegratedGradients, {}),
+        "smoothgrad": (runtime.SmoothGrad, {}),
+        "expected-gradients": (runtime.ExpectedGradients, {}),
+        "lpi": (runtime.LPI, {}),
+        "deeplift": (runtime.DeepLIFT, {}),
+        "agi": (runtime.AGI, {}),
+        "big": (runtime.BIG, {}),
+        "guided-ig": (runtime.GuidedIG, {}),
     }
 
 
-METHOD_NAMES = ("mfaba-sharp", "mfaba-smooth", "neflag")
+METHOD_NAMES = (
+    *("mfaba-sharp", "mfaba-smooth", "neflag", "saliency", "input-x-gradient", "integrated-gradients"),
+    *("smoothgrad", "expected-gradients", "lpi", "deeplift", "agi", "big", "guided-ig"),
+)
 
 
 def method_from(name: str, assignments: Sequence[str]) -> Method:
     """The method `name` with settings given as "key=value"; InputError for one that it does not have."""
-    settings: dict[str, Any] = {}
-    make = methods()[name]
-    fields = {f.name for f in dataclasses.fields(type(make()))}  # type: ignore[arg-type]
+    make, implied = methods()[name]
+    settings = dict(implied)
+    fields = {f.name: f for f in dataclasses.fields(make)}  # type: ignore[arg-type]
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or key not in fields:
-            raise InputError(f"{name} has no setting '{assignment}', it has {', '.join(sorted(fields))}")
+            raise InputError(
+                f"{name} has no setting '{assignment}', it has {', '.join(sorted(fields)) or 'none'}"
+            )
         settings[key] = parsed(text)
+    for key, field in fields.items():
+        if key not in settings and field.default is dataclasses.MISSING:
+            raise InputError(f"{name} needs the setting '{key}': pass --set {key}=FILE.npy")
     return make(**settings)
 
 
-def parsed(text: str) -> typing.Any:
-    """A setting's value: a number where it reads as one, None, or the text."""
+def parsed(text: str) -> Any:
+    """A setting's value: a number, None, true or false where it reads so, an array from a file, or text."""
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
-    return None if text.lower() == "none" else text
+    if text.lower().endswith(".npy"):
+        try:
+            return np.load(text, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"cannot read an array from '{text}': {error}") from error
+    return {"none": None, "true": True, "false": False}.get(text.lower(), text)
 
 
 def read_names(path: Path | None) -> list[str] | None:

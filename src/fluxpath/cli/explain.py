@@ -1,23 +1,28 @@
-"""`fluxpath explain`: heat maps of photos."""
+"""`fluxpath explain`: heat maps of photos, or their attributions in one file."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
-from tqdm import tqdm
 
 from fluxpath.cli._common import METHOD_NAMES, Commands, make_folder, method_from, table
 from fluxpath.errors import InputError
 
 if TYPE_CHECKING:
-    from fluxpath.runtime import Attribution, Explainer
+    import numpy as np
+    import numpy.typing as npt
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-CHUNK = 32
+    from fluxpath.runtime import Attribution, Explainer, Method, Sink, Summary
+    from fluxpath.runtime.sources import Source
+
+FORMATS = ("png", "npy", "npz", "parquet")
+FILE_SUFFIXES = {f".{name}" for name in FORMATS[1:]}
+# A table of more images than this would run off the screen.
+TABLE_ROWS = 40
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -27,100 +32,120 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("images", type=Path, nargs="+", help="photos, or folders of them")
     parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                        help="a setting of the method, as in --set max_steps=20")  # fmt: skip
+                        help="a setting of the method, as in n=20; arrays are .npy files")  # fmt: skip
     parser.add_argument("--target", type=int, help="the class to explain (default: the predicted one)")
-    parser.add_argument("--out", type=Path, default=Path("heatmaps"), help="folder to write to")
-    parser.add_argument("--npy", action="store_true", help="write the attributions themselves as well")
+    parser.add_argument("--out", type=Path, default=Path("heatmaps"), help="folder or file to write to")
+    parser.add_argument("--format", choices=FORMATS,
+                        help="overlays in a folder, or one file (default: as --out ends)")  # fmt: skip
+    parser.add_argument("--npy", action="store_true", help="beside overlays, the attributions themselves")
+    parser.add_argument("--resume", action="store_true", help="do only what an interrupted run left undone")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Explain every photo, write an overlay of each and print a table."""
-    from fluxpath.runtime import Explainer, Status
+    """Explain every photo, write the results and print a table of them, or a line for many."""
+    from fluxpath.runtime import Explainer
 
     method = method_from(options.method, options.set)
-    files = list(_photos(options.images))
-    names = _output_names(files)
-    rows = [["image", "class", "score", "steps", "ended by", "written"]]
+    source = _source(options.images)
     with Explainer(options.graph, device=options.device) as explainer:
-        shape = _picture_shape(explainer)
-        make_folder(options.out)
-        with tqdm(total=len(files), unit="image", disable=len(files) < 2, leave=False) as bar:
-            for begin in range(0, len(files), CHUNK):
-                chunk = files[begin : begin + CHUNK]
-                images = np.stack([_photo(explainer, shape, f) for f in chunk])
-                result = explainer.attribute(images, options.target, method)
-                for i, file in enumerate(chunk):
-                    written = _write(options, explainer, names[begin + i], images[i], result, i)
-                    rows.append(
-                        [
-                            file.name,
-                            _class_name(explainer, int(result.target[i])),
-                            f"{result.score[i]:.4f}",
-                            str(result.steps[i]),
-                            Status(result.status[i]).name.lower().replace("_", " "),
-                            str(written),
-                        ]
-                    )
-                bar.update(len(chunk))
-    print(table(rows))
+        tabled = _Tabled(lambda: _sink(options, explainer, method, source), explainer, _target(options))
+        summary = explainer.attribute_many(source, tabled, target=options.target, method=method)
+    if 0 < len(tabled.rows) <= TABLE_ROWS:
+        print(table([["image", "class", "score", "steps", "ended by", "written"], *tabled.rows]))
+    if summary.written > TABLE_ROWS or summary.skipped:
+        print(f"{_target(options)}: {summary}")
+    _report(summary)
 
 
-def _photos(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-            if not found:
-                raise InputError(f"the folder '{path}' holds no image ({', '.join(sorted(SUFFIXES))})")
-            yield from found
-        else:
-            yield path
+class _Tabled:
+    """A sink that notes what the table shows, for as many images as it holds.
+
+    Opened with the first image: a mistake in the settings must not cost what an earlier run wrote.
+    """
+
+    def __init__(self, opened: Callable[[], Sink], explainer: Explainer, target: Path) -> None:
+        self._opened, self._explainer, self._target = opened, explainer, target
+        self.rows: list[list[str]] = []
+
+    @cached_property
+    def _sink(self) -> Sink:
+        return self._opened()
+
+    def done(self, name: str) -> bool:
+        return self._sink.done(name)
+
+    def close(self) -> None:
+        self._sink.close()
+
+    def abandon(self) -> None:
+        if "_sink" in vars(self):
+            getattr(self._sink, "abandon", self._sink.close)()
+
+    def write(self, name: str, image: npt.NDArray[np.float32], result: Attribution) -> None:
+        from fluxpath.runtime import Status
+
+        written = self._sink.write(name, image, result) or self._target
+        if len(self.rows) <= TABLE_ROWS:
+            label = _class_name(self._explainer, int(result.target[0]))
+            ended = Status(result.status[0]).name.lower().replace("_", " ")
+            score, steps = f"{result.score[0]:.4f}", str(result.steps[0])
+            self.rows.append([name, label, score, steps, ended, str(written)])
 
 
-def _output_names(files: list[Path]) -> list[str]:
-    """A name for each photo's results: its stem, with a number where two photos share it."""
-    seen: dict[str, int] = {}
-    names = []
-    for file in files:
-        count = seen[file.stem] = seen.get(file.stem, 0) + 1
-        names.append(file.stem if count == 1 else f"{file.stem}-{count}")
-    return names
+def _source(paths: list[Path]) -> Source:
+    """One folder as it is, so that results lie as its images do; else a list of files."""
+    from fluxpath.runtime.sources import listed
+
+    if len(paths) == 1:
+        return paths[0]
+    return list(dict.fromkeys(listed(paths)))
 
 
-def _picture_shape(explainer: Explainer) -> tuple[int, int, int]:
-    shape = explainer.shape
-    if len(shape) != 3 or shape[0] not in (1, 3):
-        raise InputError(f"the model takes inputs of shape {list(shape)}, and photos need [1 or 3, h, w]")
-    return shape[0], shape[1], shape[2]
+def _target(options: argparse.Namespace) -> Path:
+    """Where to write to: --out, with the suffix of --format if that is a file's and --out has none."""
+    out: Path = options.out
+    suffix = out.suffix.removeprefix(".")
+    if options.format is None or suffix == options.format != "png":
+        return out
+    if suffix in FORMATS:
+        raise InputError(f"--format is {options.format}, and --out is '{out}': give one of the two")
+    return out if options.format == "png" else out.with_name(f"{out.name}.{options.format}")
 
 
-def _photo(explainer: Explainer, shape: tuple[int, int, int], file: Path) -> np.ndarray:
-    from fluxpath.runtime.picture import load_image
+def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, source: Source) -> Sink:
+    from fluxpath.runtime.many import head_of
+    from fluxpath.runtime.sinks import open_sink
+    from fluxpath.runtime.sources import PhotoLoader
 
-    low, high = explainer.manifest.low, explainer.manifest.high
-    return load_image(file, shape, (0.0, 1.0) if low is None or high is None else (low, high))
-
-
-def _write(
-    options: argparse.Namespace,
-    explainer: Explainer,
-    name: str,
-    image: np.ndarray,
-    result: Attribution,
-    i: int,
-) -> Path:
-    from fluxpath.runtime.picture import overlay, save_png
-
-    low, high = explainer.manifest.low, explainer.manifest.high
-    unit = image if low is None or high is None else (image - low) / (high - low)
-    path: Path = options.out / f"{name}.png"
-    save_png(
-        overlay(unit, result.values[i], size=max(224, *image.shape[1:]), smooth=image.shape[1] > 16), path
+    manifest = explainer.manifest
+    PhotoLoader(explainer.shape, manifest.low, manifest.high).check()
+    target = _target(options)
+    make_folder(target.parent)
+    is_file = target.suffix in FILE_SUFFIXES
+    return open_sink(
+        target if is_file else f"{target}/",
+        head_of(explainer, source, options.target, method),
+        resume=options.resume,
+        low=manifest.low,
+        high=manifest.high,
+        npy=options.npy,
+        flat=isinstance(source, list),
     )
-    if options.npy:
-        np.save(options.out / f"{name}.npy", result.values[i])
-    return path
+
+
+def _report(summary: Summary) -> None:
+    """The images that failed, a line each; InputError if there are any, so that a script notices."""
+    failures = list(summary.failures.items())
+    if not failures:
+        return
+    if len(failures) == 1:
+        raise InputError(failures[0][1])
+    for name, sentence in failures[:TABLE_ROWS]:
+        print(f"{name}: {sentence}", file=sys.stderr)
+    count = summary.written + summary.skipped + len(failures)
+    raise InputError(f"{len(failures)} of {count} images failed, '{failures[0][0]}' first")
 
 
 def _class_name(explainer: Explainer, target: int) -> str:

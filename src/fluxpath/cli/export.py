@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fluxpath.cli._common import Commands, export_with_progress, need_export, parsed, read_names
 from fluxpath.cli._model import torch_model
 from fluxpath.errors import InputError
@@ -41,6 +43,10 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--precision", default="float32", help="float32 (default), float16 or bfloat16 inside"
     )
+    parser.add_argument(
+        "--rules", default="gradient", help="gradient (default) or deeplift, which explains a logit"
+    )
+    parser.add_argument("--baseline", metavar="VALUE", help="DeepLIFT's: a number (default 0) or a file .npy")
     parser.add_argument("--method", metavar="NAME", help="write a whole method, loop and all, in place of a "
                         "gradient graph: mfaba-sharp, -smooth, neflag, integrated-gradients")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
@@ -58,6 +64,8 @@ def run(options: argparse.Namespace) -> None:
         "input_range": None if options.unbounded else tuple(options.range),
         "factored": not options.plain,
         "precision": options.precision,
+        "rules": options.rules,
+        "baseline": _baseline(options),
     }
     given = {"mean": options.mean, "std": options.std, "class_names": read_names(options.classes)}
     settings |= {} if model is None else model.settings
@@ -84,6 +92,22 @@ def run(options: argparse.Namespace) -> None:
     print(f"wrote {done.path} ({size:.2f} MiB), {what} within {done.verification.error:.1e} of float64")
     for note in done.notes:
         print(f"note: {note}")
+
+
+def _baseline(options: argparse.Namespace) -> Any:
+    if options.rules == "deeplift" and options.method is not None:
+        raise InputError("--method writes methods on gradients: leave out --rules deeplift")
+    if options.baseline is None:
+        return 0.0
+    if options.rules != "deeplift":
+        raise InputError("--baseline belongs to DeepLIFT: add --rules deeplift")
+    value = parsed(options.baseline)
+    if isinstance(value, int | float):
+        return value
+    try:
+        return np.load(options.baseline, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"--baseline '{options.baseline}' is neither a number nor a file .npy") from error
 
 
 def _settings(assignments: Sequence[str]) -> dict[str, Any]:

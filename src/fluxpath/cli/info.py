@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> None:
         "objective": manifest.objective,
         "classes": str(manifest.classes),
         "precision": manifest.precision,
+        "rules": manifest.rules,
         "gradient": "in two factors (seed, scale)" if manifest.factored else "plain",
         "error": "unknown" if manifest.error is None else f"{manifest.error:.1e} of float64 at worst",
         "form": "TorchScript" if manifest.opset is None else f"ONNX, opset {manifest.opset}",

@@ -1,0 +1,69 @@
+// What the engine does with slots between two evaluations: fill one, move one, remember how lanes began.
+#pragma once
+
+#include "block.cuh"
+
+namespace fluxpath {
+
+// Further entries a slot, which the recurrences do not need.
+struct Notes {
+  const float* score;  // the objective at `point`
+  float* first_score;
+  i64* first_label;
+  int* number;        // of the lane within its image
+  i64* first_target;  // the explained class, whatever a method asks for later
+  int* begun;         // whether the lane was evaluated yet
+};
+
+// A new lane in `slot`, whose image is there already.
+__device__ inline void clear_slot(const LaneArrays& a, const Notes& notes, int slot, i64 target,
+                                  int number) {
+  const Row<const float> image(a.image, slot, a.features);
+  const Row<float> point(a.point, slot, a.features), pending(a.pending, slot, a.features),
+      sum(a.sum, slot, a.features);
+  each_four(a.features, [&](i64 i) {
+    point.store(i, image.load(i));
+    pending.store(i, Quad{});
+    sum.store(i, Quad{});
+  });
+  if (!first_thread()) return;
+  a.target[slot] = target;
+  notes.number[slot] = number;
+  notes.begun[slot] = 0;
+  a.step[slot] = a.status[slot] = 0;
+  a.length[slot] = a.pending_length[slot] = 0.0f;
+}
+
+__device__ inline void move_slot(const LaneArrays& a, const Notes& notes, int from, int to) {
+  float* const arrays[] = {const_cast<float*>(a.image), a.point, a.pending, a.sum};
+  for (float* rows : arrays) {
+    const Row<const float> source(rows, from, a.features);
+    const Row<float> free(rows, to, a.features);
+    each_four(a.features, [&](i64 i) { free.store(i, source.load(i)); });
+  }
+  if (!first_thread()) return;
+  a.target[to] = a.target[from];
+  a.step[to] = a.step[from];
+  a.status[to] = a.status[from];
+  a.length[to] = a.length[from];
+  a.pending_length[to] = a.pending_length[from];
+  notes.number[to] = notes.number[from];
+  notes.first_target[to] = notes.first_target[from];
+  notes.begun[to] = notes.begun[from];
+  notes.first_score[to] = notes.first_score[from];
+  notes.first_label[to] = notes.first_label[from];
+}
+
+// A thread a slot: score, label and target of lanes evaluated for the first time; a target left to the
+// model is decided.
+__device__ inline void note_start_of(const LaneArrays& a, const Notes& notes, int count) {
+  const int slot = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
+  if (slot >= count || notes.begun[slot] != 0) return;
+  notes.begun[slot] = 1;
+  notes.first_score[slot] = notes.score[slot];
+  notes.first_label[slot] = a.label[slot];
+  if (a.target[slot] < 0) a.target[slot] = a.label[slot];
+  notes.first_target[slot] = a.target[slot];
+}
+
+}  // namespace fluxpath

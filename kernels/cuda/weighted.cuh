@@ -1,0 +1,74 @@
+// Methods of independent points on the device: `straight` and `noise` put a lane at its point; `measure`
+// looks whether the gradient is finite, `move` adds it up.
+#pragma once
+
+#include "block.cuh"
+#include "fluxpath/philox.h"
+#include "fluxpath/weighted.h"
+
+namespace fluxpath {
+
+template <typename G>
+__device__ void weighted_measure(const LaneArrays& a, const Scratch& s, const int* slots) {
+  const int slot = slots[blockIdx.y];
+  if (!goes_on(a, s, slot)) return;
+  const Row<const G> gradient = gradient_row<G>(a, slot);
+  double squared = 0.0;
+  each_four(a.features, [&](i64 i) {
+    const Quad g = gradient.load(i);
+    for (int k = 0; k < 4; ++k) squared += static_cast<double>(g.v[k]) * g.v[k];
+  });
+  if (!last_with(s, slot, squared, 0.0)) return;
+  squared = lane_sum(s, slot, 0);
+  if (threadIdx.x != 0) return;
+  const int status = weighted_decide(squared, a.scale[slot]);
+  conclude(a, s, slot, status, decided_target(a, slot), 0.0f);
+  if (status != kNonFinite) ++a.step[slot];
+}
+
+template <typename G>
+__device__ void weighted_move(const LaneArrays& a, const Scratch& s, const int* slots, const float* weights,
+                              const Weighted& m) {
+  const int slot = slots[blockIdx.y];
+  if (s.plan[slot].act == kNothing) return;
+  const Row<const float> image(a.image, slot, a.features), reference(a.pending, slot, a.features);
+  const Row<const G> gradient = gradient_row<G>(a, slot);
+  const Row<float> sum(a.sum, slot, a.features);
+  const float scale = a.scale[slot], weight = weights[blockIdx.y];
+  each_four(a.features, [&](i64 i) {
+    const Quad x0 = image.load(i), r = reference.load(i), g = gradient.load(i);
+    Quad out;
+    for (int k = 0; k < 4; ++k) out.v[k] = weighted_term(m, weight, scale, x0.v[k], r.v[k], g.v[k]);
+    sum.store(i, out);
+  });
+}
+
+__device__ inline void straight_lanes(const LaneArrays& a, const int* slots, const float* shares) {
+  const int slot = slots[blockIdx.y];
+  const Row<const float> image(a.image, slot, a.features), reference(a.pending, slot, a.features);
+  const Row<float> point(a.point, slot, a.features);
+  const float share = shares[blockIdx.y];
+  each_four(a.features, [&](i64 i) {
+    const Quad x0 = image.load(i), r = reference.load(i);
+    Quad out;
+    for (int k = 0; k < 4; ++k) out.v[k] = straight_point(x0.v[k], r.v[k], share);
+    point.store(i, out);
+  });
+}
+
+__device__ inline void noise_lanes(const LaneArrays& a, const int* slots, const int* numbers, float deviation,
+                                   float low, float high, u64 seed) {
+  const int slot = slots[blockIdx.y];
+  const u32 number = static_cast<u32>(numbers[blockIdx.y]);
+  const Row<const float> image(a.image, slot, a.features);
+  const Row<float> point(a.point, slot, a.features);
+  each_four(a.features, [&](i64 i) {
+    const Quad x0 = image.load(i);
+    Quad out;
+    four_normals(seed, number, static_cast<u64>(i / 4), out.v);
+    for (int k = 0; k < 4; ++k) out.v[k] = noisy_point(x0.v[k], deviation, out.v[k], low, high);
+    point.store(i, out);
+  });
+}
+
+}  // namespace fluxpath

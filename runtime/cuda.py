@@ -1,0 +1,146 @@
+"""An NVIDIA GPU as a `Device`, by way of the driver. Imported only where one is asked for."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import FluxpathError, ProviderError
+from fluxpath.kernels import gpu
+
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no waiting for the default stream
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
+
+
+@lru_cache(maxsize=16)
+def cuda_device(number: int = 0) -> CudaDevice:
+    """GPU `number`; explainers on one GPU share its stream and kernels. Raises ProviderError."""
+    return CudaDevice(number)
+
+
+class CudaDevice:
+    """The device's primary context, which ONNX Runtime and torch use too, and a stream in it."""
+
+    kind = "cuda"
+
+    def __init__(self, number: int = 0) -> None:
+        self._driver = _driver()
+        self.number = number
+        try:
+            self._call("cuInit", 0)
+            count = int(self._call("cuDeviceGetCount"))
+        except Exception as error:  # a missing libcuda is a RuntimeError of the bindings
+            raise ProviderError(
+                f"no NVIDIA driver answers here ({error}): install one, or use device='cpu'"
+            ) from error
+        if number >= count:
+            raise ProviderError(f"there is no CUDA device {number} here, it has {count}: use device='cpu'")
+        handle = self._call("cuDeviceGet", number)
+        self._context = self._call("cuDevicePrimaryCtxRetain", handle)
+        self._enter()
+        attribute = self._driver.CUdevice_attribute
+        major, minor = (
+            int(self._call("cuDeviceGetAttribute", attribute(a), handle)) for a in (_MAJOR, _MINOR)
+        )
+        self.arch = f"sm_{major}{minor}"
+        self._stream = self._call("cuStreamCreate", _NON_BLOCKING)
+        self.stream = int(self._stream)
+        code = np.frombuffer(gpu.cubin(self.arch), np.uint8)
+        self._module = self._call("cuModuleLoadData", code.ctypes.data)
+        self._kernels = {k: self._call("cuModuleGetFunction", self._module, k.encode()) for k in gpu.KERNELS}
+
+    def allocate(self, size: int) -> int:
+        """See `Device`."""
+        self._enter()
+        address = self._call("cuMemAlloc", size)
+        self._call("cuMemsetD8Async", address, 0, size, self._stream)
+        return int(address)
+
+    def free(self, address: int) -> None:
+        """See `Device`; waits for what still runs."""
+        self._enter()
+        self._call("cuStreamSynchronize", self._stream)
+        self._call("cuMemFree", address)
+
+    def pinned(self, size: int) -> npt.NDArray[np.uint8]:
+        """See `Device`."""
+        self._enter()
+        address = int(self._call("cuMemHostAlloc", size, 0))
+        memory: Any = (ctypes.c_uint8 * size).from_address(address)
+        array: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8)
+        weakref.finalize(array, self._free_pinned, address)
+        return array
+
+    def upload(self, address: int, source: npt.NDArray[Any]) -> None:
+        """See `Device`."""
+        self._enter()
+        self._call("cuMemcpyHtoDAsync", address, source.ctypes.data, source.nbytes, self._stream)
+        # The driver may read pinned memory later; lists of slots and images come from pageable memory,
+        # which it has copied or staged, but does not promise so for every size.
+        self._call("cuStreamSynchronize", self._stream)
+
+    def download(self, target: npt.NDArray[Any], address: int) -> None:
+        """See `Device`."""
+        self._enter()
+        self._call("cuMemcpyDtoHAsync", target.ctypes.data, address, target.nbytes, self._stream)
+        self._call("cuStreamSynchronize", self._stream)
+
+    def copy(self, to: int, source: int, size: int) -> None:
+        """See `Device`."""
+        self._enter()
+        self._call("cuMemcpyDtoDAsync", to, source, size, self._stream)
+
+    def launch(self, kernel: str, grid: tuple[int, int], arguments: Sequence[ctypes._CDataType]) -> None:
+        """See `Device`."""
+        self._enter()
+        given = (ctypes.c_void_p * len(arguments))(*(ctypes.addressof(a) for a in arguments))
+        shape = (*grid, 1, gpu.THREADS, 1, 1)
+        self._call(
+            "cuLaunchKernel", self._kernels[kernel], *shape, 0, self._stream, ctypes.addressof(given), 0
+        )
+
+    def view(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> object:
+        """See `Device`."""
+        return _View(address, shape, dtype)
+
+    def _free_pinned(self, address: int) -> None:
+        self._enter()
+        self._call("cuMemFreeHost", address)
+
+    def _enter(self) -> None:
+        """Make the context current in this thread, where another library may have left its own."""
+        self._call("cuCtxSetCurrent", self._context)
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        error, *results = getattr(self._driver, name)(*arguments)
+        if int(error) != 0:
+            raise FluxpathError(f"CUDA failed: {name} says {error.name}")
+        return results[0] if results else None
+
+
+class _View:
+    def __init__(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.__cuda_array_interface__ = {
+            "data": (address, False),
+            "shape": shape,
+            "typestr": dtype.str,
+            "strides": None,
+            "version": 3,
+        }
+
+
+def _driver() -> Any:
+    try:
+        from cuda.bindings import driver
+    except ImportError as error:
+        raise ProviderError(
+            "a CUDA device needs cuda-core and its cuda-bindings, which are not installed: "
+            'pip install "fluxpath[cuda]"'
+        ) from error
+    return driver

@@ -1,0 +1,147 @@
+"""Launches the fused kernels on lanes that live on a device."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from fluxpath import kernels
+from fluxpath.kernels.gpu import CHUNK, THREADS
+from fluxpath.runtime.device import Device
+from fluxpath.runtime.device_arrays import DeviceRows, DeviceVector
+
+_ARRAYS = (
+    *("image", "point", "pending", "sum", "gradient", "scale", "label", "target", "step", "status"),
+    *("length", "pending_length"),
+)
+_NOTES = ("score", "first_score", "first_label", "number", "first_target", "begun")
+_PLAN = 5 * 4  # sizeof(Plan) in cuda/block.cuh
+
+
+class LaneArrays(ctypes.Structure):
+    """LaneArrays of include/fluxpath/lanes.h."""
+
+    _fields_ = [*((name, ctypes.c_void_p) for name in _ARRAYS), ("features", ctypes.c_int64)]
+
+
+class Scratch(ctypes.Structure):
+    """Scratch of cuda/block.cuh."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("partial", "plan", "ticket")]
+
+
+class Notes(ctypes.Structure):
+    """Notes of cuda/slots.cuh."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in _NOTES]
+
+
+class DeviceKernel:
+    """The interface of `kernels.Lanes`, and what the engine does with slots, on a device.
+
+    arrays: those of `DeviceLanes` by name. gradient: the type of the gradients, of `kernels.gpu.GRADIENTS`.
+    """
+
+    def __init__(
+        self, device: Device, arrays: dict[str, DeviceRows | DeviceVector], gradient: str = "float32"
+    ) -> None:
+        self._device = device
+        self._slots, self._features = (int(size) for size in arrays["point"].shape)
+        self._chunks = -(-self._features // CHUNK)
+        self._gradient = gradient
+        self._arrays = LaneArrays(*(arrays[name].address for name in _ARRAYS), self._features)
+        self._notes = Notes(*(arrays[name].address for name in _NOTES))
+        self._buffers = [
+            DeviceRows(device, (self._slots, 2 * self._chunks), np.float64),
+            DeviceRows(device, (self._slots, _PLAN), np.uint8),
+            DeviceRows(device, (self._slots,), np.uint32),
+        ]
+        self._scratch = Scratch(*(b.address for b in self._buffers))
+        self._lists = [DeviceRows(device, (self._slots,), np.int32) for _ in range(2)]
+        self._listed: list[bytes] = [b"", b""]
+
+    def advance_mfaba(self, slots: Any, method: kernels.Mfaba) -> None:
+        """See `kernels.Lanes`."""
+        self._advance(("mfaba_measure", "mfaba_move"), slots, method)
+        if method.norm_path:
+            self._advance(("mfaba_weigh",), slots, method)
+
+    def advance_neflag(self, slots: Any, method: kernels.Neflag) -> None:
+        """See `kernels.Lanes`."""
+        self._advance(("neflag_measure", "neflag_move"), slots, method)
+
+    def start_neflag(self, slots: Any, numbers: Any, method: kernels.Neflag, seed: int) -> None:
+        """See `kernels.Lanes`."""
+        if len(numbers) != len(slots):
+            raise ValueError("numbers must match slots")
+        listed, numbered = self._list(0, slots), self._list(1, numbers, check=False)
+        settings = ctypes.create_string_buffer(bytes(method))
+        arrays, scratch = self._arrays, self._scratch
+        self._launch("neflag_draw", len(slots), arrays, scratch, listed, numbered, ctypes.c_uint64(seed))
+        self._launch("neflag_place", len(slots), arrays, scratch, listed, settings)
+
+    def advance_weighted(self, slots: Any, weights: Any, method: kernels.Weighted) -> None:
+        """See `kernels.Lanes`."""
+        listed, weighted = self._list(0, slots), self._floats(slots, weights)
+        settings = ctypes.create_string_buffer(bytes(method))
+        arrays, scratch, kind = self._arrays, self._scratch, self._gradient
+        self._launch(f"weighted_measure_{kind}", len(slots), arrays, scratch, listed)
+        self._launch(f"weighted_move_{kind}", len(slots), arrays, scratch, listed, weighted, settings)
+
+    def start_straight(self, slots: Any, shares: Any) -> None:
+        """See `kernels.Lanes`."""
+        listed, shared = self._list(0, slots), self._floats(slots, shares)
+        self._launch("straight_place", len(slots), self._arrays, listed, shared)
+
+    def start_noise(
+        self, slots: Any, numbers: Any, *, deviation: float, low: float, high: float, seed: int
+    ) -> None:
+        """See `kernels.Lanes`."""
+        if len(numbers) != len(slots):
+            raise ValueError("numbers must match slots")
+        listed, numbered = self._list(0, slots), self._list(1, numbers, check=False)
+        settings = (ctypes.c_float(v) for v in (deviation, low, high))
+        self._launch(
+            "noise_place", len(slots), self._arrays, listed, numbered, *settings, ctypes.c_uint64(seed)
+        )
+
+    def clear(self, slot: int, target: int, number: int) -> None:
+        """A new lane in `slot`, whose image is there already."""
+        numbers = ctypes.c_int(slot), ctypes.c_int64(target), ctypes.c_int(number)
+        self._launch("clear_lane", 1, self._arrays, self._notes, *numbers)
+
+    def move(self, source: int, to: int) -> None:
+        """The lane in `source` to the free slot `to`."""
+        self._launch("move_lane", 1, self._arrays, self._notes, ctypes.c_int(source), ctypes.c_int(to))
+
+    def note_start(self, count: int) -> None:
+        """See `Lanes.note_start`."""
+        grid = (-(-count // THREADS), 1)
+        self._device.launch("note_start", grid, (self._arrays, self._notes, ctypes.c_int(count)))
+
+    def _advance(self, names: tuple[str, ...], slots: Any, method: kernels.Mfaba | kernels.Neflag) -> None:
+        listed, settings = self._list(0, slots), ctypes.create_string_buffer(bytes(method))
+        for name in names:
+            arguments = (self._arrays, self._scratch, listed, settings)
+            self._launch(f"{name}_{self._gradient}", len(slots), *arguments)
+
+    def _launch(self, name: str, lanes: int, *arguments: Any) -> None:
+        if lanes:
+            self._device.launch(name, (self._chunks, lanes), arguments)
+
+    def _floats(self, slots: Any, numbers: Any) -> ctypes.c_void_p:
+        """One float32 a slot on the device, in the place of the lanes' numbers."""
+        if len(numbers) != len(slots):
+            raise ValueError("there must be a number for every slot")
+        return self._list(1, np.ascontiguousarray(numbers, np.float32).view(np.int32), check=False)
+
+    def _list(self, which: int, numbers: Any, check: bool = True) -> ctypes.c_void_p:
+        """Slot numbers on the device; most ticks have those of the tick before, which stay there."""
+        if check and len(numbers) and not 0 <= numbers.min() <= numbers.max() < self._slots:
+            raise IndexError("no such slot")
+        if (data := numbers.tobytes()) != self._listed[which]:
+            self._device.upload(self._lists[which].address, np.ascontiguousarray(numbers, np.int32))
+            self._listed[which] = data
+        return ctypes.c_void_p(self._lists[which].address)

@@ -1,0 +1,92 @@
+"""Lanes whose arrays live on a device, behind the interface of those on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.runtime.device import Device
+from fluxpath.runtime.device_arrays import DeviceRows, DeviceVectors
+from fluxpath.runtime.device_kernel import DeviceKernel
+from fluxpath.runtime.lanes import Lanes
+
+_ROWS = ("image", "point", "pending", "sum", "gradient")
+_VECTORS: dict[str, npt.DTypeLike] = {
+    **dict.fromkeys(("scale", "score", "first_score", "length", "pending_length"), np.float32),
+    **dict.fromkeys(("label", "target", "first_label", "first_target"), np.int64),
+    **dict.fromkeys(("step", "status", "number", "begun"), np.int32),
+}
+
+
+class DeviceLanes(Lanes):
+    """See `Lanes`: a method with a fused kernel leaves everything on the device within a tick.
+
+    What crosses over is an image once, when its lane begins; one small block a tick that tells which lanes
+    ended; and an attribution once, at the end. A method written in numpy works too, and pays for the copies.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        slots: int,
+        shape: tuple[int, ...],
+        low: float | None,
+        high: float | None,
+        companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
+        output: int | None = None,
+    ) -> None:
+        self.device = device
+        self.slots = slots
+        self.shape = shape
+        self.features = int(np.prod(shape))
+        self.low = -np.inf if low is None else low
+        self.high = np.inf if high is None else high
+        self._vectors = DeviceVectors(device, slots, _VECTORS)
+        arrays: dict[str, Any] = {
+            **{name: DeviceRows(device, (slots, self.features), np.float32) for name in _ROWS},
+            **self._vectors.vectors,
+        }
+        # The methods see arrays that are indexed like numpy's; a type for both would promise too much.
+        for name, array in arrays.items():
+            setattr(self, name, array)
+        further: dict[str, Any] = {
+            name: DeviceRows(device, (slots, *size), dtype)
+            for name, (size, dtype) in (companions or {}).items()
+        }
+        self.companions = further
+        first: Any = None if output is None else DeviceRows(device, (slots, output), np.float32)
+        self.output = first
+        self.baseline = np.zeros(self.features, np.float32)
+        self.kept = [None] * slots
+        self._fused = DeviceKernel(device, arrays)
+
+    @property
+    def kernel(self) -> Any:
+        """The fused kernels; whoever asks is about to change lanes."""
+        self.changed()
+        return self._fused
+
+    def changed(self) -> None:
+        """The device was given work on these arrays by someone else: the gradient graph."""
+        self._vectors.changed()
+
+    def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
+        """See `Lanes.clear`."""
+        self.image[slot] = image
+        self.kernel.clear(slot, target, number)
+        self.kept[slot] = None
+
+    def move(self, source: int, to: int) -> None:
+        """See `Lanes.move`."""
+        self.kernel.move(source, to)
+        rows: Any
+        for rows in self.companions.values():
+            rows.move(source, to)
+        self.kept[to], self.kept[source] = self.kept[source], None
+
+    def note_start(self, count: int) -> None:
+        """See `Lanes.note_start`."""
+        self.kernel.note_start(count)

@@ -1,0 +1,72 @@
+"""Arrays as settings."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import InputError
+
+
+class FixedArray:
+    """A read-only float32 copy of an array that is equal, and hashes, by content: methods are compared so.
+
+    numpy takes it for an array. Raises InputError for what is no array of finite numbers; `name` is the
+    setting's.
+    """
+
+    __slots__ = ("_digest", "array")
+
+    def __init__(self, name: str, value: npt.ArrayLike | FixedArray) -> None:
+        try:
+            with np.errstate(over="ignore"):
+                self.array = np.array(value, np.float32)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{name} cannot be read as an array of numbers: {error}") from error
+        if self.array.size == 0 or not np.isfinite(self.array).all():
+            raise InputError(
+                f"{name} of shape {list(self.array.shape)} must hold finite numbers, one or more"
+            )
+        self.array.setflags(write=False)
+        self._digest = (self.array.shape, hashlib.sha256(self.array.tobytes()).digest())
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.array, dtype) if copy else np.asarray(self.array, dtype)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FixedArray) and self._digest == other._digest
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    def __repr__(self) -> str:
+        # Results are resumed where the repr of their method is the same, so it tells contents apart.
+        return f"<array {list(self.array.shape)} {self._digest[1].hex()[:16]}>"
+
+    def rows(self) -> npt.NDArray[np.float32]:
+        """One flat row for each first index, [m, features]."""
+        return self.array.reshape(len(self.array), -1)
+
+    def check(self, name: str, shape: tuple[int, ...], lead: tuple[int, ...] = ()) -> None:
+        """Raise InputError unless the shape is [*lead, *shape]."""
+        if self.array.shape != (*lead, *shape):
+            raise InputError(
+                f"{name} has shape {list(self.array.shape)}, it must have {[*lead, *shape]} for this model"
+            )
+
+
+def number_or_array(name: str, value: object) -> float | FixedArray:
+    """A finite number as float, anything else as an array; InputError if it is neither."""
+    fixed = FixedArray(name, value)  # type: ignore[arg-type]
+    return float(fixed.array) if fixed.array.ndim == 0 else fixed
+
+
+def several(name: str, value: object) -> FixedArray:
+    """An array with at least one row, [m, ...]; InputError if it is not."""
+    fixed = FixedArray(name, value)  # type: ignore[arg-type]
+    if fixed.array.ndim < 2:
+        raise InputError(f"{name} has shape {list(fixed.array.shape)}, it must be inputs [m, *shape]")
+    return fixed

@@ -1,0 +1,43 @@
+"""DeepLIFT: the multipliers of a file exported with rules="deeplift", times the step from its baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.status import Status
+
+
+@dataclass(frozen=True)
+class DeepLIFT:
+    """DeepLIFT by the rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017): one evaluation an image.
+
+    values = multipliers * (image - baseline), which sum to the score less that of the baseline.
+    """
+
+    rules: ClassVar[str] = "deeplift"
+    """The rules that a file must have been exported with."""
+
+    @property
+    def lanes(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def starts_at_image(self) -> bool:
+        """The only evaluation is at the image."""
+        return True
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """The lane is at the image already."""
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """Multiply, and be done."""
+        values = lanes.gradient[slots] * (lanes.image[slots] - lanes.baseline)
+        finite = np.isfinite(values).all(axis=1) & np.isfinite(lanes.score[slots])
+        lanes.sum[slots] = values
+        lanes.step[slots] = 1
+        lanes.status[slots] = np.where(finite, Status.COMPLETE, Status.NON_FINITE)

@@ -1,0 +1,118 @@
+"""The calls that go to NVIDIA's driver, on one that only takes notes: no GPU is needed."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+import gc
+
+import numpy as np
+import pytest
+
+from fluxpath.errors import FluxpathError
+from fluxpath.kernels import gpu
+from fluxpath.runtime import cuda
+
+
+class Result(enum.IntEnum):
+    SUCCESS = 0
+    OUT_OF_MEMORY = 2
+
+
+class Driver:
+    """Every function by name; `answers` are their results, `calls` their names and arguments."""
+
+    def __init__(self) -> None:
+        self.calls = []
+        self.memory = (ctypes.c_uint8 * 4096)()
+        self.answers = {
+            "cuDeviceGetCount": 2,
+            "cuDeviceGetAttribute": 9,
+            "cuStreamCreate": 77,
+            "cuMemAlloc": 4096,
+            "cuMemHostAlloc": ctypes.addressof(self.memory),
+        }
+        self.error = Result.SUCCESS
+
+    CUdevice_attribute = staticmethod(int)
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            self.calls.append((name, arguments))
+            return (self.error, self.answers[name]) if name in self.answers else (self.error, name)
+
+        return call
+
+    def names(self):
+        return [name for name, _ in self.calls]
+
+
+@pytest.fixture
+def driver(monkeypatch):
+    driver = Driver()
+    monkeypatch.setattr(cuda, "_driver", lambda: driver)
+    monkeypatch.setattr(gpu, "cubin", lambda arch: arch.encode())
+    return driver
+
+
+def test_the_device_takes_its_own_architecture_and_stream(driver):
+    device = cuda.CudaDevice(1)
+    assert (device.arch, device.stream, device.number, device.kind) == ("sm_99", 77, 1, "cuda")
+    assert driver.names().count("cuModuleGetFunction") == len(gpu.KERNELS)
+
+
+def test_a_launch_hands_over_the_addresses_of_its_arguments(driver):
+    device = cuda.CudaDevice()
+    arguments = (ctypes.c_int(5), ctypes.c_int64(6))
+    device.launch("note_start", (3, 2), arguments)
+    name, given = driver.calls[-1]
+    assert name == "cuLaunchKernel"
+    assert given[1:9] == (3, 2, 1, gpu.THREADS, 1, 1, 0, 77) and given[10] == 0
+
+
+def test_memory_comes_zeroed_and_goes_back(driver):
+    device = cuda.CudaDevice()
+    assert device.allocate(100) == 4096
+    assert driver.calls[-1] == ("cuMemsetD8Async", (4096, 0, 100, 77))
+    device.free(4096)
+    assert driver.names()[-2:] == ["cuStreamSynchronize", "cuMemFree"]
+    pinned = device.pinned(16)
+    view = pinned[4:8].view(np.int32)
+    del pinned
+    gc.collect()
+    assert "cuMemFreeHost" not in driver.names()
+    del view
+    gc.collect()
+    assert driver.names()[-1] == "cuMemFreeHost"
+
+
+def test_copies_wait_where_the_host_reads(driver):
+    device, array = cuda.CudaDevice(), np.zeros(4, np.float32)
+    device.download(array, 4096)
+    assert driver.names()[-2:] == ["cuMemcpyDtoHAsync", "cuStreamSynchronize"]
+    device.upload(4096, array)
+    device.copy(1, 2, 3)
+    assert driver.calls[-1] == ("cuMemcpyDtoDAsync", (1, 2, 3, 77))
+    view = device.view(4096, (2, 2), np.dtype(np.float32)).__cuda_array_interface__
+    assert (view["data"], view["shape"], view["typestr"]) == ((4096, False), (2, 2), "<f4")
+
+
+def test_an_error_is_named(driver):
+    device = cuda.CudaDevice()
+    driver.error = Result.OUT_OF_MEMORY
+    with pytest.raises(FluxpathError, match="CUDA failed: cuCtxSetCurrent says OUT_OF_MEMORY"):
+        device.allocate(1)
+
+
+def test_the_bindings_have_every_function_that_is_called(driver):
+    bindings = pytest.importorskip("cuda.bindings.driver", exc_type=ImportError)
+    device, array = cuda.CudaDevice(), np.zeros(4, np.float32)
+    for work in (
+        lambda: device.free(device.allocate(1)),
+        lambda: device.pinned(16),
+        lambda: (device.upload(1, array), device.download(array, 1), device.copy(1, 2, 3)),
+        lambda: device.launch("note_start", (1, 1), ()),
+    ):
+        work()
+    gc.collect()
+    assert {name for name in driver.names() if not hasattr(bindings, name)} == set()

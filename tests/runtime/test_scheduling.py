@@ -1,0 +1,336 @@
+"""Whose turn it is, and what happens to those who cancel, come too late, fail or do not fit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import CancelledError, wait
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sessions import FEATURES, LinearSession, some_images
+
+from fluxpath.errors import DeadlineError, InputError, OutOfMemoryError, QueueFullError
+from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
+from fluxpath.runtime.calibration import suitable_slots
+from fluxpath.runtime.engine import Engine
+from fluxpath.runtime.lanes import Lanes
+from fluxpath.runtime.request import Request
+
+SHARP = MFABA("sharp", step_size=0.02, max_steps=12)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Notes each lane it starts; a lane's sum is its number plus one after `length` evaluations."""
+
+    name: int
+    started: list
+    length: int = 1
+    lanes: int = 1
+    starts_at_image: bool = True
+    fails_at: int = -1
+
+    def __hash__(self):
+        return self.name
+
+    def start(self, lanes, slots, numbers):
+        self.started.extend((self.name, int(n)) for n in numbers)
+
+    def advance(self, lanes, slots):
+        if self.fails_at in lanes.step[slots]:
+            raise ArithmeticError(f"walk {self.name}")
+        lanes.step[slots] += 1
+        lanes.sum[slots] = lanes.number[slots, None] + 1
+        lanes.status[slots[lanes.step[slots] >= self.length]] = Status.COMPLETE
+
+
+def engine(slots, session=None):
+    session = LinearSession() if session is None else session
+    return Engine(session, Lanes(slots, (FEATURES,), 0.0, 1.0))
+
+
+def request(n, method, **options):
+    return Request(some_images(n), np.full(n, -1), method, **options)
+
+
+def drain(running, limit=10_000):
+    for _ in range(limit):
+        if not running.busy:
+            return
+        running.tick()
+    raise AssertionError("lanes that never end")
+
+
+# --- fairness
+
+
+@pytest.mark.parametrize("others", [1, 5])
+def test_a_small_request_waits_for_no_more_free_slots_than_there_are_requests(others):
+    """However many lanes the others have: the bound is in `Waiting`."""
+    running, started = engine(2), []
+    for k in range(others):
+        running.add(request(1, Walk(k, started, length=3, lanes=10_000)))
+    for _ in range(7):
+        running.tick()
+    begun = len(started)
+    late = request(1, Walk(99, started))
+    running.add(late)
+    while not late.over:
+        running.tick()
+    admitted = [name for name, _ in started].index(99) - begun
+    assert admitted <= others
+
+
+# --- cancellation
+
+
+def test_cancelling_frees_the_slots_by_the_next_tick():
+    running, started = engine(4), []
+    long, other = request(4, Walk(0, started, length=1000)), request(4, Walk(1, started))
+    running.add(long)
+    running.tick()
+    running.add(other)
+    assert long.future.cancel()
+    running.tick()
+    assert other.future.result(0).status.tolist() == [Status.COMPLETE] * 4
+    assert not running.busy
+    with pytest.raises(CancelledError):
+        long.future.result(0)
+
+
+def test_a_cancelled_future_is_told_to_those_who_wait_for_several():
+    session, gate = LinearSession(), threading.Event()
+    session.before_run = lambda: gate.wait(20)
+    with Explainer.from_session(session, slots=1) as explainer:
+        futures = [explainer.submit(some_images(3), None, SHARP) for _ in range(3)]
+        assert futures[1].cancel()
+        gate.set()
+        assert not wait(futures, timeout=20).not_done
+        assert futures[0].result().values.tobytes() == futures[2].result().values.tobytes()
+
+
+# --- deadlines
+
+
+def test_a_request_past_its_deadline_fails_and_frees_its_slots():
+    running, started = engine(2), []
+    late = request(2, Walk(0, started, length=10**6), deadline=time.monotonic() - 1)
+    waiting = request(2, Walk(1, started), deadline=time.monotonic() + 3600)
+    running.add(late)
+    running.add(waiting)
+    running.tick()
+    with pytest.raises(DeadlineError):
+        late.future.result(0)
+    assert waiting.future.result(0).steps.tolist() == [1, 1]
+
+
+def test_a_deadline_is_a_number_of_seconds_above_zero():
+    with Explainer.from_session(LinearSession()) as explainer:
+        with pytest.raises(InputError, match="deadline is 0"):
+            explainer.submit(some_images(1), deadline=0)
+        assert len(explainer.attribute(some_images(1), deadline=60.0)) == 1
+
+
+# --- the queue's limit
+
+
+def test_a_full_queue_refuses_and_takes_again_when_there_is_room():
+    session, gate = LinearSession(), threading.Event()
+    session.before_run = lambda: gate.wait(20)
+    with Explainer.from_session(session, max_pending=4) as explainer:
+        first = explainer.submit(some_images(3))
+        with pytest.raises(QueueFullError, match=r"3 images .* 2 more exceed max_pending=4"):
+            explainer.submit(some_images(2))
+        second = explainer.submit(some_images(1))
+        assert second.cancel()
+        third = explainer.submit(some_images(1))
+        gate.set()
+        assert len(first.result(20)) == 3 and len(third.result(20)) == 1
+        assert len(explainer.attribute(some_images(4))) == 4
+
+
+# --- failures
+
+
+def test_a_method_that_raises_fails_alone():
+    running, started = engine(6), []
+    good = request(3, Walk(0, started, length=5))
+    bad = request(3, Walk(1, started, length=5, fails_at=2))
+    for r in (good, bad):
+        running.add(r)
+    drain(running)
+    assert good.future.result(0).steps.tolist() == [5] * 3
+    with pytest.raises(ArithmeticError, match="walk 1"):
+        bad.future.result(0)
+
+
+class Cramped(LinearSession):
+    """A session with memory for so many slots."""
+
+    room = 3
+
+    def run(self, count):
+        if count > self.room:
+            raise OutOfMemoryError(f"no memory for {count}")
+        super().run(count)
+
+
+def test_out_of_memory_halves_the_slots_and_loses_nothing(caplog):
+    images = some_images(20)
+    with Explainer.from_session(Cramped(), slots=16) as explainer:
+        result = explainer.attribute(images, None, SHARP)
+        again = explainer.attribute(images, None, SHARP)
+    with Explainer.from_session(LinearSession(), slots=1) as explainer:
+        alone = explainer.attribute(images, None, SHARP)
+    assert result.values.tobytes() == again.values.tobytes() == alone.values.tobytes()
+    assert [r.getMessage() for r in caplog.records] == [
+        "out of memory with 16 slots, going on with 8",
+        "out of memory with 8 slots, going on with 4",
+        "out of memory with 4 slots, going on with 2",
+    ]
+
+
+def test_no_memory_for_a_single_slot_is_the_callers_to_know():
+    session = Cramped()
+    session.room = 0
+    with Explainer.from_session(session, slots=4) as explainer, pytest.raises(OutOfMemoryError):
+        explainer.attribute(some_images(2))
+
+
+# --- the number of slots
+
+
+class Timed(LinearSession):
+    """A session that takes `cost(count)` seconds of a clock of its own."""
+
+    def __init__(self, cost):
+        super().__init__()
+        self.cost, self.clock = cost, 0.0
+
+    def run(self, count):
+        self.clock += self.cost(count)
+
+
+@pytest.mark.parametrize(
+    ("cost", "slots"),
+    [
+        (lambda n: n, 1),
+        (lambda n: 8 + n, 128),
+        (lambda n: 1 + n + max(0, n - 32) * 9, 16),
+        (lambda n: 1, 256),
+    ],
+)
+def test_auto_slots_are_the_fewest_that_are_about_as_fast_as_any(monkeypatch, cost, slots):
+    session = Timed(lambda n: 1e-4 * cost(n))
+    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: session.clock)
+    assert suitable_slots(session, lambda n: Lanes(n, (FEATURES,), 0.0, 1.0)) == slots
+
+
+def test_auto_slots_respect_the_memory(monkeypatch):
+    session, taken = Timed(lambda n: 1e-4), [0]
+    bound = session.bind
+    session.bind = lambda lanes: (taken.__setitem__(0, 1000 * lanes.slots), bound(lanes))
+    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: session.clock)
+    monkeypatch.setattr("fluxpath.runtime.calibration.resident", lambda: taken[0])
+
+    def lanes(n):
+        return Lanes(n, (FEATURES,), 0.0, 1.0)
+
+    for memory, slots in ((1000, 1), (9000, 8), (17_000, 16)):
+        taken[0] = 0
+        assert suitable_slots(session, lanes, memory) == slots
+    taken[0] = 0
+    with pytest.raises(InputError, match="one slot of this model takes 1000"):
+        suitable_slots(session, lanes, 999)
+
+
+def test_an_explainer_chooses_its_slots(graph):
+    with Explainer(graph("smooth"), slots="auto") as explainer:
+        assert 1 <= explainer.slots <= 256
+        assert len(explainer.attribute(np.full((3, *explainer.shape), 0.5, np.float32))) == 3
+
+
+# --- everything at once
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "probed", "fail", "cancel", "late", "tick", "memory"]),
+        st.integers(1, 4),
+        st.integers(1, 5),
+        st.integers(0, 10),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ACTIONS, st.integers(1, 6))
+def test_no_lane_is_lost_or_run_twice_and_no_slot_leaks(actions, slots):
+    session, started = Cramped(), []
+    session.room = slots
+    running, requests = engine(slots, session), []
+    for kind, images, lanes, which in actions:
+        if kind == "tick":
+            running.tick()
+        elif kind == "memory":
+            session.room = max(1, session.room - 1)
+        elif kind == "cancel" and requests:
+            requests[which % len(requests)].future.cancel()
+        else:
+            deadline = time.monotonic() - 1 if kind == "late" else None
+            fails = which % 2 if kind == "fail" else -1
+            method = Walk(len(requests), started, 1 + which % 4, lanes, kind != "probed", fails)
+            requests.append(request(images, method, deadline=deadline))
+            running.add(requests[-1])
+    drain(running)
+    for r in requests:
+        assert r.over and not r.queued
+        name, count, images = r.method.name, r.method.lanes, len(r.images)
+        lanes = sorted(n for who, n in started if who == name)
+        if r.future.cancelled() or r.future.exception(0) is not None:
+            assert len(lanes) <= count * images
+            continue
+        assert lanes == sorted(list(range(count)) * images)
+        result = r.future.result(0)
+        assert (result.values == count * (count + 1) / 2).all()
+        assert result.steps.tolist() == [count * r.method.length] * images
+
+
+def test_mixed_load_from_many_threads_equals_one_by_one():
+    methods = [
+        SHARP,
+        MFABA("smooth", "left", step_size=0.01, max_steps=9),
+        MFABA("sharp", path="norm", step_size=0.03, max_steps=9),
+        MFABA("smooth", path="cosine", step_size=0.01, max_steps=9),
+        NeFLAG(n=3, radius=0.05, max_steps=4, seed=1),
+        NeFLAG(n=2, radius=0.1, stop="label", max_steps=4),
+    ]
+    images, rng = some_images(40), np.random.default_rng(3)
+    jobs = [(rng.integers(40, size=rng.integers(1, 4)), methods[rng.integers(6)]) for _ in range(500)]
+    with Explainer.from_session(LinearSession(), slots=1) as explainer:
+        alone = {
+            (m, i): explainer.attribute(images[i], None, m).values.tobytes()
+            for m in methods
+            for i in range(40)
+        }
+    results = {}
+
+    def caller(first):
+        for k in range(first, 500, 16):
+            rows, method = jobs[k]
+            wanted = explainer.attribute if k % 2 else lambda *a: explainer.submit(*a).result()
+            results[k] = wanted(images[rows], None, method).values
+
+    with Explainer.from_session(LinearSession(), slots=7) as explainer:
+        threads = [threading.Thread(target=caller, args=(k,)) for k in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(results) == 500
+    for k, (rows, method) in enumerate(jobs):
+        assert [v.tobytes() for v in results[k]] == [alone[method, int(i)] for i in rows]
