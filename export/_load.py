@@ -41,15 +41,16 @@ def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
     """
     if not path.is_file():
         raise ModelError(f"there is no model file '{path}'")
-    data = path.read_bytes()
     try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         proto = onnx.load(path, format="protobuf")
         # By its path: a model beyond protobuf's 2 GB has no other form that the checker takes.
         onnx.checker.check_model(os.fspath(path))
     except (DecodeError, onnx.checker.ValidationError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"'{path}' is not a valid ONNX model: {reason}") from error
-    return Source(_converted(proto, path, oldest), "sha256:" + hashlib.sha256(data).hexdigest())
+    return Source(_converted(proto, path, oldest), f"sha256:{digest}")
 
 
 def opset_of(proto: onnx.ModelProto) -> int:

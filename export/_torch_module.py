@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from fluxpath.errors import FluxpathError, ModelError
 from fluxpath.export._torch_logits import Logits
@@ -71,6 +73,12 @@ def subject_of(module: torch.nn.Module, example: Any, input: str | None, output:
 
     example: a tensor, a sequence of them, or a mapping of argument names to tensors, the batch first in each.
     """
+    for name, part in module.named_modules():
+        if ".quantized" in type(part).__module__:
+            raise ModelError(
+                f"the part '{name}' of the module, a {type(part).__name__}, is quantised, and integers have "
+                "no derivative: give the module as it was before"
+            )
     names, values, by_keyword = _named(module, example)
     for name, value in zip(names, values, strict=True):
         if not isinstance(value, torch.Tensor):
@@ -164,6 +172,18 @@ def reason(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
+
+
+def refuse_branching(error: BaseException) -> None:
+    """ModelError if the `error` of torch's tracer is that the module looks at values to choose its way."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, GuardOnDataDependentSymNode | DataDependentOutputException):
+            raise ModelError(
+                "the module's code branches on the values that it computes, and a graph would keep one "
+                "branch only: write it with torch.where"
+            ) from error
+        link = link.__cause__ or link.__context__
 
 
 def _type_of(value: torch.Tensor) -> str:

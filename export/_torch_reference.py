@@ -48,6 +48,11 @@ class Reference:
         wanted = np.where(np.arange(POINTS) % 2, rng.integers(manifest.classes, size=POINTS), -1)
         with _in_float64(self._subject):
             logits, true = self._margin(self._call, x.astype(np.float64), wanted)
+        if not true.any():
+            raise ModelError(
+                f"the derivative of the module's logits is zero at all of {POINTS} inputs: compute them "
+                "without rounding, and from the input"
+            )
         target = np.where(wanted < 0, logits.argmax(1), wanted)
         names = [n for n in self._subject.names if n != manifest.input]
         feeds = {n: v.cpu().numpy() for n, v in zip(names, self._companions(POINTS), strict=True)}

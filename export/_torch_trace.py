@@ -15,7 +15,7 @@ from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export._settings import Settings
 from fluxpath.export._torch_batchnorm import fold_batchnorm
-from fluxpath.export._torch_module import Subject, reason
+from fluxpath.export._torch_module import Subject, reason, refuse_branching
 from fluxpath.export._torch_objectives import TORCH_OBJECTIVES, choose, compared
 from fluxpath.export._torch_reference import normalised
 
@@ -46,6 +46,7 @@ def trace(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
     except ModelError:
         raise
     except Exception as error:  # whatever the module, its autograd or torch's tracer raise
+        refuse_branching(error)
         raise ModelError(f"torch cannot trace the module's gradient: {reason(error)}") from error
     size = arguments[0].shape[0]
     if isinstance(size, int) or size.node.maybe_as_int() is not None:
@@ -106,6 +107,11 @@ def _cleaned(graph: torch.fx.GraphModule, names: list[str]) -> torch.fx.GraphMod
     for node, name in zip(placeholders, names, strict=True):
         node.target = node.name = name
     for node in list(graph.graph.nodes):
+        if isinstance(node.target, torch._ops.HigherOrderOperator):
+            raise ModelError(
+                f"operator {node.target.name()} of node '{node.name}' is control flow, which a traced "
+                "gradient cannot hold: write it with torch.where"
+            )
         if node.target in _ON_NUMBERS:
             node.target = _ON_NUMBERS[node.target]
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):

@@ -32,7 +32,7 @@ def differentiate(
     """
     apply = apply_rule if apply is None else apply
     # Taken before the first gradient node is appended behind them.
-    path = _path(op.graph, y, x)
+    path = _path(op.graph, y, x, opset)
     sums: dict[ir.Value, list[ir.Value]] = {y: [seed]}
     for node in reversed(path.nodes):
         cotangents = tuple(_sum(op, sums.pop(v, [])) for v in node.outputs)
@@ -49,7 +49,7 @@ def differentiate(
             sums.setdefault(value, []).append(gradient)
     result = _sum(op, sums.get(x, []))
     if result is None:
-        raise _independent(y, x)
+        raise _independent(op.graph, y, x, path.active, opset)
     return result
 
 
@@ -61,7 +61,7 @@ class _Path:
         self.active = active
 
 
-def _path(graph: ir.Graph, y: ir.Value, x: ir.Value) -> _Path:
+def _path(graph: ir.Graph, y: ir.Value, x: ir.Value, opset: int) -> _Path:
     active, reached = {x}, []
     for node in graph:
         if not rules.is_cut(node) and any(v in active for v in _read_by(node)):
@@ -76,7 +76,7 @@ def _path(graph: ir.Graph, y: ir.Value, x: ir.Value) -> _Path:
             needed.update(v for v in _read_by(node) if v is not None)
             nodes.append(node)
     if y not in active:
-        raise _independent(y, x)
+        raise _independent(graph, y, x, active, opset)
     return _Path(nodes[::-1], active & needed)
 
 
@@ -98,10 +98,23 @@ def _read_by(node: ir.Node) -> Iterator[ir.Value | None]:
                     yield from _read_by(part)
 
 
-def _independent(y: ir.Value, x: ir.Value) -> ModelError:
+def _independent(graph: ir.Graph, y: ir.Value, x: ir.Value, active: set[ir.Value], opset: int) -> ModelError:
+    """The error for it; `active`: the values to which a derivative by `x` comes."""
+    start = f"output '{y.name}' does not depend on input '{x.name}'"
+    needed, ends = {y}, []
+    for node in reversed(graph):
+        if any(v in needed for v in node.outputs):
+            read = [v for v in _read_by(node) if v is not None]
+            needed.update(read)
+            sizes = node.op_type in ("Shape", "Size")
+            if not sizes and any(v in active for v in read) and not any(v in active for v in node.outputs):
+                ends.append(node)
+    if not ends:
+        return ModelError(f"{start}: take an output that is computed from it")
+    end = f"operator {ends[-1].op_type} (opset {opset}) of node '{ends[-1].name}'"
     return ModelError(
-        f"output '{y.name}' does not depend on input '{x.name}' through differentiable operators: "
-        "take an output that is computed from the input without argmax, rounding or comparison"
+        f"{start} through differentiable operators, the way ends at {end}: take an output that is computed "
+        "without argmax, rounding or comparison"
     )
 
 

@@ -21,19 +21,19 @@ def fold_batchnorm(model: ir.Model) -> None:
     for node in list(model.graph):
         if node.op_type != "BatchNormalization" or node.domain:
             continue
-        scale, shift = _affine(node)
+        scale, shift = _affine(node, int(model.opset_imports.get("", 0)))
         conv = _only_consumer_of_conv(node)
         if conv is None or not _fold(model.graph, conv, node, scale, shift):
             _decompose(model.graph, node, scale, shift)
 
 
-def _affine(node: ir.Node) -> tuple[Float64, Float64]:
+def _affine(node: ir.Node, opset: int) -> tuple[Float64, Float64]:
     parameters = [constant_of(v) for v in node.inputs[1:5]]
     training = node.attributes.get("training_mode")
     if any(p is None for p in parameters) or (training is not None and training.as_int()):
         raise UnsupportedOperatorError(
-            f"operator BatchNormalization of node '{node.name}' is in training mode or has computed "
-            "parameters: export the model in evaluation mode"
+            f"operator BatchNormalization (opset {opset}) of node '{node.name}' is in training mode or "
+            "has computed parameters: export the model in evaluation mode"
         )
     gamma, beta, mean, variance = (np.asarray(p, np.float64) for p in parameters)
     epsilon = node.attributes.get("epsilon")

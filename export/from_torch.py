@@ -92,7 +92,7 @@ def gradient_from_torch(
 def _write_onnx(
     subject: Subject, digest: str, path: Path, settings: Settings, progress: Progress
 ) -> Exported:
-    from fluxpath.export._torch_module import reason
+    from fluxpath.export._torch_module import reason, refuse_branching
     from fluxpath.export._torch_onnx import OPSET, attempts, to_onnx
 
     # The exporter leaves one output, the logits.
@@ -105,6 +105,8 @@ def _write_onnx(
         try:
             proto = to_onnx(subject, attempt, max(OPSET, settings.oldest_opset))
         except Exception as error:  # torch's exporters raise whatever they meet
+            # The older exporter would follow the branch that the example takes, and say nothing.
+            refuse_branching(error)
             failures.append(error)
             continue
         try:

@@ -79,7 +79,7 @@ def gradient_from_onnx(
     factored: False writes scale = 1 and the whole derivative as `gradient`, which loses digits where the
         prediction is saturated.
     precision: "float32", or "float16" or "bfloat16" inside; inputs, outputs and the objective stay float32.
-        The loss is measured, like any error, at verification.
+        The loss is measured, like any error, at verification; networks of ReLUs lose most (`precision.py`).
     rules: "gradient", or "deeplift": `gradient` then holds DeepLIFT's multipliers m by the rescale rule, with
         sum(m * (x - baseline)) = score(x) - score(baseline), in float32. They explain the raw output, so the
         objective must be "logit". baseline: a number, or an array of the input's shape without the batch.

@@ -1,4 +1,11 @@
-"""Half-precision gradient graphs: float16 or bfloat16 inside, float32 at both ends."""
+"""Half-precision gradient graphs: float16 or bfloat16 inside, float32 at both ends.
+
+What that costs comes from rounding what convolutions and products take on the way forward: a ReLU whose
+input changes its sign lets another gradient through. Of ResNet-20, 0.05% of the ReLUs (float16) or 0.4%
+(bfloat16) do, and the gradient is 9% or 23% off (median, relative L2); with Softplus in their place, 0.3% or
+1.9%. Rounded weights alone make a third to a half of it. Sums, the residual stream or the backward pass in
+float32 change nothing, so none of them are widened (`benchmarks/precision.py`).
+"""
 
 from __future__ import annotations
 

@@ -251,8 +251,12 @@ def _float64_logits(
     reference = ReferenceEvaluator(to_float64(model), new_ops=list(OPERATORS))
 
     def logits(x: Float64) -> Float64:
-        (result,) = reference.run(None, {manifest.input: x, **feeds})
-        z = np.asarray(result, np.float64).reshape(len(x), -1)
+        # Row by row, because the evaluator keeps every value of a run: of a ViT-B a gigabyte a row.
+        values = {manifest.input: x, **feeds}
+        runs = (
+            reference.run(None, {name: v[i : i + 1] for name, v in values.items()}) for i in range(len(x))
+        )
+        z = np.stack([np.asarray(result, np.float64).reshape(-1) for (result,) in runs])
         # One logit of a binary classifier is compared with the zero of the other class.
         return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] < manifest.classes else z
 

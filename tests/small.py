@@ -45,9 +45,7 @@ def run(
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 3, 1
     data = path.read_bytes() if isinstance(path, Path) else path.SerializeToString()
-    session = onnxruntime.InferenceSession(
-        data, options, providers=["CPUExecutionProvider"], disabled_optimizers=["Pad_Fusion"]
-    )
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     if target is not None:
         feeds["target"] = np.broadcast_to(np.asarray(target, np.int64), len(x))
     names = [o.name for o in session.get_outputs()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import gradcheck
 import numpy as np
 import onnx
 import pytest
@@ -236,3 +237,24 @@ def test_settings_that_are_not_possible(tmp_path: Path, settings: dict, message:
     with pytest.raises(ModelError, match=message):
         small.export(small.cnn(), tmp_path, **settings)
     assert not (tmp_path / "model.grad.onnx").exists()
+
+
+def test_image_sizes_may_be_dynamic(tmp_path: Path) -> None:
+    """Strides, pads and averages included: one file gives what files of fixed sizes give."""
+    text = (
+        "c = Conv<strides=[2, 2], pads=[1, 1, 1, 1]>(x, w, b) r = Relu(c) "
+        "a = AveragePool<kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]>(r) "
+        "p = GlobalAveragePool(a) f = Flatten(p) y = Gemm(f, v)"
+    )
+    exported = small.export(gradcheck.parse(text, "batch,3,height,width", **small.WEIGHTS), tmp_path)
+    assert exported.verification.error < 1e-5
+    assert exported.manifest.shape == (3, None, None)
+    for height, width in ((8, 8), (9, 12), (15, 10)):
+        folder = tmp_path / f"{height}x{width}"
+        folder.mkdir()
+        fixed = small.export(gradcheck.parse(text, f"batch,3,{height},{width}", **small.WEIGHTS), folder)
+        x = small.images(3, 3, height, width)
+        one, other = small.run(exported.path, x, 1), small.run(fixed.path, x, 1)
+        assert one["gradient"].shape == x.shape
+        np.testing.assert_allclose(one["gradient"], other["gradient"], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(one["scale"], other["scale"], rtol=1e-5)

@@ -44,11 +44,20 @@ SKIPPED: dict[str, str] = {
     r"test_scatternd_(multiply|max|min)(_with_element_indices)?": "refused: only the reductions none and add",
     r"test_roialign_mode_max": "refused: only averages",
     r"test_attention_.*_softmax_precision.*": "onnx.reference computes in float32 there",
+    r"test_causal_conv_with_state_.*(silu|swish).*": "onnx.reference computes in float32 there",
     r"test_attention_.*_qk_matmul_bias_.*_causal": "an output of negative infinities",
 }
 """Cases (regular expressions of whole names) that say nothing about a rule, and why."""
 
-EXPANDED = {"Attention": 10, "CenterCropPad": 1, "RotaryEmbedding": 1}
+EXPANDED = {
+    "Attention": 10,
+    "CastLike": 5,
+    "CausalConvWithState": 2,
+    "CenterCropPad": 1,
+    "NegativeLogLikelihoodLoss": 2,
+    "RotaryEmbedding": 1,
+    "SoftmaxCrossEntropyLoss": 2,
+}
 """Operators that are differentiated by their definitions; of so many cases one is taken."""
 
 tally: dict[str, Counter[str]] = {}
@@ -265,7 +274,10 @@ def test_coverage(capsys: pytest.CaptureFixture[str]) -> None:
     checked = [name for name, counts in tally.items() if counts["passed"]]
     total = sum(counts["passed"] for counts in tally.values())
     with capsys.disabled():
-        print(f"\noperators: {len(tally)}, checked: {len(checked)}, node tests passed: {total}")
+        print(
+            f"\noperators with a rule: {len(supported_operators())}, expanded: {len(EXPANDED)}, "
+            f"checked: {len(checked)}, node tests passed: {total}"
+        )
     missed = [
         name for name in set(tally) - set(checked) if any(_concerns(case) for case in cases().get(name, []))
     ]
