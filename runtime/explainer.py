@@ -49,8 +49,8 @@ class Explainer:
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
     beside it: bit for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at
-    another batch size; on CIFAR-10 and ResNet-20 that never changed a step, nothing at all with MFABA sharp,
-    and less than 1e-6 (relative, in L2) with the other methods.
+    another batch size; on CIFAR-10 and ResNet-20 that never changed a step, and attributions by less than
+    1e-6 (relative, in L2).
 
     Use it as a context manager, or call `close`. Raises ArtifactError, ProviderError, InputError.
     """
