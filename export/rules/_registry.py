@@ -43,11 +43,11 @@ def rule(
 
     def register(function: RuleFunction) -> RuleFunction:
         for op_type in op_types:
-            known = _RULES.setdefault(op_type, [])
+            known = _RULES.get(op_type, [])
             if op_type in _CUT or any(r.since == since for r in known):
                 raise ValueError(f"a rule for {op_type} since opset {since} is registered already")
-            known.append(Rule(op_type, since, function, broadcasts, all_outputs))
-            known.sort(key=lambda r: r.since)
+            rules = [*known, Rule(op_type, since, function, broadcasts, all_outputs)]
+            _RULES[op_type] = sorted(rules, key=lambda r: r.since)  # a refused one leaves no trace
         return function
 
     return register
