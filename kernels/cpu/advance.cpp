@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kWays = 16;
 // Below this many elements one thread works. The others would spin for a while afterwards, as OpenMP's do,
-// and take the cores from the gradient graph: with ResNet-20 on two cores that cost a third of its speed.
+// and take the cores from the gradient graph: with ResNet-20 on two cores that cost up to a third of its speed.
 constexpr i64 kParallel = 1 << 21;
 
 // Sums in float64 in a fixed order: `kWays` interleaved partial sums, then these in turn.

@@ -102,3 +102,20 @@ class Total:
     def result(self) -> npt.NDArray[np.float32]:
         """The sum."""
         return self._sum
+
+
+class FromImage:
+    """What methods of one lane an image have in common whose first gradient is taken at the image."""
+
+    @property
+    def lanes(self) -> int:
+        """One an image."""
+        return 1
+
+    @property
+    def starts_at_image(self) -> bool:
+        """Yes."""
+        return True
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """The lane is at the image already."""

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._settings import positive, whole
+from fluxpath.runtime.methods.base import FromImage
 from fluxpath.runtime.status import Status
 
 
@@ -33,7 +34,7 @@ class _Walk:
 
 
 @dataclass(frozen=True)
-class BIG:
+class BIG(FromImage):
     """Settings of BIG. An attack from x_0, the image x, looks for the boundary of the explained class:
 
         x_{j+1} = clamp(x_j - step_size * sign(grad f(x_j)))   until another class is predicted
@@ -65,16 +66,6 @@ class BIG:
         positive("step_size", self.step_size)
         whole("bisections", self.bisections, 0, 30)
         whole("integration_steps", self.integration_steps, 1)
-
-    @property
-    def lanes(self) -> int:
-        """Attack and integration of an image follow one another in one lane."""
-        return 1
-
-    @property
-    def starts_at_image(self) -> bool:
-        """The attack starts at the image."""
-        return True
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """The lane is at the image already."""

@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import FromImage
 from fluxpath.runtime.status import Status
 
 
 @dataclass(frozen=True)
-class DeepLIFT:
+class DeepLIFT(FromImage):
     """DeepLIFT by the rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017): one evaluation an image.
 
     values = multipliers * (image - baseline), which sum to the score less that of the baseline.
@@ -20,19 +21,6 @@ class DeepLIFT:
 
     rules: ClassVar[str] = "deeplift"
     """The rules that a file must have been exported with."""
-
-    @property
-    def lanes(self) -> int:
-        """One."""
-        return 1
-
-    @property
-    def starts_at_image(self) -> bool:
-        """The only evaluation is at the image."""
-        return True
-
-    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """The lane is at the image already."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """Multiply, and be done."""

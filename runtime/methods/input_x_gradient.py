@@ -12,32 +12,20 @@ import numpy as np
 
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._points import TIMES_IMAGE
+from fluxpath.runtime.methods.base import FromImage
 
 
 @dataclass(frozen=True)
-class InputXGradient:
+class InputXGradient(FromImage):
     """Input x Gradient: x * grad f(x), element by element. One gradient; in units of the objective.
 
     There are no settings.
     """
 
     @property
-    def lanes(self) -> int:
-        """One."""
-        return 1
-
-    @property
-    def starts_at_image(self) -> bool:
-        """And stays there."""
-        return True
-
-    @property
     def end_lane(self) -> int | None:
         """There is no path that could be complete."""
         return None
-
-    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """The lane is at the image already."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """The product is the attribution."""

@@ -15,6 +15,7 @@ import numpy as np
 from fluxpath import kernels
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._settings import one_of, positive, whole
+from fluxpath.runtime.methods.base import FromImage
 from fluxpath.runtime.status import Status
 
 SMOOTH_RADIUS = 0.3
@@ -22,7 +23,7 @@ SMOOTH_RADIUS = 0.3
 
 
 @dataclass(frozen=True)
-class MFABA:
+class MFABA(FromImage):
     """Settings of MFABA. From x_0, the image, it walks down the objective f until the class changes:
 
         x_{j+1} = clamp(x_j - step_size * direction(g_j)),   g_j = grad f(x_j)
@@ -56,19 +57,6 @@ class MFABA:
         whole("max_steps", self.max_steps, 1)
         if self.step_size is not None:
             positive("step_size", self.step_size)
-
-    @property
-    def lanes(self) -> int:
-        """One walk an image."""
-        return 1
-
-    @property
-    def starts_at_image(self) -> bool:
-        """x_0 is the image."""
-        return True
-
-    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """The lane is at x_0 already."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """One step of the walk, or its end."""

@@ -13,10 +13,11 @@ import numpy as np
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._points import ABSOLUTE, GRADIENT
+from fluxpath.runtime.methods.base import FromImage
 
 
 @dataclass(frozen=True)
-class Saliency:
+class Saliency(FromImage):
     """Settings of Saliency: |grad f(x)|, element by element (Section 3; the paper then takes the largest
     over the colours, which is left to the caller).
 
@@ -32,22 +33,9 @@ class Saliency:
             raise InputError(f"absolute is {self.absolute!r}, it must be True or False")
 
     @property
-    def lanes(self) -> int:
-        """One."""
-        return 1
-
-    @property
-    def starts_at_image(self) -> bool:
-        """And stays there."""
-        return True
-
-    @property
     def end_lane(self) -> int | None:
         """There is no path that could be complete."""
         return None
-
-    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """The lane is at the image already."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """The gradient is the attribution."""

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from sessions import FEATURES, LinearSession, some_images
 
 from fluxpath.errors import DeadlineError, InputError, OutOfMemoryError, QueueFullError
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
+from fluxpath.runtime import (
+    AGI,
+    BIG,
+    MFABA,
+    Explainer,
+    IntegratedGradients,
+    NeFLAG,
+    SmoothGrad,
+    Status,
+)
 from fluxpath.runtime.calibration import suitable_slots
 from fluxpath.runtime.engine import Engine
 from fluxpath.runtime.lanes import Lanes
@@ -303,11 +312,11 @@ def test_no_lane_is_lost_or_run_twice_and_no_slot_leaks(actions, slots):
 def test_mixed_load_from_many_threads_equals_one_by_one():
     methods = [
         SHARP,
-        MFABA("smooth", "left", step_size=0.01, max_steps=9),
-        MFABA("sharp", path="norm", step_size=0.03, max_steps=9),
-        MFABA("smooth", path="cosine", step_size=0.01, max_steps=9),
         NeFLAG(n=3, radius=0.05, max_steps=4, seed=1),
-        NeFLAG(n=2, radius=0.1, stop="label", max_steps=4),
+        IntegratedGradients(steps=4),
+        SmoothGrad(n=3, variant="variance"),
+        AGI(classes=2, max_steps=4),
+        BIG(max_steps=6, bisections=2, integration_steps=3),
     ]
     images, rng = some_images(40), np.random.default_rng(3)
     jobs = [(rng.integers(40, size=rng.integers(1, 4)), methods[rng.integers(6)]) for _ in range(500)]
