@@ -28,6 +28,7 @@ from fluxpath.export.layout import keep_blocked
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.pad_fusion import keep_pads
 from fluxpath.export.precision import narrow
+from fluxpath.export.shortcut import convolve_shortcuts
 from fluxpath.export.verification import Verification, verify_model
 from fluxpath.manifest import Manifest
 
@@ -141,6 +142,8 @@ def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.Mode
     graph = _prepared(source.proto, settings)
     found = _classifier.find(graph, settings.input, settings.output)
     found = narrow(graph, found, settings.precision)
+    if settings.precision == "float32":
+        convolve_shortcuts(graph)
     shape = tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:])
     baseline = None if settings.rules == "gradient" else settings.baseline_in(shape)
     append_gradient(graph, found, settings.objective, settings.factored, baseline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, cast
 
 import numpy as np
@@ -33,13 +34,13 @@ def as_images(
         raise InputError("images are empty, and must be at least one")
     with np.errstate(over="ignore"):
         array = given.astype(np.float32)
-    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    if not finite.all():
+    least, most = array.min(), array.max()  # NaN if any pixel is
+    if not (isfinite(least) and isfinite(most)):
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity, and pixels must be finite")
-    if (low is not None and array.min() < low) or (high is not None and array.max() > high):
+    if (low is not None and least < low) or (high is not None and most > high):
         raise InputError(
-            f"images range from {array.min():.6g} to {array.max():.6g}, and the model's input from "
-            f"{low} to {high}"
+            f"images range from {least:.6g} to {most:.6g}, and the model's input from {low} to {high}"
         )
     return array
 
@@ -48,6 +49,8 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
     """int64 [n], -1 for the predicted class; InputError if a target is no class of the model."""
     if target is None:
         return np.full(n, -1, np.int64)
+    if type(target) is int and -1 <= target < classes:
+        return np.full(n, target, np.int64)  # the usual call, without a detour
     given = _array("target", target)
     if given.dtype.kind not in "iu":
         raise InputError(f"target has dtype {given.dtype}, and must be an integer class or one an image")

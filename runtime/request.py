@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.runtime._inputs import as_method
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods.base import Collector, Method, Total
@@ -53,7 +52,7 @@ class Request:
         n = len(images)
         self.companions = dict(companions or {})
         self.images = images.reshape(n, -1)
-        self.method = as_method(method)
+        self.method = method
         self.future: Future[Attribution] = Future()
         """Pending until the result is there, so that it can be cancelled at any time before."""
         self._settled = False
@@ -69,15 +68,18 @@ class Request:
         self._shape = images.shape
         self.targets = targets.copy()
         self._values = np.zeros(self.images.shape, np.float32)
-        self._steps, self._status = np.zeros(n, np.int32), np.zeros(n, np.int32)
-        self._label = np.zeros(n, np.int64)
-        self._score, self._end_score = np.zeros(n, np.float32), np.zeros(n, np.float32)
-        self._left = np.full(n, self._per_image + self._probes)
+        # What changes with every lane is in lists: an entry of an array takes several times as long.
+        self._steps, self._status, self._label = [0] * n, [0] * n, [0] * n
+        self._score, self._end_score = [0.0] * n, [0.0] * n
+        self._left = [self._per_image + self._probes] * n
         self._unfinished = n
         # Lanes may end in any order; the result must not depend on it, so each waits for those before it.
-        self._next_number = np.zeros(n, np.int64)
+        self._next_number = [0] * n
         self._early: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
-        self._collector: Callable[[int], Collector] = getattr(method, "collector", Total)
+        own: Callable[[int], Collector] | None = getattr(method, "collector", None)
+        self._collector: Callable[[int], Collector] = Total if own is None else own
+        self._alone = own is None and self._per_image == 1
+        """Whether the one lane's sum is the image's attribution as it is."""
         self._collectors: dict[int, Collector] = {}
         self._fresh = self._first_lanes()
         self._ready: list[Iterator[Lane]] = []
@@ -131,6 +133,7 @@ class Request:
         """Take over the results of the lane that ended in `slot`."""
         i = lane.index
         probe = lane.method is _PROBE
+        status = int(lanes.status[slot])
         if probe or self.method.starts_at_image or lane.number == self._image_lane:
             self.targets[i] = lanes.first_target[slot]
             self._label[i] = lanes.first_label[slot]
@@ -138,24 +141,22 @@ class Request:
         if lane.opens:
             self._ready.append(self._lanes_of(i, self._image_lane))
         if probe:
-            if lanes.status[slot] == Status.NON_FINITE:
-                self._status[i] = Status.NON_FINITE
+            if status == Status.NON_FINITE:
+                self._status[i] = status
         else:
             if lane.number == self._end_lane:
                 self._end_score[i] = lanes.score[slot]
-            self._steps[i] += lanes.step[slot]
-            self._status[i] = max(self._status[i], lanes.status[slot])
+            self._steps[i] += int(lanes.step[slot])
+            self._status[i] = max(self._status[i], status)
             self._add(i, lane.number, lanes.sum[slot])
         self._left[i] -= 1
         if self._left[i] == 0:
-            self._unfinished -= 1
-            self._values[i] = self._collectors.pop(i).result()
-            if self._status[i] == Status.NON_FINITE:
-                self._values[i] = 0.0
-        if self._unfinished == 0:
-            self._complete()
+            self._finish(i)
 
     def _add(self, index: int, number: int, values: npt.NDArray[np.float32]) -> None:
+        if self._alone:
+            self._values[index] = values
+            return
         if number != self._next_number[index]:
             self._early[index, number] = values.copy()
             return
@@ -170,15 +171,25 @@ class Request:
                 return
             values = self._early.pop((index, number))
 
+    def _finish(self, index: int) -> None:
+        """All of the image's lanes ended."""
+        if not self._alone:
+            self._values[index] = self._collectors.pop(index).result()
+        if self._status[index] == Status.NON_FINITE:
+            self._values[index] = 0.0
+        self._unfinished -= 1
+        if self._unfinished == 0:
+            self._complete()
+
     def _complete(self) -> None:
         result = Attribution(
             values=self._values.reshape(self._shape),
             target=self.targets,
-            label=self._label,
-            steps=self._steps,
-            status=self._status,
-            score=self._score,
-            end_score=None if self._end_lane is None else self._end_score,
+            label=np.array(self._label, np.int64),
+            steps=np.array(self._steps, np.int32),
+            status=np.array(self._status, np.int32),
+            score=np.array(self._score, np.float32),
+            end_score=None if self._end_lane is None else np.array(self._end_score, np.float32),
         )
         if self._settle():
             self.future.set_result(result)
