@@ -1,4 +1,4 @@
-"""What several test modules share: the gradient graphs of the small models, written once a session."""
+"""What several test modules share: the files of the small models, written once a session."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import models
+import numpy as np
 import onnx
 import pytest
 
@@ -41,3 +42,26 @@ def float64(graph: Callable[..., Path]) -> Callable[[str], models.Float64Gradien
         return opened[name].for_target(None)
 
     return gradient
+
+
+@pytest.fixture(scope="module")
+def whole(
+    graph: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Callable[..., dict[str, np.ndarray]]]:
+    """`whole(model, method, **settings)` is that file, opened."""
+    from whole_files import opened
+
+    from fluxpath.export import attribution_from_gradient
+
+    folder = tmp_path_factory.mktemp("whole")
+    known: dict[tuple[object, ...], Callable[..., dict[str, np.ndarray]]] = {}
+
+    def written(model: str, method: str, **settings: object) -> Callable[..., dict[str, np.ndarray]]:
+        key = (model, method, *sorted(settings.items()))
+        if key not in known:
+            path = folder / f"{len(known)}.onnx"
+            attribution_from_gradient(graph(model), path, method=method, settings=settings)
+            known[key] = opened(path)
+        return known[key]
+
+    return written

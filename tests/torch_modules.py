@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,3 +100,15 @@ def relative(given: np.ndarray, true: np.ndarray) -> float:
     rows = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (given - true, true))
     difference, size = (np.linalg.norm(r, axis=1) for r in rows)
     return float((difference / size).max())
+
+
+class Returning(nn.Module):
+    """`tiny`, its logits wrapped by `form` beside something else."""
+
+    def __init__(self, form: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.net = made(tiny)
+        self.form = form
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.form(self.net(x), x * 2)
