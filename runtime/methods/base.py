@@ -18,7 +18,8 @@ class Method(Protocol):
     evaluation, `advance`, until `lanes.status` of the lane is not RUNNING; `lanes.sum` is then its
     attribution. An image's attribution is the sum over its lanes, or what a `Collecting` method makes of
     them. Neither function may look at slots other than those given, so the result does not depend on what
-    else is running. A method may also be `Marked` or `Checked`, or have single members of these.
+    else is running. A method may also be `Marked`, `Checked` or `Fitted`, or have
+    single members of these.
     """
 
     @property
@@ -86,6 +87,14 @@ class Checked(Protocol):
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise InputError unless inputs of this shape, without the batch, fit the settings."""
+        ...
+
+
+class Fitted(Protocol):
+    """A method whose number of lanes depends on how many classes the model has."""
+
+    def fitted(self, classes: int) -> Method:
+        """The method to run in this one's place on a model of so many classes."""
         ...
 
 
