@@ -105,7 +105,7 @@ def guided_ig(
     steps: int = 200,
     fraction: float = 0.25,
     baseline: float = 0.0,
-    max_dist: float = 1.0,
+    max_dist: float = 0.02,
 ) -> Walk:
     """Element by element, with the share of its way that each has gone instead of the point."""
     way = [float(v) - baseline for v in image]

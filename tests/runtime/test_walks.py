@@ -48,12 +48,13 @@ AGIS = [
 ]
 BIGS = [BIG(), BIG(step_size=0.05, bisections=0, integration_steps=7), BIG(max_steps=3), BIG(bisections=3)]
 GUIDED = [
-    GuidedIG(steps=20),
+    GuidedIG(),
+    GuidedIG(steps=20, max_dist=1.0),
     GuidedIG(steps=13, fraction=0.5, max_dist=0.1),
     GuidedIG(steps=10, fraction=0.01, baseline=0.4, max_dist=0.02),
-    GuidedIG(steps=9, fraction=1.0),
+    GuidedIG(steps=9, fraction=1.0, max_dist=1.0),
     GuidedIG(steps=9, max_dist=0.0),
-    GuidedIG(steps=1),
+    GuidedIG(steps=1, max_dist=1.0),
 ]
 ALL = [*AGIS, *BIGS, *GUIDED]
 
@@ -214,7 +215,7 @@ def test_big_is_complete_to_the_boundary():
 # --- Guided IG
 
 
-@pytest.mark.parametrize("method", [GuidedIG(400), GuidedIG(400, max_dist=0.05)], ids=repr)
+@pytest.mark.parametrize("method", [GuidedIG(400, max_dist=1.0), GuidedIG(400)], ids=repr)
 def test_guided_ig_is_complete(method):
     session = CurvedSession()
     images = some_images(4)
@@ -241,7 +242,7 @@ def test_nan_and_infinity_are_a_status_and_zeros(method, value):
     assert result.status.tolist() == [Status.NON_FINITE] * 4 and not result.values.any()
 
 
-@pytest.mark.parametrize("method", [AGI(classes=2), BIG(), GuidedIG(steps=20)], ids=repr)
+@pytest.mark.parametrize("method", [AGI(classes=2), BIG(), GuidedIG(steps=20, max_dist=1.0)], ids=repr)
 def test_nan_on_the_way_stays_with_its_image(method):
     images = some_images(6)
     images[:, 0] = [0.1, 0.9, 0.1, 0.1, 0.9, 0.1]
