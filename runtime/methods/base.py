@@ -31,7 +31,8 @@ class Method(Protocol):
     def starts_at_image(self) -> bool:
         """Whether every lane's first gradient is taken at the image itself.
 
-        Where not, the engine evaluates the image once more for its score and predicted class.
+        Where not, and no lane is `Marked` as the image's, the engine evaluates the image once, for the score
+        and the predicted class in the result, whether or not the caller names the target.
         """
         ...
 
