@@ -39,7 +39,8 @@ class AGI:
 
     A walk that starts where i is predicted already, the explained class being another, is empty. A step
     costs two gradients, the arrival one more: 2 * steps + 1 evaluations a false class. A model of a single
-    class has no false one, and the attribution is zero. Raises InputError for other settings.
+    class has no false one, and the attribution is zero. In units of the objective; the published code's is
+    the softmax. Raises InputError for other settings.
     """
 
     classes: int = 20

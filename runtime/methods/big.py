@@ -69,7 +69,8 @@ class BIG(FromImage):
     reported steps count all but the first, the image's. Where no ball has another class there is no boundary
     point: the attribution is zero, with the status MAX_STEPS (the published code takes the end of the first
     attack). Where the image itself is not predicted as the explained class, the attack in the first ball
-    goes to its end and there is no bisection. Raises InputError for other settings.
+    goes to its end and there is no bisection. In units of the objective; the published code's is the logit.
+    Raises InputError for other settings.
     """
 
     radii: Sequence[float] | npt.ArrayLike = (36 / 255, 64 / 255, 0.3, 0.5, 0.7, 0.9, 1.1)

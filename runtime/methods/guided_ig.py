@@ -39,9 +39,9 @@ class GuidedIG:
     baseline: x', the same number for every element, in units of the input.
     max_dist: how far an element may be from the straight line, as a share of its whole way: in step k every
         element lies between the shares k/n - max_dist and k/n + max_dist, and one that is behind catches up
-        first. 1 leaves it free, 0 is the straight line. The authors' code bounds the path so where their
-        paper puts anchor points on the straight line; the defaults are the code's.
+        first. 1 leaves it free, 0 is the straight line.
 
+    Path, sum and defaults are those of the authors' code, PAIR's `saliency`.
     There are n evaluations, and one at the image, for label and score. In units of the objective. A walk
     along which every gradient is zero ends with ZERO_GRADIENT. Raises InputError for other settings.
     """

@@ -27,8 +27,8 @@ class LPI:
 
     references: the r_j, [m, *shape] with the input's shape, in units of the input. The paper takes them from
         the image's local distribution: of a training set clustered by the model's outputs, from the cluster
-        that the image falls into, the images next to the centres of 20 clusters within. Choosing them is
-        the caller's part; images of different clusters are requests with different settings.
+        that the image falls into; its code takes there the images next to the centres of 20 clusters within.
+        Choosing them is the caller's part; images of different clusters are requests with different settings.
     densities: p_j, m numbers above zero (there: how many images are in each of the 20), divided by their sum
         here so that the attribution is complete; the published code divides by m once more. None: all the
         same.
@@ -38,8 +38,9 @@ class LPI:
         equal pieces.
     seed: of the counter-based generator (Philox); a_jk depends on seed and j * steps + k alone.
 
-    m * steps gradients, and one at the image, for label and score. In units of the objective. Raises
-    InputError for other settings, and for references of another shape when a request is made.
+    m * steps gradients, and one at the image, for label and score. In units of the objective; the published
+    code's is the logit. Raises InputError for other settings, and for references of another shape when a
+    request is made.
     """
 
     references: npt.ArrayLike | FixedArray
