@@ -63,7 +63,8 @@ class BIG(FromImage):
     The baseline is the nearest point found, in the published code too, which looks beyond the balls with a
     Carlini-Wagner attack instead of bisection. Its attacks start at a random point of the ball; here they
     start at the image, so that the result is the same each time. Its step is 2 r^2 / max_steps, because the
-    attack's library multiplies what it is given by r again; with that the small balls' edge is out of reach.
+    attack's library multiplies what it is given by r again: it goes no further than 2 r^2 from its start.
+    Neither search is sure to find the nearest point.
 
     There are at most 1 + len(radii) * max_steps + bisections + integration_steps evaluations, of which the
     reported steps count all but the first, the image's. Where no ball has another class there is no boundary
