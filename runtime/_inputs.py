@@ -100,13 +100,14 @@ def as_method(method: object) -> Method:
     return fits
 
 
-def as_fitting_method(method: object, shape: tuple[int, ...]) -> Method:
-    """A method that the engine can run and whose settings fit inputs of this shape; InputError if not."""
+def as_fitting_method(method: object, shape: tuple[int, ...], classes: int) -> Method:
+    """A method for a model of this input shape and so many classes; InputError if its settings do not fit."""
     fits = as_method(method)
     check = getattr(fits, "check", None)
     if check is not None:
         check(shape)
-    return fits
+    fitted = getattr(fits, "fitted", None)
+    return fits if fitted is None else as_method(fitted(classes))
 
 
 def _array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -170,7 +170,7 @@ class Explainer:
         inputs: Mapping[str, npt.ArrayLike] | None,
         deadline: float | None,
     ) -> Request:
-        method = as_fitting_method(MFABA() if method is None else method, self.shape)
+        method = as_fitting_method(MFABA() if method is None else method, self.shape, self.manifest.classes)
         needed = getattr(method, "rules", "gradient")
         if needed != self.manifest.rules:
             raise InputError(

@@ -65,7 +65,9 @@ def attribute_many(
     resume: bool = True,
 ) -> Summary:
     """See `Explainer.attribute_many`."""
-    chosen = as_fitting_method(MFABA() if method is None else method, explainer.shape)
+    chosen = as_fitting_method(
+        MFABA() if method is None else method, explainer.shape, explainer.manifest.classes
+    )
     manifest = explainer.manifest
     as_targets(target, 1, manifest.classes)  # what is wrong for all is an error, not a failure of each
     if manifest.companions:

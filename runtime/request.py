@@ -36,9 +36,9 @@ class Lane:
 class Request:
     """Images [n, *shape], their targets (-1: the predicted class) and one method; collects the results.
 
-    `next_lane` hands out lanes in order. Where the method does not start at the image, a probe goes first
-    and the image's lanes follow when it has told the target. Where one of its lanes is at the image that one
-    does it; if the target is given nobody has to wait.
+    `next_lane` hands out lanes in order. What is said of the image itself, its score and predicted class, is
+    from a lane that starts there, or from a probe where the method has none. Where the target is left to the
+    model the image's other lanes follow when that one has told it; if it is given nobody has to wait.
     """
 
     def __init__(
@@ -117,11 +117,13 @@ class Request:
 
     def _first_lanes(self) -> Iterator[Lane]:
         for index in range(len(self.images)):
+            at_image = self._probes or self._image_lane is not None
+            waits = at_image and bool(self.targets[index] < 0)
             if self._probes:
-                yield Lane(self, index, 0, _PROBE, opens=True)
-            elif self._image_lane is not None and self.targets[index] < 0:
+                yield Lane(self, index, 0, _PROBE, opens=waits)
+            elif waits and self._image_lane is not None:
                 yield Lane(self, index, self._image_lane, self.method, opens=True)
-            else:
+            if not waits:
                 yield from self._lanes_of(index)
 
     def _lanes_of(self, index: int, but: int | None = None) -> Iterator[Lane]:

@@ -45,8 +45,12 @@ class TorchScriptSession:
 
     @property
     def output(self) -> int | None:
-        """The model's own first output is not handed on: its shape is not known before a run."""
-        return None
+        """The classes, where the first output is sure to have a column for each.
+
+        Of two classes the module may give one logit a row, and the manifest does not tell.
+        """
+        classes = self.manifest.classes
+        return classes if classes > 2 and self.manifest.outputs[0] not in _RESULTS else None
 
     def bind(self, lanes: Lanes) -> None:
         """Use the engine's arrays: tensors that share their memory."""
@@ -55,9 +59,16 @@ class TorchScriptSession:
             contract.TARGET: lanes.target,
             **lanes.companions,
         }
-        results = (lanes.gradient.reshape(lanes.slots, *lanes.shape), lanes.scale, lanes.score, lanes.label)
+        results = {
+            contract.GRADIENT: lanes.gradient.reshape(lanes.slots, *lanes.shape),
+            contract.SCALE: lanes.scale,
+            contract.SCORE: lanes.score,
+            contract.LABEL: lanes.label,
+        }
+        if lanes.output is not None:
+            results[self.manifest.outputs[0]] = lanes.output
         self._inputs = [self._torch.from_numpy(a) for a in arrays.values()]
-        self._results = {n: self._torch.from_numpy(a) for n, a in zip(_RESULTS, results, strict=True)}
+        self._results = {name: self._torch.from_numpy(array) for name, array in results.items()}
 
     def run(self, count: int) -> None:
         """Evaluate the gradient graph on the first `count` slots."""

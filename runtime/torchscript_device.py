@@ -39,6 +39,8 @@ class TorchScriptDeviceSession(TorchScriptSession):
             contract.SCORE: self._tensor(lanes.score),
             contract.LABEL: self._tensor(lanes.label),
         }
+        if lanes.output is not None:
+            self._results[self.manifest.outputs[0]] = self._tensor(lanes.output)
 
     def run(self, count: int) -> None:
         """Evaluate the gradient graph on the first `count` slots."""

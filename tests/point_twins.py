@@ -115,7 +115,7 @@ def lpi(
     points, factors = [], []
     for j, r in enumerate(references):
         for k in range(steps):
-            within = uniform(seed, j * steps + k, 0) if rule == "random" else 0.5
-            points.append(r + (k + within) / steps * (image - r))
+            share = uniform(seed, j * steps + k, 0) if rule == "random" else (k + 0.5) / steps
+            points.append(r + share * (image - r))
             factors.append(densities[j] / sum(densities) / steps * (image - r))
     return _summed(gradient, image, points, factors)

@@ -55,16 +55,16 @@ def big(
     image: Array,
     target: int,
     *,
-    max_steps: int = 50,
-    step_size: float = 0.01,
+    radii: Sequence[float] = (36 / 255, 64 / 255, 0.3, 0.5, 0.7, 0.9, 1.1),
+    max_steps: int = 40,
     bisections: int = 8,
     integration_steps: int = 50,
     low: float = 0.0,
     high: float = 1.0,
 ) -> Walk:
-    """Attack, bisection, integral; `gradient` is that of the class `target`."""
+    """Attack in ball after ball, bisection, integral; `gradient` is that of the class `target`."""
     first = np.asarray(image, np.float64)
-    walk = Walk(np.zeros_like(first), [], [], 0, BOUNDARY)
+    walk = Walk(np.zeros_like(first), [], [], 0, MAX_STEPS)
 
     def ask(x: Array) -> tuple[int, Array]:
         score, label, g = gradient(x)
@@ -73,25 +73,42 @@ def big(
         walk.steps = len(walk.points) - 1
         return label, g
 
-    x = first
-    for j in range(max_steps + 1):
-        label, g = ask(x)
-        if j == 0:
-            inside = label == target
-        elif label != target:
+    def attack(radius: float) -> Array | None:
+        """An adversarial point in the ball."""
+        x, g = first, uphill
+        for j in range(max_steps):
+            if not g.any():
+                return None
+            x = x - 2 * radius / max_steps * direction(g, "sharp")
+            distance = math.sqrt(sum(float(v) ** 2 for v in x - first))
+            if distance > radius:
+                x = first + (x - first) * radius / distance
+            x = np.array([min(max(v, low), high) for v in x])
+            label, g = ask(x)
+            if label != target and (inside or j + 1 == max_steps):
+                return x
+        return None
+
+    label, uphill = ask(first)
+    inside = label == target
+    if not uphill.any():
+        walk.status = ZERO_GRADIENT
+        return walk
+    for radius in sorted(radii):
+        adversarial = attack(radius)
+        if adversarial is not None:
             break
-        if j == max_steps or not g.any():
-            walk.status = MAX_STEPS if j == max_steps else ZERO_GRADIENT
-            return walk
-        x = np.clip(x - step_size * direction(g, "smooth"), low, high)
+    else:
+        return walk
     near, far = 0.0, 1.0
     for _ in range(bisections if inside else 0):
         middle = (near + far) / 2
-        if ask(first + middle * (x - first))[0] == target:
+        if ask(first + middle * (adversarial - first))[0] == target:
             near = middle
         else:
             far = middle
-    boundary = first + far * (x - first)
+    boundary = first + far * (adversarial - first)
+    walk.status = BOUNDARY
     for k in range(integration_steps):
         z = boundary + (k + 0.5) / integration_steps * (first - boundary)
         walk.values = walk.values + (first - boundary) * ask(z)[1] / integration_steps
@@ -105,7 +122,7 @@ def guided_ig(
     steps: int = 200,
     fraction: float = 0.25,
     baseline: float = 0.0,
-    max_dist: float = 1.0,
+    max_dist: float = 0.02,
 ) -> Walk:
     """Element by element, with the share of its way that each has gone instead of the point."""
     way = [float(v) - baseline for v in image]

@@ -18,7 +18,8 @@ class Method(Protocol):
     evaluation, `advance`, until `lanes.status` of the lane is not RUNNING; `lanes.sum` is then its
     attribution. An image's attribution is the sum over its lanes, or what a `Collecting` method makes of
     them. Neither function may look at slots other than those given, so the result does not depend on what
-    else is running. A method may also be `Marked` or `Checked`, or have single members of these.
+    else is running. A method may also be `Marked`, `Checked` or `Fitted`, or have
+    single members of these.
     """
 
     @property
@@ -30,7 +31,8 @@ class Method(Protocol):
     def starts_at_image(self) -> bool:
         """Whether every lane's first gradient is taken at the image itself.
 
-        Where not, the engine evaluates the image once more for its score and predicted class.
+        Where not, and no lane is `Marked` as the image's, the engine evaluates the image once, for the score
+        and the predicted class in the result, whether or not the caller names the target.
         """
         ...
 
@@ -86,6 +88,14 @@ class Checked(Protocol):
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise InputError unless inputs of this shape, without the batch, fit the settings."""
+        ...
+
+
+class Fitted(Protocol):
+    """A method whose number of lanes depends on how many classes the model has."""
+
+    def fitted(self, classes: int) -> Method:
+        """The method to run in this one's place on a model of so many classes."""
         ...
 
 

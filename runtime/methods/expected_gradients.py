@@ -29,7 +29,7 @@ class ExpectedGradients:
     seed: of the counter-based generator (Philox); b and a depend on seed and sample alone, so that every
         image meets the same ones, in any batch.
 
-    n gradients, and one at the image for the score there. In units of the objective; the sum of an
+    n gradients, and one at the image, for label and score. In units of the objective; the sum of an
     attribution estimates f(x) minus the mean of f over the background. Raises InputError for other settings,
     and for a background of another shape when a request is made.
     """

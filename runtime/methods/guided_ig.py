@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods._derivative import finite_derivative
 from fluxpath.runtime.methods._settings import number, whole
 from fluxpath.runtime.status import Status
 
@@ -37,17 +38,18 @@ class GuidedIG:
     steps: n, 1 or more. fraction: p, above 0 and up to 1; with 1 the path is the straight line.
     baseline: x', the same number for every element, in units of the input.
     max_dist: how far an element may be from the straight line, as a share of its whole way: in step k every
-        element lies between the shares k/n - max_dist and k/n + max_dist. 1 leaves it free, 0 is the
-        straight line; the published code has 0.02 (the paper's anchor points serve the same end).
+        element lies between the shares k/n - max_dist and k/n + max_dist, and one that is behind catches up
+        first. 1 leaves it free, 0 is the straight line.
 
-    There are n evaluations besides that of the image. A walk along which every gradient is zero ends with
-    ZERO_GRADIENT. Raises InputError for other settings.
+    Path, sum and defaults are those of the authors' code, PAIR's `saliency`.
+    There are n evaluations, and one at the image, for label and score. In units of the objective. A walk
+    along which every gradient is zero ends with ZERO_GRADIENT. Raises InputError for other settings.
     """
 
     steps: int = 200
     fraction: float = 0.25
     baseline: float = 0.0
-    max_dist: float = 1.0
+    max_dist: float = 0.02
 
     def __post_init__(self) -> None:
         whole("steps", self.steps, 1)
@@ -71,22 +73,18 @@ class GuidedIG:
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """One step of each walk."""
-        for slot in slots:
-            self._advance(lanes, slot)
-
-    def _advance(self, lanes: Lanes, slot: np.int32) -> None:
-        derivative = lanes.scale[slot] * lanes.gradient[slot]
-        if not np.isfinite(derivative).all() or not np.isfinite(lanes.score[slot]):
-            lanes.sum[slot] = 0.0
-            lanes.status[slot] = Status.NON_FINITE
-            return
-        lanes.length[slot] += derivative.any()  # how many gradients were not zero
-        lanes.step[slot] += 1
-        before = lanes.point[slot].copy()
-        self._move(lanes.point[slot], lanes.image[slot], np.abs(lanes.gradient[slot]), int(lanes.step[slot]))
-        lanes.sum[slot] += (lanes.point[slot] - before) * derivative
-        if lanes.step[slot] == self.steps:
-            lanes.status[slot] = Status.COMPLETE if lanes.length[slot] else Status.ZERO_GRADIENT
+        slots, derivative = finite_derivative(lanes, slots)
+        lanes.length[slots] += derivative.any(axis=1)  # how many gradients were not zero
+        lanes.step[slots] += 1
+        sizes, steps = np.abs(lanes.gradient[slots]), lanes.step[slots]
+        before, points, images = lanes.point[slots], lanes.point[slots], lanes.image[slots]
+        for point, image, size, step in zip(points, images, sizes, steps, strict=True):
+            self._move(point, image, size, int(step))
+        lanes.point[slots] = points
+        lanes.sum[slots] += (points - before) * derivative
+        done = slots[steps == self.steps]
+        moved = lanes.length[done] > 0
+        lanes.status[done] = np.where(moved, Status.COMPLETE, Status.ZERO_GRADIENT)
 
     def _move(self, point: Row, image: Row, size: Row, step: int) -> None:
         """Move `point` in place until its distance to the image is that after `step` steps."""
@@ -94,7 +92,7 @@ class GuidedIG:
         wanted = (1 - share) * _distance(image, np.full_like(image, self.baseline))
         ends = self._at(min(share + self.max_dist, 1.0), image)
         self._catch_up(point, image, share - self.max_dist)
-        y = size.copy()
+        y = size.copy()  # the path follows the gradient's sizes, whatever the scale
         while (left := _distance(image, point) - wanted) > _REACHED * wanted:
             y[point == ends] = np.inf
             chosen = (y <= _quantile(y, self.fraction)) & (y < np.inf)

@@ -30,8 +30,8 @@ class IntegratedGradients:
         at most 1000.
     rule: where the gradient of a piece is taken: "left" (towards b), "right" (the paper's sum), "middle",
         or as the mean of both ends, "trapezoid"; or "gauss-legendre" quadrature on the whole line. That is
-        `steps` gradients, and steps + 1 with "trapezoid"; one more at the image where it is not among the
-        points, for the score there ("left", "middle", "gauss-legendre").
+        `steps` gradients, and steps + 1 with "trapezoid"; and one at the image, for label and score, where
+        that is not among the points ("left", "middle", "gauss-legendre").
     baseline: b, a number for all elements or an array of the input's shape without the batch, in units of
         the input. It may lie outside the input's valid range.
 

@@ -26,23 +26,26 @@ class LPI:
         sum_j p_j (x - r_j) * 1/steps sum_k grad f(r_j + a_jk (x - r_j))
 
     references: the r_j, [m, *shape] with the input's shape, in units of the input. The paper takes them from
-        the image's local distribution: of a training set clustered by the model's outputs, the cluster that
-        the image falls into. Choosing them is the caller's part; images of different clusters are
-        requests with different settings.
-    densities: p_j, m numbers above zero, divided by their sum here so that the attribution is complete (the
-        published code divides by m); None: all the same.
-    steps: the number of gradients on each path, 1 or more.
-    rule: where they are taken, in `steps` equal pieces of the path: "random", uniform within each piece, or
-        "middle". (The published code draws from the whole path, or takes evenly spaced points and both ends.)
-    seed: of the counter-based generator (Philox); a_jk depends on seed, j * steps + k alone.
+        the image's local distribution: of a training set clustered by the model's outputs, from the cluster
+        that the image falls into; its code takes there the images next to the centres of 20 clusters within.
+        Choosing them is the caller's part; images of different clusters are requests with different settings.
+    densities: p_j, m numbers above zero (there: how many images are in each of the 20), divided by their sum
+        here so that the attribution is complete; the published code divides by m once more. None: all the
+        same.
+    steps: the number of gradients on each path, 1 or more; 1 in the paper's experiments. (With more, the
+        published code multiplies some of them by the way from another reference than their own.)
+    rule: where they are taken: "random", uniform on the path, or "middle", in the middle of each of `steps`
+        equal pieces.
+    seed: of the counter-based generator (Philox); a_jk depends on seed and j * steps + k alone.
 
-    m * steps gradients, and one at the image for the score there. In units of the objective. Raises
-    InputError for other settings, and for references of another shape when a request is made.
+    m * steps gradients, and one at the image, for label and score. In units of the objective; the published
+    code's is the logit. Raises InputError for other settings, and for references of another shape when a
+    request is made.
     """
 
     references: npt.ArrayLike | FixedArray
     densities: npt.ArrayLike | FixedArray | None = None
-    steps: int = 20
+    steps: int = 1
     rule: Literal["random", "middle"] = "random"
     seed: int = 0
 
@@ -100,8 +103,8 @@ class LPI:
 @lru_cache(maxsize=16)
 def _shares(lanes: int, steps: int, seed: int | None) -> Numbers:
     """How far each lane is on its way from the reference to the image."""
-    within = np.full(lanes, 0.5) if seed is None else uniforms(seed, lanes)[:, 0]
-    return ((np.arange(lanes) % steps + within) / steps).astype(np.float32)
+    shares = (np.arange(lanes) % steps + 0.5) / steps if seed is None else uniforms(seed, lanes)[:, 0]
+    return shares.astype(np.float32)
 
 
 @lru_cache(maxsize=16)

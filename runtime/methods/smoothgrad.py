@@ -34,7 +34,7 @@ class SmoothGrad:
     seed: of the counter-based generator (Philox); the noise depends on seed, sample and element alone.
     clip: whether the noisy images are kept in the model's range; in the paper they are not.
 
-    n gradients, and one at the image for the score there. In units of the objective per unit of the input,
+    n gradients, and one at the image, for label and score. In units of the objective per unit of the input,
     squared for "squared" and "variance". Raises InputError for other settings.
     """
 

@@ -77,6 +77,9 @@ def test_verify_at_random_and_at_given_images(folder, tmp_path, capsys):
         ("smoothgrad", "variant=variance"),
         ("expected-gradients", "background={arrays}"),
         ("lpi", "references={arrays}"),
+        ("agi", "choice=top"),
+        ("big", "radii=0.5"),
+        ("guided-ig", "steps=9"),
     ],
 )
 def test_explain_a_folder(folder, tmp_path, capsys, method, setting):

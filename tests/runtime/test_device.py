@@ -15,7 +15,7 @@ from sessions import LinearSession, some_images
 
 from fluxpath.errors import FluxpathError, ProviderError
 from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, cuda, opening
+from fluxpath.runtime import AGI, BIG, MFABA, Explainer, GuidedIG, NeFLAG, cuda, opening
 from fluxpath.runtime.device import parse
 from fluxpath.runtime.device_arrays import DeviceRows, DeviceVectors
 from fluxpath.runtime.device_lanes import DeviceLanes
@@ -29,6 +29,8 @@ METHODS = [
     MFABA(path="cosine"),
     NeFLAG(n=3, max_steps=4),
 ]
+WALKS = [AGI(classes=2, choice="top"), BIG(integration_steps=5), GuidedIG(steps=7)]
+"""Without kernels of their own."""
 
 
 class DeviceLinear(LinearSession):
@@ -54,7 +56,7 @@ def test_the_engine_gives_the_same_on_a_device():
     ):
         futures = [
             (there.submit(images, method=m), here.submit(images, method=m))
-            for k, m in enumerate(METHODS)
+            for k, m in enumerate([*METHODS, *WALKS])
             for images in [some_images(5, seed=k)]
         ]
         for given, expected in futures:
@@ -76,7 +78,8 @@ def test_torch_works_in_place_on_the_devices_memory(tmp_path):
     session = TorchScriptDeviceSession(path, HostDevice(), 1)
     images = np.random.default_rng(0).random((3, *session.manifest.shape)).astype(np.float32)
     with Explainer.from_session(session, slots=2) as there, Explainer(path, threads=1) as here:
-        compare(there.attribute(images), here.attribute(images))
+        for method in (MFABA(), AGI(classes=2, choice="top", max_steps=4)):
+            compare(there.attribute(images, method=method), here.attribute(images, method=method))
 
 
 def test_a_tick_brings_one_small_block_to_the_host():

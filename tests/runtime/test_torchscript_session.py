@@ -18,7 +18,7 @@ import torch_modules as modules  # noqa: E402
 from fluxpath import archive  # noqa: E402
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError  # noqa: E402
 from fluxpath.export import gradient_from_torch  # noqa: E402
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, OnnxSession, read_manifest  # noqa: E402
+from fluxpath.runtime import AGI, MFABA, Explainer, NeFLAG, OnnxSession, read_manifest  # noqa: E402
 from fluxpath.runtime.lanes import Lanes  # noqa: E402
 from fluxpath.runtime.torchscript import TorchScriptSession  # noqa: E402
 
@@ -51,7 +51,8 @@ def test_sessions_agree(name: str, pair: Callable[[str], tuple[Path, Path]]) -> 
     for count in (SLOTS, 1, 3):
         both = []
         for session in sessions:
-            lanes = Lanes(SLOTS, (3, modules.SIDE, modules.SIDE), 0.0, 1.0)
+            assert session.output == modules.CLASSES
+            lanes = Lanes(SLOTS, (3, modules.SIDE, modules.SIDE), 0.0, 1.0, output=session.output)
             lanes.point[:] = np.random.default_rng(count).random(lanes.point.shape, dtype=np.float32)
             lanes.target[:] = np.arange(SLOTS) % modules.CLASSES - 1
             lanes.gradient[:] = np.nan
@@ -59,7 +60,7 @@ def test_sessions_agree(name: str, pair: Callable[[str], tuple[Path, Path]]) -> 
             session.run(count)
             both.append(lanes)
         first, second = both
-        for array in ("gradient", "scale", "score"):
+        for array in ("gradient", "scale", "score", "output"):
             a, b = getattr(first, array)[:count], getattr(second, array)[:count]
             assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(a) and np.linalg.norm(a) > 0
         assert (first.label[:count] == second.label[:count]).all()
@@ -85,6 +86,28 @@ def test_explainer_takes_the_backend_by_suffix(pair: Callable[[str], tuple[Path,
         first, second = results
         assert (first.steps == second.steps).all() and (first.target == second.target).all()
         assert modules.relative(second.values, first.values) < 1e-4
+
+
+def test_agi_finds_the_likeliest_false_classes_in_either(pair: Callable[[str], tuple[Path, Path]]) -> None:
+    images = np.random.default_rng(1).random((4, 6), dtype=np.float32)
+    results = []
+    for path in pair("tiny"):
+        with Explainer(path, slots=3) as explainer:
+            results.append(explainer.attribute(images, method=AGI(classes=2, choice="top", max_steps=5)))
+    first, second = results
+    assert (first.steps == second.steps).all() and (first.status == second.status).all()
+    assert first.values.any() and modules.relative(second.values, first.values) < 1e-5
+
+
+@pytest.mark.parametrize("objective", ["softmax", "logit"])
+def test_one_logit_is_no_column_for_each_class(tmp_path: Path, objective: str) -> None:
+    """There is one false class then, or none, and AGI needs no output to find it."""
+    module = modules.made(lambda: modules.tiny(1))
+    gradient_from_torch(module, torch.zeros(1, 6), tmp_path / "g.pt", objective=objective)
+    assert TorchScriptSession(tmp_path / "g.pt").output is None
+    with Explainer(tmp_path / "g.pt") as explainer:
+        result = explainer.attribute(np.full((1, 6), 0.5, np.float32), method=AGI(choice="top"))
+    assert result.values.any() == (objective == "softmax")
 
 
 def test_manifests_agree(pair: Callable[[str], tuple[Path, Path]]) -> None:
