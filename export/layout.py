@@ -4,7 +4,8 @@ ONNX Runtime reorders an image for its convolutions into blocks of channels, and
 blocked form. A sum or product of a blocked and a plain operand is plain, and so is all that follows up to
 the next convolution: one plain shortcut turns a whole stage of a residual network into reorders, forward
 and backward. An average over a window of one element is the identity (also for NaN), and it has a blocked
-form: it takes the plain operand over. Without, ResNet-20's gradient graph had 61 reorders; with it and with `shortcut`, it has 9.
+form: it takes the plain operand over. ResNet-20's gradient graph had 61 reorders without; with it, and with
+`shortcut`, it has 9.
 """
 
 from __future__ import annotations
