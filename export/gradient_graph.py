@@ -123,8 +123,8 @@ def compile_gradient(
     check = _check_by_differences(source, settings) if check is None else check
     if settings.precision != "float32":
         # The rules are held to float32's error; what is measured below is then the precision's own.
-        check(*_differentiated(source, replace(settings, precision="float32")))
-    written, manifest = _differentiated(source, settings)
+        check(*differentiated(source, replace(settings, precision="float32")))
+    written, manifest = differentiated(source, settings)
     progress("verifying against float64")
     verification = check(written, manifest)
     manifest = replace(manifest, error=verification.error)
@@ -137,7 +137,8 @@ def _check_by_differences(source: _load.Source, settings: Settings) -> Check:
     return lambda written, manifest: verify_model(written, manifest, forward)
 
 
-def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:
+def differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:
+    """The gradient graph of `source` and its manifest, not verified."""
     graph = _prepared(source.proto, settings)
     found = _classifier.find(graph, settings.input, settings.output)
     found = narrow(graph, found, settings.precision)

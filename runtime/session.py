@@ -61,7 +61,8 @@ class OnnxSession:
     """A gradient graph in ONNX Runtime.
 
     Reads the file once and checks its seal before any parser sees it. Raises ArtifactError where it is not
-    an intact gradient graph, ProviderError where onnxruntime or a provider is missing.
+    an intact gradient graph, ProviderError where onnxruntime or a provider is missing. optimized: False runs
+    the nodes one by one as they are, casts that only round among them.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class OnnxSession:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int | None = None,
         provider_options: Sequence[dict[str, str]] | None = None,
+        optimized: bool = True,
     ) -> None:
         data = read_file(Path(path))
         contract.check_seal(data)
@@ -79,6 +81,8 @@ class OnnxSession:
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
+        if not optimized:
+            options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             # Pad_Fusion merges a zero Pad into a MaxPool that follows, which is wrong for negative values.
             self._session = self._ort.InferenceSession(
