@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.runtime.device import Device
-from fluxpath.runtime.device_arrays import DeviceRows, DeviceVectors
+from fluxpath.runtime.device_arrays import DeviceHalves, DeviceRows, DeviceVectors
 from fluxpath.runtime.device_kernel import DeviceKernel
 from fluxpath.runtime.lanes import Lanes
 
-_ROWS = ("image", "point", "pending", "sum", "gradient")
+_ROWS = ("image", "point", "pending", "sum")
 _VECTORS: dict[str, npt.DTypeLike] = {
     **dict.fromkeys(("scale", "score", "first_score", "length", "pending_length"), np.float32),
     **dict.fromkeys(("label", "target", "first_label", "first_target"), np.int64),
@@ -26,6 +26,7 @@ class DeviceLanes(Lanes):
 
     What crosses over is an image once, when its lane begins; one small block a tick that tells which lanes
     ended; and an attribution once, at the end. A method written in numpy works too, and pays for the copies.
+    gradient: the element type of the graph's gradients, which the kernels read; here they are float32.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class DeviceLanes(Lanes):
         high: float | None,
         companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
         output: int | None = None,
+        gradient: str = "float32",
     ) -> None:
         self.device = device
         self.slots = slots
@@ -45,8 +47,12 @@ class DeviceLanes(Lanes):
         self.low = -np.inf if low is None else low
         self.high = np.inf if high is None else high
         self._vectors = DeviceVectors(device, slots, _VECTORS)
+        rows = (slots, self.features)
         arrays: dict[str, Any] = {
-            **{name: DeviceRows(device, (slots, self.features), np.float32) for name in _ROWS},
+            **{name: DeviceRows(device, rows, np.float32) for name in _ROWS},
+            "gradient": DeviceRows(device, rows, np.float32)
+            if gradient == "float32"
+            else DeviceHalves(device, rows, gradient),
             **self._vectors.vectors,
         }
         # The methods see arrays that are indexed like numpy's; a type for both would promise too much.
@@ -61,7 +67,7 @@ class DeviceLanes(Lanes):
         self.output = first
         self.baseline = np.zeros(self.features, np.float32)
         self.kept = [None] * slots
-        self._fused = DeviceKernel(device, arrays)
+        self._fused = DeviceKernel(device, arrays, gradient)
 
     @property
     def kernel(self) -> Any:

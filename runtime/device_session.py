@@ -12,6 +12,7 @@ from fluxpath import manifest as contract
 from fluxpath.errors import FluxpathError
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
+from fluxpath.runtime.half import ONNX_TYPES
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.session import OnnxSession
 
@@ -43,9 +44,10 @@ class OnnxDeviceSession(OnnxSession):
         """Use these arrays, which must be on the session's device."""
         if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
             raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
-        super().bind(lanes)
+        self._lanes = lanes
+        self._bindings.clear()
 
-    def _execute(self, binding: Any) -> None:
+    def _execute(self, binding: Any, count: int) -> None:
         lanes = self._lanes
         assert isinstance(lanes, DeviceLanes)
         lanes.changed()
@@ -61,8 +63,7 @@ class OnnxDeviceSession(OnnxSession):
             contract.TARGET: (lanes.target, (count,)),
             **{name: (rows, (count, *rows.shape[1:])) for name, rows in lanes.companions.items()},
         }
-        outputs = {
-            contract.GRADIENT: (lanes.gradient, image),
+        outputs: dict[str, tuple[Any, tuple[int, ...]]] = {
             contract.SCALE: (lanes.scale, (count,)),
             contract.SCORE: (lanes.score, (count,)),
             contract.LABEL: (lanes.label, (count,)),
@@ -72,6 +73,8 @@ class OnnxDeviceSession(OnnxSession):
             outputs[first] = (lanes.output, (count, lanes.output.shape[1]))
         for name, (array, shape) in inputs.items():
             binding.bind_input(name, *place, np.dtype(array.dtype).type, shape, array.address)
+        element = ONNX_TYPES[self.manifest.gradient]
+        binding.bind_output(contract.GRADIENT, *place, element, image, lanes.gradient.address)
         for name, (array, shape) in outputs.items():
             binding.bind_output(name, *place, np.dtype(array.dtype).type, shape, array.address)
         return binding

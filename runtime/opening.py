@@ -88,7 +88,9 @@ def lanes_for(
         return Lanes(slots, shape, low, high, companions, session.output, session.manifest.classes)
     from fluxpath.runtime.device_lanes import DeviceLanes
 
-    lanes = DeviceLanes(device, slots, shape, low, high, companions, session.output)
+    lanes = DeviceLanes(
+        device, slots, shape, low, high, companions, session.output, session.manifest.gradient
+    )
     lanes.classes = session.manifest.classes
     return lanes
 

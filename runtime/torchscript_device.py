@@ -6,6 +6,8 @@ import contextlib
 import os
 from typing import Any
 
+import numpy as np
+
 from fluxpath import manifest as contract
 from fluxpath.errors import FluxpathError
 from fluxpath.runtime.device import Device
@@ -34,7 +36,7 @@ class TorchScriptDeviceSession(TorchScriptSession):
             *(self._tensor(rows) for rows in lanes.companions.values()),
         ]
         self._results = {
-            contract.GRADIENT: self._tensor(lanes.gradient, image),
+            contract.GRADIENT: self._gradient(lanes.gradient, image),
             contract.SCALE: self._tensor(lanes.scale),
             contract.SCORE: self._tensor(lanes.score),
             contract.LABEL: self._tensor(lanes.label),
@@ -51,6 +53,15 @@ class TorchScriptDeviceSession(TorchScriptSession):
             return contextlib.nullcontext()
         stream = self._torch.cuda.ExternalStream(self.device.stream, device=self._device)
         return self._torch.cuda.stream(stream)
+
+    def _gradient(self, array: Any, shape: tuple[int, ...]) -> Any:
+        if self.manifest.gradient == "float32":
+            return self._tensor(array, shape)
+        # The array interface has no name for bfloat16: its bits go as integers.
+        bits = self.device.view(array.address, shape, np.dtype(np.int16))
+        return self._torch.as_tensor(bits, device=self._device).view(
+            getattr(self._torch, self.manifest.gradient)
+        )
 
     def _tensor(self, array: Any, shape: tuple[int, ...] | None = None) -> Any:
         view = self.device.view(array.address, shape or array.shape, array.dtype)
