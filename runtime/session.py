@@ -124,11 +124,8 @@ class OnnxSession:
 
     def run(self, count: int) -> None:
         """Evaluate the gradient graph on the first `count` slots."""
-        binding = self._bindings.get(count)
-        if binding is None:
-            binding = self._bindings[count] = self._bound(count)
         try:
-            self._execute(binding, count)
+            self._execute(count)
         except Exception as error:
             if _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(
@@ -136,10 +133,16 @@ class OnnxSession:
                 ) from error
             raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}") from error
 
-    def _execute(self, binding: Any, count: int) -> None:
-        self._session.run_with_iobinding(binding)
+    def _execute(self, count: int) -> None:
+        self._session.run_with_iobinding(self._binding(count))
         if self._half is not None and self._lanes is not None:
             self._lanes.gradient[:count] = widened(self._half[:count], self.manifest.gradient)
+
+    def _binding(self, count: int) -> Any:
+        binding = self._bindings.get(count)
+        if binding is None:
+            binding = self._bindings[count] = self._bound(count)
+        return binding
 
     def _bound(self, count: int) -> Any:
         lanes = self._lanes

@@ -4,31 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fluxpath import manifest as contract
 from fluxpath.errors import FluxpathError
+from fluxpath.runtime.captures import Captures
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
 from fluxpath.runtime.lanes import Lanes
+from fluxpath.runtime.session import first_line
 from fluxpath.runtime.torchscript import TorchScriptSession
 
 
 class TorchScriptDeviceSession(TorchScriptSession):
-    """See `TorchScriptSession`; nothing is copied to the host, and torch works on the device's stream."""
+    """See `TorchScriptSession`; nothing is copied to the host, and torch works on the device's stream.
 
-    def __init__(self, path: str | os.PathLike[str], device: Device, threads: int | None = None) -> None:
+    Batch sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: Device,
+        threads: int | None = None,
+        *,
+        capture: bool = True,
+    ) -> None:
         name = "cpu" if device.kind == "cpu" else f"{device.kind}:{device.number}"
         super().__init__(path, name, threads)
         self.device = device
+        self._captures = Captures(capture)
+        self._graphs: dict[int, Callable[[], object]] = {}
+        self._pool: Any = None
 
     def bind(self, lanes: Lanes) -> None:
         """Use these arrays, which must be on the session's device."""
         if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
             raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
         self._lanes = lanes
+        self._captures.bind(lanes.slots)
+        self._graphs.clear()
         image = (lanes.slots, *lanes.shape)
         self._inputs = [
             self._tensor(lanes.point, image),
@@ -46,7 +64,32 @@ class TorchScriptDeviceSession(TorchScriptSession):
         """Evaluate the gradient graph on the first `count` slots."""
         self._lanes.changed()
         with self._on_stream():
+            if (captured := self._captures.choose(count)) is not None:
+                size, graph = captured
+                try:
+                    if graph not in self._graphs:
+                        self._graphs[graph] = self._captured(size)
+                    self._graphs[graph]()
+                    return
+                except Exception as error:  # whatever torch could not capture; memory for it may be missing
+                    self._captures.give_up(first_line(error))
             super().run(count)
+
+    def _captured(self, size: int) -> Callable[[], object]:
+        """The evaluation of `size` slots as something to call."""
+        evaluate = super().run
+        for _ in range(2):  # the script compiler looks at two runs of a size and then rewrites the module
+            evaluate(size)
+        if self.device.kind != "cuda":
+            return lambda: evaluate(size)
+        cuda = self._torch.cuda
+        # One evaluation at a time runs: all graphs may use the same memory in between.
+        self._pool = self._pool or cuda.graph_pool_handle()
+        graph: Any = cuda.CUDAGraph()
+        with cuda.graph(graph, self._pool, cuda.current_stream(), capture_error_mode="thread_local"):
+            evaluate(size)
+        replay: Callable[[], object] = graph.replay
+        return replay
 
     def _on_stream(self) -> Any:
         if self.device.kind != "cuda":

@@ -197,10 +197,11 @@ def test_bindings_that_are_not_there(monkeypatch):
 @pytest.mark.gpu
 def test_a_gpu_gives_what_the_cpu_gives(graph):
     try:
-        explainer = Explainer(graph("smooth"), device="cuda")
+        explainer = Explainer(graph("smooth"), device="cuda", slots=8)
     except ProviderError as error:
         pytest.skip(f"needs an NVIDIA GPU and onnxruntime-gpu: {error}")
-    images = np.random.default_rng(0).random((5, *explainer.shape)).astype(np.float32)
+    # So many that batch sizes recur and are captured.
+    images = np.random.default_rng(0).random((60, *explainer.shape)).astype(np.float32)
     with explainer, Explainer(graph("smooth")) as here:
         for method in METHODS:
             given, expected = (e.attribute(images, method=method) for e in (explainer, here))
