@@ -23,6 +23,7 @@ class OnnxDeviceSession(OnnxSession):
 
     The execution provider works on the device's stream, so that the kernels follow without a wait. Batch
     sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out.
+    tf32: True lets float32 convolutions and products round what they take to TF32.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class OnnxDeviceSession(OnnxSession):
         threads: int | None = None,
         *,
         capture: bool = True,
+        tf32: bool = False,
     ) -> None:
-        self.device = device
+        self.device, self._tf32 = device, tf32
         # ONNX Runtime keeps a captured graph for the thread that made it.
         self._captures = Captures(capture, per_thread=True)
         try:
@@ -54,6 +56,7 @@ class OnnxDeviceSession(OnnxSession):
                 "device_id": str(self.device.number),
                 "user_compute_stream": str(self.device.stream),
                 "enable_cuda_graph": str(int(capture)),
+                "use_tf32": str(int(self._tf32)),
             }
         return options
 

@@ -24,6 +24,7 @@ def open_session(
     device: str = "cpu",
     providers: Sequence[str] | None = None,
     threads: int | None = None,
+    tf32: bool = False,
 ) -> GradientSession:
     """The gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX; see `Explainer`.
 
@@ -38,12 +39,12 @@ def open_session(
     if kind == "auto":
         read_manifest(path)  # a bad file is no reason to look for another device
         try:
-            return _on_cuda(path, script, number, threads)
+            return _on_cuda(path, script, number, threads, tf32)
         except ProviderError as error:
             warnings.warn(f"device='auto' uses the CPU: {error}", RuntimeWarning, stacklevel=3)
             kind = "cpu"
     if kind == "cuda":
-        return _on_cuda(path, script, number, threads)
+        return _on_cuda(path, script, number, threads, tf32)
     return _script(path, threads) if script else OnnxSession(path, CPU, threads)
 
 
@@ -55,7 +56,9 @@ def _script(path: str | os.PathLike[str], threads: int | None) -> GradientSessio
     return TorchScriptSession(path, "cpu", threads)
 
 
-def _on_cuda(path: str | os.PathLike[str], script: bool, number: int, threads: int | None) -> GradientSession:
+def _on_cuda(
+    path: str | os.PathLike[str], script: bool, number: int, threads: int | None, tf32: bool
+) -> GradientSession:
     if script:
         from fluxpath.runtime.torchscript import require_cuda
 
@@ -68,10 +71,10 @@ def _on_cuda(path: str | os.PathLike[str], script: bool, number: int, threads: i
     if script:
         from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
 
-        return TorchScriptDeviceSession(path, device, threads)
+        return TorchScriptDeviceSession(path, device, threads, tf32=tf32)
     from fluxpath.runtime.device_session import OnnxDeviceSession
 
-    return OnnxDeviceSession(path, device, CUDA, threads)
+    return OnnxDeviceSession(path, device, CUDA, threads, tf32=tf32)
 
 
 def lanes_for(

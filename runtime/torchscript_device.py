@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ class TorchScriptDeviceSession(TorchScriptSession):
     """See `TorchScriptSession`; nothing is copied to the host, and torch works on the device's stream.
 
     Batch sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out.
+    tf32: True lets float32 convolutions and products round what they take to TF32, in the whole process.
     """
 
     def __init__(
@@ -32,13 +34,22 @@ class TorchScriptDeviceSession(TorchScriptSession):
         threads: int | None = None,
         *,
         capture: bool = True,
+        tf32: bool = False,
     ) -> None:
         name = "cpu" if device.kind == "cpu" else f"{device.kind}:{device.number}"
         super().__init__(path, name, threads)
         self.device = device
+        if device.kind == "cuda":
+            self._allow_tf32(tf32)
         self._captures = Captures(capture)
         self._graphs: dict[int, Callable[[], object]] = {}
         self._pool: Any = None
+
+    def _allow_tf32(self, allowed: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch has a newer setting, which not all of its releases have
+            self._torch.backends.cudnn.allow_tf32 = allowed
+            self._torch.backends.cuda.matmul.allow_tf32 = allowed
 
     def bind(self, lanes: Lanes) -> None:
         """Use these arrays, which must be on the session's device."""
