@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, FluxpathError
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
 from fluxpath.runtime.captures import Captures
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
@@ -48,6 +48,12 @@ class OnnxDeviceSession(OnnxSession):
             super().__init__(path, providers, threads, self._provider_options(len(providers), False))
             self._captures.give_up(first_line(error))
         self._graph_options: dict[int, Any] = {}
+        # Where the provider's libraries are missing, ONNX Runtime goes on with the next provider.
+        if (got := self._session.get_providers()) and got[0] != providers[0]:
+            raise ProviderError(
+                f"ONNX Runtime cannot start {providers[0]}, as when CUDA or cuDNN libraries are missing: "
+                "pip install \"onnxruntime-gpu[cuda,cudnn]\", or use device='cpu'"
+            )
 
     def _provider_options(self, providers: int, capture: bool) -> list[dict[str, str]]:
         options: list[dict[str, str]] = [{} for _ in range(providers)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fluxpath import archive
 from fluxpath.errors import ProviderError
@@ -64,7 +67,7 @@ def _on_cuda(
 
         require_cuda()
     else:
-        require_providers(CUDA)
+        _find_libraries(require_providers(CUDA))
     from fluxpath.runtime.cuda import cuda_device
 
     device = cuda_device(number)
@@ -75,6 +78,14 @@ def _on_cuda(
     from fluxpath.runtime.device_session import OnnxDeviceSession
 
     return OnnxDeviceSession(path, device, CUDA, threads, tf32=tf32)
+
+
+def _find_libraries(onnxruntime: Any) -> None:
+    """Load CUDA and cuDNN from NVIDIA's packages or torch's, where no search path of the system leads."""
+    preload = getattr(onnxruntime, "preload_dlls", None)  # since 1.21
+    if preload is not None:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
+            preload()  # says what it does not find; a system's own libraries will do as well
 
 
 def lanes_for(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
+import types
 
 import models
 import numpy as np
@@ -157,6 +158,7 @@ def test_a_graph_that_the_provider_cannot_capture_is_opened_without(graph, monke
         if refused and options[0]["enable_cuda_graph"] == "1":
             raise ArtifactError("nodes have not been partitioned to the CUDAExecutionProvider")
         original(self, path, opening.CPU, threads)
+        self._session = types.SimpleNamespace(get_providers=lambda: list(opening.CUDA))
 
     monkeypatch.setattr(OnnxSession, "__init__", opened)
     with caplog.at_level(logging.WARNING, "fluxpath"):

@@ -15,7 +15,7 @@ from sessions import LinearSession, some_images
 
 from fluxpath.errors import FluxpathError, ProviderError
 from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, cuda, opening
+from fluxpath.runtime import MFABA, Explainer, NeFLAG, cuda, opening, session
 from fluxpath.runtime.device import parse
 from fluxpath.runtime.device_arrays import DeviceRows, DeviceVectors
 from fluxpath.runtime.device_lanes import DeviceLanes
@@ -165,6 +165,34 @@ def test_auto_takes_the_device_that_is_there(graph, monkeypatch):
     with Explainer(graph("linear"), device="auto") as explainer:
         explainer.attribute(np.full((1, *explainer.shape), 0.5, np.float32))
     assert any(name == "mfaba_move_float32" for name, _ in device.log)
+
+
+def test_a_provider_that_cannot_be_started_is_named(graph, monkeypatch):
+    """ONNX Runtime lists it and then goes on without it, on memory that the next one cannot read."""
+    monkeypatch.setattr(session.OnnxSession, "__init__", on_the_cpu(session.OnnxSession.__init__))
+    device = HostDevice()
+    with pytest.raises(ProviderError, match="cannot start CUDAExecutionProvider, as when CUDA or cuDNN"):
+        OnnxDeviceSession(graph("linear"), device, opening.CUDA, 1)
+
+
+def on_the_cpu(original):
+    def opened(self, path, providers, threads, options):
+        original(self, path, opening.CPU, threads)
+
+    return opened
+
+
+def test_libraries_are_looked_for_in_packages_first(monkeypatch, capsys):
+    looked = []
+
+    def preload():
+        looked.append(1)
+        print("Failed to load libcudnn.so.9")
+        raise OSError("no such library")
+
+    opening._find_libraries(types.SimpleNamespace(preload_dlls=preload))
+    opening._find_libraries(types.SimpleNamespace())
+    assert looked == [1] and capsys.readouterr().out == ""
 
 
 def fake_driver(monkeypatch, count):
