@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,17 +81,32 @@ class DeviceLanes(Lanes):
 
     def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """See `Lanes.clear`."""
-        self.image[slot] = image
-        self.kernel.clear(slot, target, number)
-        self.kept[slot] = None
+        self.fill([slot], [image], [target], [number])
+
+    def fill(
+        self,
+        slots: Sequence[int],
+        images: Sequence[npt.NDArray[np.float32]],
+        targets: Sequence[int],
+        numbers: Sequence[int],
+    ) -> None:
+        """See `Lanes.fill`: one launch."""
+        self.kernel.fill(slots, images, targets, numbers)
+        for slot in slots:
+            self.kept[slot] = None
 
     def move(self, source: int, to: int) -> None:
         """See `Lanes.move`."""
-        self.kernel.move(source, to)
+        self.rearrange({to: source})
+
+    def rearrange(self, moves: Mapping[int, int]) -> None:
+        """See `Lanes.rearrange`: one launch."""
+        self.kernel.move(moves)
         rows: Any
-        for rows in self.companions.values():
-            rows.move(source, to)
-        self.kept[to], self.kept[source] = self.kept[source], None
+        for to, source in moves.items():
+            for rows in self.companions.values():
+                rows.move(source, to)
+            self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
         """See `Lanes.note_start`."""

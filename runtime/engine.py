@@ -114,10 +114,11 @@ class Engine:
             return
         self._groups = None
         started: dict[Method, list[int]] = {}
-        for slot in fresh:
-            lane = self._running[slot]
-            image, target = lane.request.images[lane.index], int(lane.request.targets[lane.index])
-            self._lanes.clear(slot, image, target, lane.number)
+        new = [self._running[slot] for slot in fresh]
+        images = [lane.request.images[lane.index] for lane in new]
+        targets = [int(lane.request.targets[lane.index]) for lane in new]
+        self._lanes.fill(fresh, images, targets, [lane.number for lane in new])
+        for slot, lane in zip(fresh, new, strict=True):
             for name, rows in lane.request.companions.items():
                 self._lanes.companions[name][slot] = rows[lane.index]
             started.setdefault(lane.method, []).append(slot)
@@ -152,18 +153,21 @@ class Engine:
     def _vacate(self, free: list[int]) -> None:
         """Give these slots (ascending) to waiting lanes, or close the gaps from the end."""
         refilled: list[int] = []
+        moves: dict[int, int] = {}
         for slot in reversed(free):
             lane = self._waiting.next_lane() if len(self._running) <= self._limit else None
             if lane is not None:
                 self._running[slot] = lane
                 refilled.append(slot)
                 continue
-            last = self._running.pop()
-            if slot < len(self._running):
-                self._lanes.move(len(self._running), slot)
-                self._running[slot] = last
-                if len(self._running) in refilled:
-                    refilled[refilled.index(len(self._running))] = slot
+            lane, last = self._running.pop(), len(self._running)
+            if slot < last:
+                self._running[slot] = lane
+                if last in refilled:
+                    refilled[refilled.index(last)] = slot
+                else:  # a lane that was moved there already comes from where it was before
+                    moves[slot] = moves.pop(last, last)
+        self._lanes.rearrange(moves)
         self._groups = None
         self._start(refilled)
 
