@@ -29,6 +29,8 @@ class DeviceLanes(Lanes):
     gradient: the element type of the graph's gradients, which the kernels read; here they are float32.
     """
 
+    apart = True
+
     def __init__(
         self,
         device: Device,

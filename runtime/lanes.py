@@ -25,6 +25,9 @@ class Lanes:
     or probabilities; None where it is not that.
     """
 
+    apart = False
+    """Whether the host has to wait for a device to read an entry."""
+
     def __init__(
         self,
         slots: int,

@@ -220,18 +220,3 @@ def test_bindings_that_are_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     with pytest.raises(ProviderError, match=r'not installed: pip install "fluxpath\[cuda\]"'):
         cuda.CudaDevice()
-
-
-@pytest.mark.gpu
-def test_a_gpu_gives_what_the_cpu_gives(graph):
-    try:
-        explainer = Explainer(graph("smooth"), device="cuda", slots=8)
-    except ProviderError as error:
-        pytest.skip(f"needs an NVIDIA GPU and onnxruntime-gpu: {error}")
-    # So many that batch sizes recur and are captured.
-    images = np.random.default_rng(0).random((60, *explainer.shape)).astype(np.float32)
-    with explainer, Explainer(graph("smooth")) as here:
-        for method in METHODS:
-            given, expected = (e.attribute(images, method=method) for e in (explainer, here))
-            np.testing.assert_array_equal(given.steps, expected.steps)
-            np.testing.assert_allclose(given.values, expected.values, rtol=1e-2, atol=1e-4)
