@@ -93,9 +93,7 @@ class OnnxDeviceSession(OnnxSession):
             try:
                 self._session.run_with_iobinding(self._binding(size), self._run_options(graph))
                 return
-            except (
-                Exception
-            ) as error:  # whatever the provider could not capture; memory for it may be missing
+            except Exception as error:  # whatever cannot be captured; memory may be missing
                 self._captures.give_up(first_line(error))
         self._session.run_with_iobinding(self._binding(count), self._run_options(-1))
 
