@@ -9,6 +9,7 @@ from cuda_on_cpu import HostDevice
 from sessions import LinearSession, some_images
 
 from fluxpath.runtime import MFABA, Explainer, InputXGradient, NeFLAG, Status, opening
+from fluxpath.runtime.calibration import suitable_slots
 from fluxpath.runtime.device_lanes import DeviceLanes
 from fluxpath.runtime.device_session import OnnxDeviceSession
 from fluxpath.runtime.engine import Engine
@@ -59,6 +60,17 @@ def test_lanes_of_other_ages_are_seen_in_time(graph):
     np.testing.assert_array_equal(given.steps, expected.steps)
     np.testing.assert_allclose(given.values, expected.values, rtol=1e-4, atol=1e-6)
     assert sum(counts) == (given.steps + 1).sum()
+
+
+def test_the_number_of_slots_is_chosen_by_whole_evaluations(graph):
+    """Not by how soon they are launched."""
+    device = HostDevice()
+    session = OnnxDeviceSession(graph("smooth"), device, opening.CPU, 1)
+    runs = []
+    run = session.run
+    session.run = lambda count: runs.append(count) or run(count)
+    suitable_slots(session, lambda n: DeviceLanes(device, n, session.manifest.shape, 0.0, 1.0))
+    assert sum(name == "download" for name, _ in device.log) == len(runs) >= 6
 
 
 class DeviceLinear(LinearSession):
