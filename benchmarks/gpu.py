@@ -1,13 +1,15 @@
-"""Times MFABA on a GPU: fluxpath by backend and precision beside eager PyTorch, compiled PyTorch and Captum.
+"""Times attribution on a GPU: fluxpath by backend and precision beside PyTorch and Captum.
 
-python benchmarks/gpu.py runs the gpu tests first. Whatever is not installed is skipped with a line. On a
-machine without a GPU, --device cpu --quick tries the script itself at tiny sizes; its figures mean nothing.
+    python benchmarks/gpu.py [--models ResNet-20 ResNet-50 EfficientNet-B0 ViT-B/16]
+
+First the gpu tests; then every side on every network, one image at a time and many, and its agreement with
+float64; last, the fused kernels' bandwidth beside a copy's. What is not installed, or fails, is skipped with
+a line. Without a GPU, --device cpu --quick tries the script itself at tiny sizes; its figures mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 import shlex
 import statistics
@@ -16,24 +18,27 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import eager
 import numpy as np
-import resnet20
+import numpy.typing as npt
 import torch
-from gpu_parts import fused_bandwidth, outside_graph
+from gpu_models import LARGE, Subject, subjects
+from gpu_parts import ROUNDS, fused_bandwidth, outside_graph
+from gpu_plot import plot
+from gpu_sides import MFABAS, Explain, Fluxpath, Result, Setup, Side, reference, sides
 from report import environment
 
-from fluxpath.errors import FluxpathError
-from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import MFABA, Explainer
+from fluxpath.runtime import Attribution
+from fluxpath.runtime.fidelity import fidelity
 
 ROOT = Path(__file__).resolve().parents[1]
-ASCENTS: tuple[eager.Ascent, ...] = ("sharp", "smooth")
-Explain = Callable[[np.ndarray, np.ndarray, eager.Ascent], object]
+COMPARED = 16
+"""Images whose attributions are held against float64's."""
+
+Row = dict[str, Any]
 
 
 def main() -> int:
@@ -43,168 +48,219 @@ def main() -> int:
     if cuda and not torch.cuda.is_available():
         print("torch finds no GPU here: use --device cpu --quick to try the script")
         return 1
-    tests = None
-    if cuda and not options.no_tests:
-        command = [sys.executable, "-m", "pytest", "-m", "gpu", str(ROOT / "tests")]
-        tests = subprocess.run(command, cwd=ROOT, check=False).returncode
-        print(f"gpu tests: {'passed' if tests == 0 else f'FAILED (pytest returned {tests})'}\n")
-    results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, model, shape in _models(options.quick):
-            images = np.random.default_rng(0).random((options.images, *shape), np.float32)
-            sides = _sides(name, model, images, Path(folder), options)
-            for batch in sorted({1, options.images}):
-                for ascent in ASCENTS:
-                    results += _compare(name, sides, images[:batch], ascent, options.rounds)
-    bandwidth = fused_bandwidth(options.device) if cuda else None
-    if bandwidth is None:
-        print("skipped: bandwidth of the fused kernels, which needs a GPU")
-    else:
-        print("bandwidth in GB/s: " + ", ".join(f"{k} {v:.0f}" for k, v in bandwidth.items()))
-    report = {
+    tests = _tests() if cuda and not options.no_tests else None
+    report: dict[str, Any] = {
         "environment": {**environment(torch.get_num_threads()), "device": _device_name(options.device)},
         "command": shlex.join(["python", "benchmarks/gpu.py", *sys.argv[1:]]),
         "tests_returned": tests,
-        "results": results,
-        "bandwidth": bandwidth,
+        "results": [],
+        "bandwidth": None,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"written to {options.out}")
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for subject in subjects(options.models, options.quick):
+            setup = Setup(subject, options.device, Path(folder), options.max_steps, options.slots)
+            report["results"] += _measured(setup, options)
+            _write(report, options.out)  # now, for whoever is cut off
+    if cuda:
+        report["bandwidth"] = _bandwidth(options.device)
+        _write(report, options.out)
+    else:
+        print("skipped: bandwidth of the fused kernels, which needs a GPU")
+    drawn = plot(report["results"], options.out.with_suffix(".png"))
+    print(f"written to {options.out}" + ("" if drawn else "; skipped: the plot, which needs matplotlib"))
     return int(bool(tests))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--models", nargs="+", choices=("ResNet-20", *LARGE))
     parser.add_argument("--quick", action="store_true", help="ResNet-20, few images and steps")
-    parser.add_argument("--images", type=int, help="of the throughput runs (64; quick: 2)")
-    parser.add_argument("--rounds", type=int, help="5; quick: 1")
-    parser.add_argument("--max-steps", type=int, help="50; quick: 2")
+    parser.add_argument("--images", type=int, help="of the runs of many (256; quick: 2)")
+    parser.add_argument("--slots", type=int, help="images that walk at a time, on every side (64; quick: 2)")
+    parser.add_argument("--rounds", type=int, help="timed runs (5; quick: 1)")
+    parser.add_argument(
+        "--max-steps", type=int, help="of a walk, and points of Integrated Gradients (20; quick: 2)"
+    )
+    parser.add_argument("--seconds", type=float, default=20, help="after which a run has no more rounds (20)")
+    parser.add_argument(
+        "--warm-up", type=int, help="runs before those (3: recurring sizes are captured; quick: 1)"
+    )
+    parser.add_argument("--minutes", type=float, default=60, help="after which no side is begun (60)")
     parser.add_argument("--no-tests", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "gpu.json")
     options = parser.parse_args()
-    defaults = {"images": (64, 2), "rounds": (5, 1), "max_steps": (50, 2)}
+    options.until = time.monotonic() + 60 * options.minutes
+    defaults = {
+        "images": (256, 2),
+        "slots": (64, 2),
+        "rounds": (5, 1),
+        "warm_up": (3, 1),
+        "max_steps": (20, 2),
+    }
     for name, choice in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, choice[options.quick])
     return options
 
 
-def _models(quick: bool) -> list[tuple[str, torch.nn.Module, tuple[int, ...]]]:
-    """ResNet-20 with its weights if they are there, and a ResNet-50 with random ones: as much work."""
-    models: list[tuple[str, torch.nn.Module, tuple[int, ...]]] = [("ResNet-20", resnet20.load(), (3, 32, 32))]
-    if quick:
-        print("skipped: ResNet-50, for --quick")
-        return models
-    try:
-        import torchvision
-
-        models.append(("ResNet-50", torchvision.models.resnet50(weights=None).eval(), (3, 224, 224)))
-    except (ImportError, RuntimeError) as error:
-        print(f"skipped: ResNet-50, which needs torchvision ({error})")
-    return models
+def _tests() -> int:
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", str(ROOT / "tests")]
+    returned = subprocess.run(command, cwd=ROOT, check=False).returncode
+    print(f"gpu tests: {'passed' if returned == 0 else f'FAILED (pytest returned {returned})'}\n")
+    return returned
 
 
-def _sides(
-    name: str, model: torch.nn.Module, images: np.ndarray, folder: Path, options: argparse.Namespace
-) -> dict[str, Explain]:
-    """Every way of explaining that is there, "published" first."""
-    device, steps, batch = options.device, options.max_steps, min(32, options.images)
-    there = model.to(device)
-
-    def loop(walk: Callable[..., object], module: torch.nn.Module, **more: Any) -> Explain:
-        def explain(x: np.ndarray, targets: np.ndarray, ascent: eager.Ascent) -> object:
-            with torch.device(device):  # the loops' own tensors are made there too
-                given = torch.from_numpy(x).to(device), torch.from_numpy(targets).to(device)
-                result: Any = walk(module, *given, ascent, max_steps=steps, **more)
-                return result[0].cpu()
-
-        return explain
-
-    frozen = eager.fast_copy(there)
-    sides = {
-        "published": loop(eager.explain, there),
-        "best eager": loop(eager.best_eager, frozen, batch=batch),
-    }
-    if device.startswith("cuda"):
-        compiled: Any = torch.compile(frozen, mode="max-autotune")
-        sides["compiled"] = loop(eager.best_eager, compiled, batch=batch)
-    else:
-        print("skipped: torch.compile, which is timed on a GPU only")
-    try:
-        from captum.attr import IntegratedGradients
-
-        gradients = IntegratedGradients(frozen)
-
-        def captum(x: np.ndarray, targets: np.ndarray, ascent: eager.Ascent) -> object:
-            given = torch.from_numpy(x).to(device), torch.from_numpy(targets).to(device)
-            return gradients.attribute(given[0], target=given[1], n_steps=steps, internal_batch_size=64).cpu()
-
-        sides[f"Captum IG, {steps} points"] = captum
-    except ImportError:
-        print("skipped: Captum, which is not installed")
-    host = copy.deepcopy(there).cpu()
-    for suffix, precision in ((".onnx", "float32"), (".onnx", "float16"), (".pt", "float32")):
-        side = f"fluxpath {'ONNX Runtime' if suffix == '.onnx' else 'TorchScript'} {precision}"
-        path = folder / f"{name}-{precision}.grad{suffix}"
+def _measured(setup: Setup, options: argparse.Namespace) -> list[Row]:
+    """Every side on one network, one after the other: together they might not fit into the GPU's memory."""
+    subject = setup.subject
+    images = np.random.default_rng(0).random((options.images, *subject.shape), np.float32)
+    targets = _predicted(subject, images, setup.device)
+    print(f"\n{subject.name}, at most {setup.max_steps} steps")
+    exact = _reference(setup, images, targets)
+    rows: list[Row] = []
+    for side in sides(setup):
+        if time.monotonic() > options.until:
+            print(f"  skipped: {side.name}, for --minutes {options.minutes:g}")
+            continue
         try:
-            more: dict[str, Any] = {} if precision == "float32" else {"precision": precision}
-            gradient_from_torch(host, torch.zeros(1, *images.shape[1:]), path, **more)
-            sides[side] = Fluxpath(Explainer(path, device=device, slots=batch), steps)
-        except (FluxpathError, TypeError) as error:
-            print(f"skipped: {side} ({error})")
-    return sides
-
-
-class Fluxpath:
-    """An explainer as a side."""
-
-    def __init__(self, explainer: Explainer, steps: int) -> None:
-        self.explainer, self.steps = explainer, steps
-
-    def __call__(self, x: np.ndarray, targets: np.ndarray, ascent: eager.Ascent) -> object:
-        """MFABA of all images."""
-        method = MFABA(ascent=ascent, max_steps=self.steps)
-        return self.explainer.attribute(x, targets, method).values
-
-
-def _compare(
-    name: str, sides: dict[str, Explain], images: np.ndarray, ascent: eager.Ascent, rounds: int
-) -> list[dict[str, Any]]:
-    """Median seconds of every side, in turns, and what part of fluxpath's is not the gradient graph."""
-    targets = np.zeros(len(images), np.int64)
-    seconds: dict[str, list[float]] = {side: [] for side in sides}
-    for turn in range(rounds + 1):
-        for side, explain in sides.items():
-            start = time.perf_counter()
-            explain(images, targets, ascent)  # every side ends with its result on the host
-            if turn:
-                seconds[side].append(time.perf_counter() - start)
-    print(f"{name}, {len(images)} image(s), MFABA {ascent}")
-    rows = []
-    base = statistics.median(seconds["best eager"])
-    for side, times in seconds.items():
-        median, explain = statistics.median(times), sides[side]
-        share = None
-        if isinstance(explain, Fluxpath):
-            share = outside_graph(explain.explainer, lambda e=explain: e(images, targets, ascent))
-        rate = len(images) / median
-        outside = "" if share is None else f"   outside the graph {share:.0%}"
-        ratio = f"   best eager / it {base / median:6.2f}"
-        print(f"  {side:34}{1e3 * median:10.2f} ms {rate:9.1f} i/s{ratio}{outside}")
-        rows.append(
-            {
-                "model": name,
-                "images": len(images),
-                "ascent": ascent,
-                "side": side,
-                "seconds": times,
-                "outside_graph": share,
-            }
-        )
+            with ExitStack() as stack:
+                explain = side.open(stack)
+                for batch in side.batches:
+                    for method in side.methods:
+                        row = _row(setup, side, explain, (batch, method), images, targets, exact, options)
+                        rows.append(row)
+                        _print(row, rows)
+        except Exception as error:  # one side that fails must not cost the others'
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            print(f"  skipped: {side.name} ({reason[:200]})")
+        finally:
+            if setup.cuda:
+                torch.cuda.empty_cache()
     return rows
+
+
+def _row(
+    setup: Setup,
+    side: Side,
+    explain: Explain,
+    run: tuple[str, str],
+    images: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.int64],
+    exact: dict[str, Result],
+    options: argparse.Namespace,
+) -> Row:
+    """Seconds of every round; of one image at a time, each round another image."""
+    batch, method = run
+    count = 1 if batch == "one" else len(images)
+    _set_tf32(side.tf32)
+    seconds: list[float] = []
+    started = time.perf_counter()
+    for turn in range(options.warm_up + options.rounds):
+        if seconds and time.perf_counter() - started > options.seconds:
+            break
+        first = max(0, turn - options.warm_up) % len(images) if count == 1 else 0
+        start = time.perf_counter()
+        values, steps = explain(images[first : first + count], targets[first : first + count], method)
+        if turn >= options.warm_up or time.perf_counter() - started > options.seconds:
+            seconds.append(time.perf_counter() - start)  # every side ends with its result on the host
+    share = None
+    if isinstance(explain, Fluxpath):
+        rounds = 1 if options.quick else ROUNDS
+        one, chosen = images[:count], targets[:count]
+        share = outside_graph(explain.explainer, lambda: explain(one, chosen, method), rounds)
+    return {
+        "model": setup.subject.name,
+        "images": count,
+        "method": method,
+        "side": side.name,
+        "seconds": seconds,
+        "steps": None if steps is None else float(steps.mean()),
+        "outside_graph": share,
+        "agreement": _agreement((values, steps), exact[method]) if count > 1 and method in exact else None,
+    }
+
+
+def _reference(
+    setup: Setup, images: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]
+) -> dict[str, Result]:
+    try:
+        explain = reference(setup)
+        return {method: explain(images[:COMPARED], targets[:COMPARED], method) for method in MFABAS}
+    except Exception as error:  # float64 may not fit
+        print(f"  skipped: agreement with float64 ({str(error).splitlines()[0][:200]})")
+        return {}
+
+
+def _agreement(given: Result, exact: Result) -> Row:
+    """How far the first images' attributions are from float64's."""
+    count = len(exact[0])
+    zeros = np.zeros(count, np.int64)
+    pair = []
+    for values, steps in (given, exact):
+        whole = zeros if steps is None else steps[:count]
+        scores = zeros.astype(np.float32)
+        pair.append(Attribution(values[:count], zeros, zeros, whole.astype(np.int32), zeros, scores, None))
+    found = fidelity(*pair)
+    return {
+        "distance": {q: float(np.quantile(found.distance, float(q))) for q in ("0.5", "0.9", "1.0")},
+        "rank_correlation": float(np.median(found.rank_correlation)),
+        "equal_steps": float(found.equal_steps.mean()),
+    }
+
+
+def _print(row: Row, rows: list[Row]) -> None:
+    same = {r["side"]: r for r in rows if (r["images"], r["method"]) == (row["images"], row["method"])}
+    median = statistics.median(row["seconds"])
+    rate = row["images"] / median
+    base = same.get("best eager float32") or same.get("Captum float32")
+    ratio = ""
+    if base is not None:
+        against = base["side"].removesuffix(" float32")
+        ratio = f"  {statistics.median(base['seconds']) / median:6.2f} x {against}"
+    outside = "" if row["outside_graph"] is None else f"  outside the graph {row['outside_graph']:.0%}"
+    agreement = row["agreement"]
+    apart = "" if agreement is None else f"  from float64 {agreement['distance']['0.5']:.1e}"
+    what = f"{row['method']}, batch {row['images']}"
+    print(
+        f"  {row['side']:44}{what:34}{1e3 * median:10.2f} ms{rate:10.1f} i/s{ratio}{outside}{apart}",
+        flush=True,
+    )
+
+
+def _write(report: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _predicted(subject: Subject, images: npt.NDArray[np.float32], device: str) -> npt.NDArray[np.int64]:
+    model = subject.module.to(device)
+    with torch.inference_mode():
+        parts = [
+            model(torch.from_numpy(x).to(device)).argmax(1).cpu() for x in np.array_split(images, 8) if len(x)
+        ]
+    subject.module.cpu()
+    labels: npt.NDArray[np.int64] = torch.cat(parts).numpy()
+    return labels
+
+
+def _bandwidth(device: str) -> dict[str, float] | None:
+    try:
+        from fluxpath.runtime.cuda import cuda_device
+        from fluxpath.runtime.device import parse
+
+        found = fused_bandwidth(cuda_device(parse(device)[1]))
+    except Exception as error:  # as for a side
+        print(f"skipped: bandwidth of the fused kernels ({error})")
+        return None
+    print("\nGB/s, read and written: " + ", ".join(f"{name} {rate:.0f}" for name, rate in found.items()))
+    return found
+
+
+def _set_tf32(allowed: bool) -> None:
+    torch.backends.cudnn.allow_tf32 = allowed
+    torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 def _device_name(device: str) -> str:

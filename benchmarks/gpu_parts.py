@@ -9,21 +9,28 @@ from typing import Any
 
 import numpy as np
 
-from fluxpath.runtime import MFABA, Explainer
+from fluxpath.manifest import GRADIENT_DTYPES
+from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
+from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
 
 ROUNDS = 20
-MFABA_BYTES = 36
-"""Of an element and advance: gradient (twice), image, point, pending, sum read; the last three written."""
+
+# Of an element and advance, beside the gradient that is read twice. MFABA: image, point, pending and sum
+# read, the last three written. NeFLAG's step: image and point read, image read again, point written.
+BYTES: dict[str, tuple[Method, int]] = {
+    "MFABA": (MFABA(max_steps=2**31 - 1), 28),
+    "NeFLAG": (NeFLAG(n=1, stop="label", max_steps=2**31 - 1), 16),
+}
 
 
-def outside_graph(explainer: Explainer, work: Callable[[], object]) -> float:
+def outside_graph(explainer: Explainer, work: Callable[[], object], rounds: int = ROUNDS) -> float:
     """The share of `work`'s time in which the gradient graph does not run.
 
     Each number of slots that `work` evaluates is timed once more by itself, from the call to the end on the
-    device.
+    device, the median of `rounds`.
     """
-    engine: Any = explainer._engine
+    engine: Any = explainer._driver._engine
     session, lanes = engine._session, engine._lanes
     counts: list[int] = []
     run = session.run
@@ -39,42 +46,48 @@ def outside_graph(explainer: Explainer, work: Callable[[], object]) -> float:
         whole = time.perf_counter() - start
     finally:
         del session.run
-    alone = {count: _seconds(lambda c=count: _evaluate(session, lanes, c)) for count in set(counts)}
+    alone = {count: _seconds(lambda c=count: _evaluate(session, lanes, c), rounds) for count in set(counts)}
     return max(0.0, 1 - sum(alone[count] for count in counts) / whole)
 
 
-def fused_bandwidth(device: str, slots: int = 64, features: int = 3 * 224 * 224) -> dict[str, float]:
-    """GB/s of an advance of MFABA and of a copy within the device, bytes read and written counted alike."""
-    from fluxpath.runtime.cuda import cuda_device
-    from fluxpath.runtime.device import parse
+def fused_bandwidth(device: Device, slots: int = 64, features: int = 3 * 224 * 224) -> dict[str, float]:
+    """GB/s of an advance by method and gradient type, and of a copy within the device; read and written."""
+    found = {}
+    for gradient in GRADIENT_DTYPES:
+        lanes = _filled(device, slots, features, gradient)
+        numbers = np.arange(slots, dtype=np.int32)
+        size = 4 if gradient == "float32" else 2
+        for name, (method, more) in BYTES.items():
+            method.advance(lanes, numbers)
+            seconds = _repeated(lanes, lambda m=method, on=lanes, n=numbers: m.advance(on, n))
+            if lanes.status[:].any():
+                raise RuntimeError(f"lanes of {name} ended, and the kernels leave those alone")
+            found[f"{name}, {gradient} gradients"] = slots * features * (2 * size + more) / seconds / 1e9
+    there: Any = lanes
+    whole = slots * there.point.row
+    seconds = _repeated(lanes, lambda: device.copy(there.point.address, there.image.address, whole))
+    return {**found, "copy": 2 * whole / seconds / 1e9}
 
-    there = cuda_device(parse(device)[1])
-    lanes = DeviceLanes(there, slots, (features,), 0.0, 1.0)
+
+def _filled(device: Device, slots: int, features: int, gradient: str) -> DeviceLanes:
+    lanes = DeviceLanes(device, slots, (features,), 0.0, 1.0, gradient=gradient)
     rng = np.random.default_rng(0)
     for slot in range(slots):
         lanes.clear(slot, rng.random(features, np.float32), 0)
         lanes.gradient[slot] = rng.standard_normal(features, np.float32)
     lanes.scale[:] = 1.0
-    method, numbers = MFABA(max_steps=2**31 - 1), np.arange(slots, dtype=np.int32)
-    point: Any = lanes.point
-    image: Any = lanes.image
-    times = 10  # launches between two looks at the clock, so that the wait for the device weighs little
+    return lanes
 
-    def advance() -> None:
+
+def _repeated(lanes: DeviceLanes, launch: Callable[[], object], times: int = 10) -> float:
+    """Seconds of one launch, of several between two looks at the clock: the wait then weighs little."""
+
+    def several() -> None:
         for _ in range(times):
-            method.advance(lanes, numbers)
+            launch()
         _wait(lanes)
 
-    def copies() -> None:
-        for _ in range(times):
-            there.copy(point.address, image.address, slots * point.row)
-        _wait(lanes)
-
-    elements = slots * features * times
-    return {
-        "advance of MFABA": elements * MFABA_BYTES / _seconds(advance) / 1e9,
-        "copy": elements * 8 / _seconds(copies) / 1e9,
-    }
+    return _seconds(several, ROUNDS) / times
 
 
 def _evaluate(session: Any, lanes: Any, count: int) -> None:
@@ -89,10 +102,12 @@ def _wait(lanes: Any) -> None:
         _ = lanes.status[:1]
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    work()
+def _seconds(work: Callable[[], object], rounds: int) -> float:
+    # More often than a batch size runs before it is captured.
+    for _ in range(min(5, rounds)):
+        work()
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnx_ir as ir
 import onnxruntime
 from report import environment, summary
 
-from fluxpath.export import _load, gradient_graph
+from fluxpath.export import _load
 from fluxpath.export._settings import Settings
+from fluxpath.export.gradient_graph import differentiated
 from fluxpath.export.precision import BFLOAT16_OPSET, PRECISIONS
+from fluxpath.export.rounding import rounded
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10"
 
@@ -34,39 +35,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10"
 def gradient_graph_of(proto: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     """The gradient graph of the model, not verified."""
     settings = Settings(precision=precision)
-    return gradient_graph._differentiated(_load.Source(proto, ""), settings)[0]
-
-
-def rounded(proto: onnx.ModelProto, half: ir.DataType, weights_only: bool) -> onnx.ModelProto:
-    """The graph in float32, with what every node gives (or the weights alone) rounded to `half`."""
-    model = ir.from_proto(proto)
-    for value in model.graph.initializers.values():
-        if value.dtype == half and value.const_value is not None:
-            value.const_value = ir.tensor(value.const_value.numpy().astype(np.float32), name=value.name)
-            value.dtype = ir.DataType.FLOAT
-    for node in list(model.graph):
-        to = node.attributes.get("to")
-        if node.op_type == "Cast" and to is not None and to.as_int() == half:
-            node.attributes["to"] = ir.AttrInt64("to", int(ir.DataType.FLOAT))
-        for output in node.outputs:
-            if output.dtype == half:
-                output.dtype = ir.DataType.FLOAT
-                if not weights_only:
-                    _round(model.graph, node, output, half)
-    return ir.to_proto(model)
-
-
-def _round(graph: ir.Graph, node: ir.Node, value: ir.Value, half: ir.DataType) -> None:
-    """Let the readers of `value` read it rounded."""
-    readers, last = list(value.uses()), value
-    for index, dtype in enumerate((half, ir.DataType.FLOAT)):
-        cast = ir.Node("", "Cast", [last], [ir.AttrInt64("to", int(dtype))])
-        last = cast.outputs[0]
-        last.name, last.dtype = f"{value.name}/rounded{index}", dtype
-        graph.insert_after(node, cast)
-        node = cast
-    for reader, slot in readers:
-        reader.replace_input_with(slot, last)
+    return differentiated(_load.Source(proto, ""), settings)[0]
 
 
 def run(proto: onnx.ModelProto, images: npt.NDArray[np.float32]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
     except (DecodeError, onnx.checker.ValidationError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"'{path}' is not a valid ONNX model: {reason}") from error
-    return Source(_converted(proto, path, oldest), f"sha256:{digest}")
+    return Source(converted(proto, str(path), oldest), f"sha256:{digest}")
 
 
 def opset_of(proto: onnx.ModelProto) -> int:
@@ -58,21 +58,22 @@ def opset_of(proto: onnx.ModelProto) -> int:
     return next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
 
 
-def _converted(proto: onnx.ModelProto, path: Path, oldest: int) -> onnx.ModelProto:
+def converted(proto: onnx.ModelProto, name: str, oldest: int) -> onnx.ModelProto:
+    """The model called `name` in operator set `oldest` or later; ModelError where there is no way."""
     version = opset_of(proto)
     if version >= oldest:
         return proto
     wanted = max(CONVERTED_OPSET, oldest)
     try:
-        converted = onnx.version_converter.convert_version(proto, wanted)
+        later = onnx.version_converter.convert_version(proto, wanted)
     except Exception as error:  # the converter raises whatever its C++ side throws
         raise ModelError(
-            f"'{path}' uses opset {version} and cannot be converted to {wanted} ({error}): "
+            f"'{name}' uses opset {version} and cannot be converted to {wanted} ({error}): "
             f"export the model with opset {oldest} or later"
         ) from error
     if version < 11:
-        _keep_coordinates(converted.graph)
-    return converted
+        _keep_coordinates(later.graph)
+    return later
 
 
 def _keep_coordinates(graph: onnx.GraphProto) -> None:

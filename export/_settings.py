@@ -32,6 +32,7 @@ class Settings:
     class_names: Sequence[str] | None = None
     factored: bool = True
     precision: str = "float32"
+    gradient_dtype: str = "float32"
     rules: str = "gradient"
     baseline: npt.ArrayLike = 0.0
 
@@ -45,6 +46,16 @@ class Settings:
             raise ModelError(f"there is no objective '{self.objective}', there are {', '.join(OBJECTIVES)}")
         if self.precision not in PRECISIONS:
             raise ModelError(f"there is no precision '{self.precision}', there are {', '.join(PRECISIONS)}")
+        if self.gradient_dtype not in ("float32", self.precision):
+            raise ModelError(
+                f"gradient_dtype is {self.gradient_dtype}, and must be float32 or the precision, which is "
+                f"{self.precision}"
+            )
+        if self.gradient_dtype != "float32" and not self.factored:
+            raise ModelError(
+                f"gradient_dtype is {self.gradient_dtype}, in which the whole derivative of a sure "
+                "prediction is zero: leave it factored"
+            )
         if (self.mean is None) != (self.std is None):
             raise ModelError("mean and std go together, and only one of them was given")
         if self.rules not in RULES:
@@ -108,6 +119,7 @@ def described(
         class_names=tuple(names) if names is not None else None,
         factored=settings.factored,
         precision=settings.precision,
+        gradient=settings.gradient_dtype,
         rules=settings.rules,
         baseline=None if settings.rules == "gradient" else pack_baseline(settings.baseline_in(shape)),
         companions=companions,

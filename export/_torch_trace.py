@@ -59,6 +59,7 @@ class _Gradient:
 
     def __init__(self, subject: Subject, settings: Settings) -> None:
         self._dtype: torch.dtype = getattr(torch, settings.precision)
+        self._gradient: torch.dtype = getattr(torch, settings.gradient_dtype)
         # On the CPU: a GPU has operators of its own, cuDNN's, that nothing else runs.
         self._call = copy.deepcopy(subject.call).to("cpu", self._dtype).requires_grad_(False)
         self._explained = subject.explained
@@ -70,7 +71,8 @@ class _Gradient:
         self, x: torch.Tensor, target: torch.Tensor, *companions: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         with torch.enable_grad():
-            x = x.detach().requires_grad_()
+            # The derivative has the type of what it is taken by.
+            x = x.detach().to(self._gradient).requires_grad_()
             values = [v.to(self._dtype) if v.is_floating_point() else v for v in companions]
             values.insert(self._explained, normalised(x, self._settings).to(self._dtype))
             output = self._call(*values).float()

@@ -1,4 +1,4 @@
-"""Writes a gradient graph to disk: one sealed file, or a second one for weights beyond protobuf's 2 GB."""
+"""Gradient graphs on disk: one sealed file, or a second one for weights beyond protobuf's 2 GB."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ModelError
+from fluxpath.errors import ArtifactError, ModelError
 from fluxpath.export._files import put
 from fluxpath.manifest import Manifest, Weights
 
@@ -58,6 +59,24 @@ def write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> Manifest:
         data.unlink()
         raise
     return manifest
+
+
+def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
+    """A gradient graph that `write` wrote, with its weights; ArtifactError where it is not intact."""
+    if not path.is_file():
+        raise ArtifactError(f"there is no gradient graph '{path}'")
+    data = path.read_bytes()
+    contract.check_seal(data)
+    try:
+        proto = onnx.load_model_from_string(data)
+        weights = contract.weights_of(data)
+        if weights is not None:
+            contract.check_weights(path.with_name(weights.file), weights)
+            onnx.load_external_data_for_model(proto, str(path.parent))
+    except DecodeError as error:
+        raise ArtifactError(f"'{path}' is sealed but no ONNX model: export the model again") from error
+    text = next((e.value for e in proto.metadata_props if e.key == contract.KEY), "")
+    return proto, Manifest.from_json(text)
 
 
 def too_large(proto: onnx.ModelProto) -> bool:

@@ -37,6 +37,7 @@ def gradient_from_torch(
     class_names: Sequence[str] | None = None,
     factored: bool = True,
     precision: str = "float32",
+    gradient_dtype: str = "float32",
     rules: str = "gradient",
     baseline: npt.ArrayLike = 0.0,
     progress: Progress = lambda stage: None,
@@ -68,6 +69,7 @@ def gradient_from_torch(
         class_names=class_names,
         factored=factored,
         precision=precision,
+        gradient_dtype=gradient_dtype,
         rules=rules,
         baseline=baseline,
     )

@@ -27,7 +27,7 @@ from fluxpath.export.deeplift import rescale
 from fluxpath.export.layout import keep_blocked
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.pad_fusion import keep_pads
-from fluxpath.export.precision import narrow
+from fluxpath.export.precision import PRECISIONS, narrow
 from fluxpath.export.shortcut import convolve_shortcuts
 from fluxpath.export.verification import Verification, verify_model
 from fluxpath.manifest import Manifest
@@ -59,6 +59,7 @@ def gradient_from_onnx(
     class_names: Sequence[str] | None = None,
     factored: bool = True,
     precision: str = "float32",
+    gradient_dtype: str = "float32",
     rules: str = "gradient",
     baseline: npt.ArrayLike = 0.0,
     progress: Progress = lambda stage: None,
@@ -81,6 +82,9 @@ def gradient_from_onnx(
         prediction is saturated.
     precision: "float32", or "float16" or "bfloat16" inside; inputs, outputs and the objective stay float32.
         The loss is measured, like any error, at verification; networks of ReLUs lose most (`precision.py`).
+    gradient_dtype: of the output `gradient`, "float32" or the precision. A half-precision graph has its
+        gradient in half precision anyway, and then writes half as many bytes for a GPU to read; `scale` stays
+        apart, in float32, so that nothing underflows.
     rules: "gradient", or "deeplift": `gradient` then holds DeepLIFT's multipliers m by the rescale rule, with
         sum(m * (x - baseline)) = score(x) - score(baseline), in float32. They explain the raw output, so the
         objective must be "logit". baseline: a number, or an array of the input's shape without the batch.
@@ -98,6 +102,7 @@ def gradient_from_onnx(
         class_names=class_names,
         factored=factored,
         precision=precision,
+        gradient_dtype=gradient_dtype,
         rules=rules,
         baseline=baseline,
     )
@@ -124,8 +129,8 @@ def compile_gradient(
     check = _check_by_differences(source, settings) if check is None else check
     if settings.precision != "float32":
         # The rules are held to float32's error; what is measured below is then the precision's own.
-        check(*_differentiated(source, replace(settings, precision="float32")))
-    written, manifest = _differentiated(source, settings)
+        check(*differentiated(source, replace(settings, precision="float32", gradient_dtype="float32")))
+    written, manifest = differentiated(source, settings)
     progress("verifying against float64")
     verification = check(written, manifest)
     manifest = replace(manifest, error=verification.error)
@@ -138,7 +143,8 @@ def _check_by_differences(source: _load.Source, settings: Settings) -> Check:
     return lambda written, manifest: verify_model(written, manifest, forward)
 
 
-def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:
+def differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:
+    """The gradient graph of `source` and its manifest, not verified."""
     graph = _prepared(source.proto, settings)
     found = _classifier.find(graph, settings.input, settings.output)
     found = narrow(graph, found, settings.precision)
@@ -146,7 +152,8 @@ def _differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.Mode
         convolve_shortcuts(graph)
     shape = tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:])
     baseline = None if settings.rules == "gradient" else settings.baseline_in(shape)
-    append_gradient(graph, found, settings.objective, settings.factored, baseline)
+    dtype = PRECISIONS[settings.gradient_dtype]
+    append_gradient(graph, found, settings.objective, settings.factored, baseline, dtype)
     if settings.precision == "float32":
         keep_blocked(graph)
     keep_pads(graph)
@@ -171,8 +178,12 @@ def append_gradient(
     objective: str,
     factored: bool = True,
     baseline: npt.NDArray[np.float32] | None = None,
+    dtype: ir.DataType = ir.DataType.FLOAT,
 ) -> None:
-    """Add the target input, the objective's head, the backward pass and the outputs to `model` in place."""
+    """Add the target input, the objective's head, the backward pass and the outputs to `model` in place.
+
+    dtype: of the output `gradient`.
+    """
     graph, x = model.graph, classifier.input
     op = Builder(graph)
     batch = dims(x)[0]
@@ -198,6 +209,7 @@ def append_gradient(
         shape = op.ints([-1, *[1] * (len(dims(x)) - 1)])
         gradient = op("Mul", gradient, op("Reshape", scale, shape))
         scale = op("Expand", op.scalar(1.0, scale), op("Shape", scale, dtype=ir.DataType.INT64))
+    gradient = _of_type(op, gradient, dtype)
     for name, value, value_dims in (
         (contract.SCORE, head.score, [batch]),
         (contract.LABEL, label, [batch]),
@@ -208,6 +220,18 @@ def append_gradient(
         out = op("Identity", value)
         out.name, out.shape = name, ir.Shape(value_dims)
         graph.outputs.append(out)
+
+
+def _of_type(op: Builder, value: ir.Value, dtype: ir.DataType) -> ir.Value:
+    """`value` in `dtype`; what was widened from it is taken as it was before."""
+    if value.dtype == dtype:
+        return value
+    producer = value.producer()
+    if producer is not None and producer.op_type == "Cast":
+        before = producer.inputs[0]
+        if before is not None and before.dtype == dtype:
+            return before
+    return op("Cast", value, to=int(dtype), dtype=dtype)
 
 
 def _choose(op: Builder, logits: ir.Value, target: ir.Value, classes: int) -> tuple[ir.Value, ir.Value]:

@@ -79,6 +79,6 @@ def _evaluator(data: bytes, manifest: contract.Manifest) -> Evaluate:
     def evaluate(feeds: Mapping[str, Any]) -> dict[str, Any]:
         with torch.inference_mode():
             out = module(*(torch.from_numpy(feeds[name]) for name in order))
-        return {name: value.numpy() for name, value in out.items()}
+        return {name: (v.float() if v.is_floating_point() else v).numpy() for name, v in out.items()}
 
     return evaluate

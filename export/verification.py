@@ -15,7 +15,6 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
-from google.protobuf.message import DecodeError
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath import archive
@@ -23,7 +22,7 @@ from fluxpath import manifest as contract
 from fluxpath.baseline import unpack_baseline
 from fluxpath.errors import ArtifactError, FluxpathError, InputError, VerificationError
 from fluxpath.export._double import to_float64
-from fluxpath.export.artifact import split, too_large
+from fluxpath.export.artifact import read, split, too_large
 from fluxpath.export.objectives import OBJECTIVES, Objective
 from fluxpath.export.reference import OPERATORS
 from fluxpath.manifest import Manifest
@@ -58,26 +57,13 @@ def verify(path: str | os.PathLike[str], images: npt.NDArray[np.float32] | None 
     the file is not an intact gradient graph, InputError where the images do not fit it, VerificationError
     where its gradient is wrong.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise ArtifactError(f"there is no gradient graph '{file}'")
-    if file.suffix == archive.SUFFIX:
+    if Path(path).suffix == archive.SUFFIX and Path(path).is_file():
         raise ArtifactError(
-            f"'{file}' is TorchScript, which has no float64 form: it was verified as it was written, and "
+            f"'{path}' is TorchScript, which has no float64 form: it was verified as it was written, and "
             "'fluxpath info' shows the error"
         )
-    data = file.read_bytes()
-    contract.check_seal(data)
-    try:
-        proto = onnx.load_model_from_string(data)
-        weights = contract.weights_of(data)
-        if weights is not None:
-            contract.check_weights(file.with_name(weights.file), weights)
-            onnx.load_external_data_for_model(proto, str(file.parent))
-    except DecodeError as error:
-        raise ArtifactError(f"'{file}' is sealed but no ONNX model: export the model again") from error
-    text = next((e.value for e in proto.metadata_props if e.key == contract.KEY), "")
-    return verify_model(proto, Manifest.from_json(text), proto, images)
+    proto, manifest = read(Path(path))
+    return verify_model(proto, manifest, proto, images)
 
 
 def verify_model(
@@ -235,19 +221,11 @@ def _companion_values(manifest: Manifest, points: int) -> dict[str, npt.NDArray[
 def _float64_logits(
     forward: onnx.ModelProto, manifest: Manifest, companions: dict[str, npt.NDArray[Any]]
 ) -> Callable[[Float64], Float64]:
-    model = ir.from_proto(forward)
-    wanted = {v.name: v for node in model.graph for v in node.outputs}.get(manifest.logits)
-    if wanted is None:
-        raise ArtifactError(f"the graph has no value '{manifest.logits}': export the model again")
-    del model.graph.outputs[:]
-    model.graph.outputs.append(wanted)
-    model = common.RemoveUnusedNodesPass()(model).model
+    model = forward_part(forward, manifest)
     feeds = {
         name: value.astype(np.float64) if value.dtype == np.float32 else value
         for name, value in companions.items()
     }
-    for value in [v for v in model.graph.inputs if v.name not in (manifest.input, *feeds)]:
-        model.graph.inputs.remove(value)
     reference = ReferenceEvaluator(to_float64(model), new_ops=list(OPERATORS))
 
     def logits(x: Float64) -> Float64:
@@ -261,6 +239,21 @@ def _float64_logits(
         return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] < manifest.classes else z
 
     return logits
+
+
+def forward_part(proto: onnx.ModelProto, manifest: Manifest) -> ir.Model:
+    """The classifier inside a gradient graph, or before it became one; its one output is the logits."""
+    model = ir.from_proto(proto)
+    wanted = {v.name: v for node in model.graph for v in node.outputs}.get(manifest.logits)
+    if wanted is None:
+        raise ArtifactError(f"the graph has no value '{manifest.logits}': export the model again")
+    del model.graph.outputs[:]
+    model.graph.outputs.append(wanted)
+    model = common.RemoveUnusedNodesPass()(model).model
+    names = (manifest.input, *(c.name for c in manifest.companions))
+    for value in [v for v in model.graph.inputs if v.name not in names]:
+        model.graph.inputs.remove(value)
+    return model
 
 
 def evaluator(artifact: onnx.ModelProto) -> Evaluate:

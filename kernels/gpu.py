@@ -27,7 +27,7 @@ KERNELS = (
     *(f"{k}_{g}" for g in GRADIENTS for k in ("neflag_measure", "neflag_move")),
     *(f"{k}_{g}" for g in GRADIENTS for k in ("weighted_measure", "weighted_move")),
     *("straight_place", "noise_place"),
-    *("neflag_draw", "neflag_place", "clear_lane", "move_lane", "note_start"),
+    *("neflag_draw", "neflag_place", "fill_lanes", "move_lanes", "note_start"),
 )
 """Every kernel of the source by name."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import threading
 import weakref
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,17 +17,28 @@ from fluxpath.errors import FluxpathError, ProviderError
 from fluxpath.kernels import gpu
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no waiting for the default stream
+_RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
+
+_this_thread = threading.local()
+
+
+def cuda_device(number: int = 0) -> CudaDevice:
+    """GPU `number` with a stream of its own; all of one GPU share its kernels. Raises ProviderError."""
+    return _first(number).sibling()
 
 
 @lru_cache(maxsize=16)
-def cuda_device(number: int = 0) -> CudaDevice:
-    """GPU `number`; explainers on one GPU share its stream and kernels. Raises ProviderError."""
+def _first(number: int) -> CudaDevice:
     return CudaDevice(number)
 
 
 class CudaDevice:
-    """The device's primary context, which ONNX Runtime and torch use too, and a stream in it."""
+    """The device's primary context, which ONNX Runtime and torch use too, and a stream in it.
+
+    What is launched into a stream while a graph is captured from it becomes part of the graph, so no two
+    explainers may use one stream.
+    """
 
     kind = "cuda"
 
@@ -51,9 +64,21 @@ class CudaDevice:
         self.arch = f"sm_{major}{minor}"
         self._stream = self._call("cuStreamCreate", _NON_BLOCKING)
         self.stream = int(self._stream)
+        self._free_streams = [self._stream]
         code = np.frombuffer(gpu.cubin(self.arch), np.uint8)
         self._module = self._call("cuModuleLoadData", code.ctypes.data)
         self._kernels = {k: self._call("cuModuleGetFunction", self._module, k.encode()) for k in gpu.KERNELS}
+
+    def sibling(self) -> CudaDevice:
+        """The same device with another stream, for as long as it is used; the own one goes first."""
+        other = copy.copy(self)
+        self._enter()
+        streams = self._free_streams
+        other._stream = streams.pop() if streams else self._call("cuStreamCreate", _NON_BLOCKING)
+        other.stream = int(other._stream)
+        # Not destroyed: a session of ONNX Runtime or torch may outlive the device by a moment.
+        weakref.finalize(other, streams.append, other._stream)
+        return other
 
     def allocate(self, size: int) -> int:
         """See `Device`."""
@@ -116,6 +141,10 @@ class CudaDevice:
     def _enter(self) -> None:
         """Make the context current in this thread, where another library may have left its own."""
         self._call("cuCtxSetCurrent", self._context)
+        if not getattr(_this_thread, "relaxed", False):
+            # ONNX Runtime captures so that other threads' allocations fail meanwhile, but for such threads.
+            self._call("cuThreadExchangeStreamCaptureMode", self._driver.CUstreamCaptureMode(_RELAXED))
+            _this_thread.relaxed = True
 
     def _call(self, name: str, *arguments: Any) -> Any:
         error, *results = getattr(self._driver, name)(*arguments)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.runtime.device import Device
+from fluxpath.runtime.half import RAW, narrowed, widened
 
 Key = int | np.integer[Any] | slice | npt.NDArray[Any]
 _ALIGNMENT = 256
@@ -54,6 +55,22 @@ class DeviceRows:
     def move(self, source: int, to: int) -> None:
         """Copy a row within the device."""
         self._device.copy(self.address + to * self.row, self.address + source * self.row, self.row)
+
+
+class DeviceHalves(DeviceRows):
+    """Rows of float16 or bfloat16, `name`, that are read and assigned as float32."""
+
+    def __init__(self, device: Device, shape: tuple[int, ...], name: str) -> None:
+        super().__init__(device, shape, RAW)
+        self.name = name
+
+    def __getitem__(self, key: Key) -> npt.NDArray[Any]:
+        values = widened(super().__getitem__(key), self.name)
+        values.flags.writeable = not isinstance(key, slice)
+        return values
+
+    def __setitem__(self, key: Key, values: npt.ArrayLike) -> None:
+        super().__setitem__(key, narrowed(values, self.name))
 
 
 class DeviceVectors:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fluxpath import kernels
 from fluxpath.kernels.gpu import CHUNK, THREADS
@@ -18,6 +20,8 @@ _ARRAYS = (
 )
 _NOTES = ("score", "first_score", "first_label", "number", "first_target", "begun")
 _PLAN = 5 * 4  # sizeof(Plan) in cuda/block.cuh
+_FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4"), ("number", "i4"), ("unused", "i4")])
+"""Fresh of cuda/slots.cuh."""
 
 
 class LaneArrays(ctypes.Structure):
@@ -61,6 +65,9 @@ class DeviceKernel:
         self._scratch = Scratch(*(b.address for b in self._buffers))
         self._lists = [DeviceRows(device, (self._slots,), np.int32) for _ in range(2)]
         self._listed: list[bytes] = [b"", b""]
+        self._images = DeviceRows(device, (self._slots, self._features), np.float32)
+        self._fresh = DeviceRows(device, (self._slots, _FRESH.itemsize), np.uint8)
+        self._pairs = DeviceRows(device, (self._slots, 2), np.int32)
 
     def advance_mfaba(self, slots: Any, method: kernels.Mfaba) -> None:
         """See `kernels.Lanes`."""
@@ -107,14 +114,35 @@ class DeviceKernel:
             "noise_place", len(slots), self._arrays, listed, numbered, *settings, ctypes.c_uint64(seed)
         )
 
-    def clear(self, slot: int, target: int, number: int) -> None:
-        """A new lane in `slot`, whose image is there already."""
-        numbers = ctypes.c_int(slot), ctypes.c_int64(target), ctypes.c_int(number)
-        self._launch("clear_lane", 1, self._arrays, self._notes, *numbers)
+    def fill(
+        self,
+        slots: Sequence[int],
+        images: Sequence[npt.NDArray[np.float32]],
+        targets: Sequence[int],
+        numbers: Sequence[int],
+    ) -> None:
+        """See `Lanes.fill`; an image that several lanes share goes up once."""
+        if not slots:
+            return
+        rows: dict[int, tuple[int, npt.NDArray[np.float32]]] = {}
+        fresh = np.zeros(len(slots), _FRESH)
+        for place, image in enumerate(images):
+            fresh["row"][place] = rows.setdefault(image.ctypes.data, (len(rows), image))[0]
+        fresh["slot"], fresh["target"], fresh["number"] = slots, targets, numbers
+        self._check(fresh["slot"])
+        self._device.upload(self._images.address, np.stack([i for _, i in rows.values()]).astype(np.float32))
+        self._device.upload(self._fresh.address, fresh)
+        given = (ctypes.c_void_p(a.address) for a in (self._images, self._fresh))
+        self._launch("fill_lanes", len(slots), self._arrays, self._notes, *given)
 
-    def move(self, source: int, to: int) -> None:
-        """The lane in `source` to the free slot `to`."""
-        self._launch("move_lane", 1, self._arrays, self._notes, ctypes.c_int(source), ctypes.c_int(to))
+    def move(self, moves: Mapping[int, int]) -> None:
+        """See `Lanes.rearrange`."""
+        if moves:
+            pairs = np.asarray([(source, to) for to, source in moves.items()], np.int32)
+            self._check(pairs)
+            self._device.upload(self._pairs.address, pairs)
+            listed = ctypes.c_void_p(self._pairs.address)
+            self._launch("move_lanes", len(pairs), self._arrays, self._notes, listed)
 
     def note_start(self, count: int) -> None:
         """See `Lanes.note_start`."""
@@ -137,10 +165,14 @@ class DeviceKernel:
             raise ValueError("there must be a number for every slot")
         return self._list(1, np.ascontiguousarray(numbers, np.float32).view(np.int32), check=False)
 
+    def _check(self, slots: Any) -> None:
+        if not 0 <= slots.min() <= slots.max() < self._slots:
+            raise IndexError("no such slot")
+
     def _list(self, which: int, numbers: Any, check: bool = True) -> ctypes.c_void_p:
         """Slot numbers on the device; most ticks have those of the tick before, which stay there."""
-        if check and len(numbers) and not 0 <= numbers.min() <= numbers.max() < self._slots:
-            raise IndexError("no such slot")
+        if check and len(numbers):
+            self._check(numbers)
         if (data := numbers.tobytes()) != self._listed[which]:
             self._device.upload(self._lists[which].address, np.ascontiguousarray(numbers, np.int32))
             self._listed[which] = data

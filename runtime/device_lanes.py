@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fluxpath.runtime.device import Device
-from fluxpath.runtime.device_arrays import DeviceRows, DeviceVectors
+from fluxpath.runtime.device_arrays import DeviceHalves, DeviceRows, DeviceVectors
 from fluxpath.runtime.device_kernel import DeviceKernel
 from fluxpath.runtime.lanes import Lanes
 
-_ROWS = ("image", "point", "pending", "sum", "gradient")
+_ROWS = ("image", "point", "pending", "sum")
 _VECTORS: dict[str, npt.DTypeLike] = {
     **dict.fromkeys(("scale", "score", "first_score", "length", "pending_length"), np.float32),
     **dict.fromkeys(("label", "target", "first_label", "first_target"), np.int64),
@@ -26,7 +26,10 @@ class DeviceLanes(Lanes):
 
     What crosses over is an image once, when its lane begins; one small block a tick that tells which lanes
     ended; and an attribution once, at the end. A method written in numpy works too, and pays for the copies.
+    gradient: the element type of the graph's gradients, which the kernels read; here they are float32.
     """
+
+    apart = True
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class DeviceLanes(Lanes):
         high: float | None,
         companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
         output: int | None = None,
+        gradient: str = "float32",
     ) -> None:
         self.device = device
         self.slots = slots
@@ -45,8 +49,12 @@ class DeviceLanes(Lanes):
         self.low = -np.inf if low is None else low
         self.high = np.inf if high is None else high
         self._vectors = DeviceVectors(device, slots, _VECTORS)
+        rows = (slots, self.features)
         arrays: dict[str, Any] = {
-            **{name: DeviceRows(device, (slots, self.features), np.float32) for name in _ROWS},
+            **{name: DeviceRows(device, rows, np.float32) for name in _ROWS},
+            "gradient": DeviceRows(device, rows, np.float32)
+            if gradient == "float32"
+            else DeviceHalves(device, rows, gradient),
             **self._vectors.vectors,
         }
         # The methods see arrays that are indexed like numpy's; a type for both would promise too much.
@@ -61,7 +69,7 @@ class DeviceLanes(Lanes):
         self.output = first
         self.baseline = np.zeros(self.features, np.float32)
         self.kept = [None] * slots
-        self._fused = DeviceKernel(device, arrays)
+        self._fused = DeviceKernel(device, arrays, gradient)
 
     @property
     def kernel(self) -> Any:
@@ -75,17 +83,32 @@ class DeviceLanes(Lanes):
 
     def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """See `Lanes.clear`."""
-        self.image[slot] = image
-        self.kernel.clear(slot, target, number)
-        self.kept[slot] = None
+        self.fill([slot], [image], [target], [number])
+
+    def fill(
+        self,
+        slots: Sequence[int],
+        images: Sequence[npt.NDArray[np.float32]],
+        targets: Sequence[int],
+        numbers: Sequence[int],
+    ) -> None:
+        """See `Lanes.fill`: one launch."""
+        self.kernel.fill(slots, images, targets, numbers)
+        for slot in slots:
+            self.kept[slot] = None
 
     def move(self, source: int, to: int) -> None:
         """See `Lanes.move`."""
-        self.kernel.move(source, to)
+        self.rearrange({to: source})
+
+    def rearrange(self, moves: Mapping[int, int]) -> None:
+        """See `Lanes.rearrange`: one launch."""
+        self.kernel.move(moves)
         rows: Any
-        for rows in self.companions.values():
-            rows.move(source, to)
-        self.kept[to], self.kept[source] = self.kept[source], None
+        for to, source in moves.items():
+            for rows in self.companions.values():
+                rows.move(source, to)
+            self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
         """See `Lanes.note_start`."""

@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 
 from fluxpath import manifest as contract
-from fluxpath.errors import FluxpathError
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.runtime.captures import Captures
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
+from fluxpath.runtime.half import ONNX_TYPES
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.session import OnnxSession
+from fluxpath.runtime.session import OnnxSession, first_line
 
 
 class OnnxDeviceSession(OnnxSession):
     """See `OnnxSession`; the graph's inputs and outputs are the lanes' own memory on the device.
 
-    The execution provider works on the device's stream, so that the kernels follow without a wait.
+    The execution provider works on the device's stream, so that the kernels follow without a wait. Batch
+    sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out.
+    tf32: True lets float32 convolutions and products round what they take to TF32.
     """
 
     def __init__(
@@ -28,28 +32,70 @@ class OnnxDeviceSession(OnnxSession):
         device: Device,
         providers: Sequence[str],
         threads: int | None = None,
+        *,
+        capture: bool = True,
+        tf32: bool = False,
     ) -> None:
-        self.device = device
-        options: list[dict[str, str]] = [{} for _ in providers]
-        if device.kind == "cuda":
-            options[0] = {"device_id": str(device.number), "user_compute_stream": str(device.stream)}
-        super().__init__(path, providers, threads, options)
-        self._options = self._ort.RunOptions()
-        if device.kind == "cuda":
-            # What reads the outputs is on the same stream, in order.
-            self._options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        self.device, self._tf32 = device, tf32
+        # ONNX Runtime keeps a captured graph for the thread that made it.
+        self._captures = Captures(capture, per_thread=True)
+        try:
+            super().__init__(path, providers, threads, self._provider_options(len(providers), capture))
+        except ArtifactError as error:
+            if not capture or device.kind != "cuda":
+                raise
+            # It refuses to capture a graph of which a part runs on the CPU; a bad file fails again.
+            super().__init__(path, providers, threads, self._provider_options(len(providers), False))
+            self._captures.give_up(first_line(error))
+        self._graph_options: dict[int, Any] = {}
+        # Where the provider's libraries are missing, ONNX Runtime goes on with the next provider.
+        if (got := self._session.get_providers()) and got[0] != providers[0]:
+            raise ProviderError(
+                f"ONNX Runtime cannot start {providers[0]}, as when CUDA or cuDNN libraries are missing: "
+                "pip install \"onnxruntime-gpu[cuda,cudnn]\", or use device='cpu'"
+            )
+
+    def _provider_options(self, providers: int, capture: bool) -> list[dict[str, str]]:
+        options: list[dict[str, str]] = [{} for _ in range(providers)]
+        if self.device.kind == "cuda":
+            options[0] = {
+                "device_id": str(self.device.number),
+                "user_compute_stream": str(self.device.stream),
+                "enable_cuda_graph": str(int(capture)),
+                "use_tf32": str(int(self._tf32)),
+            }
+        return options
+
+    def _run_options(self, graph: int) -> Any:
+        """For a run that captures or replays graph number `graph`; -1 runs without."""
+        if graph not in self._graph_options:
+            options = self._graph_options[graph] = self._ort.RunOptions()
+            options.add_run_config_entry("gpu_graph_id", str(graph))
+            if self.device.kind == "cuda":
+                # What reads the outputs is on the same stream, in order.
+                options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        return self._graph_options[graph]
 
     def bind(self, lanes: Lanes) -> None:
         """Use these arrays, which must be on the session's device."""
         if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
             raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
-        super().bind(lanes)
+        self._lanes = lanes
+        self._bindings.clear()
+        self._captures.bind(lanes.slots)
 
-    def _execute(self, binding: Any) -> None:
+    def _execute(self, count: int) -> None:
         lanes = self._lanes
         assert isinstance(lanes, DeviceLanes)
         lanes.changed()
-        self._session.run_with_iobinding(binding, self._options)
+        if (captured := self._captures.choose(count)) is not None:
+            size, graph = captured
+            try:
+                self._session.run_with_iobinding(self._binding(size), self._run_options(graph))
+                return
+            except Exception as error:  # whatever cannot be captured; memory may be missing
+                self._captures.give_up(first_line(error))
+        self._session.run_with_iobinding(self._binding(count), self._run_options(-1))
 
     def _bound(self, count: int) -> Any:
         lanes: Any = self._lanes
@@ -61,8 +107,7 @@ class OnnxDeviceSession(OnnxSession):
             contract.TARGET: (lanes.target, (count,)),
             **{name: (rows, (count, *rows.shape[1:])) for name, rows in lanes.companions.items()},
         }
-        outputs = {
-            contract.GRADIENT: (lanes.gradient, image),
+        outputs: dict[str, tuple[Any, tuple[int, ...]]] = {
             contract.SCALE: (lanes.scale, (count,)),
             contract.SCORE: (lanes.score, (count,)),
             contract.LABEL: (lanes.label, (count,)),
@@ -72,6 +117,8 @@ class OnnxDeviceSession(OnnxSession):
             outputs[first] = (lanes.output, (count, lanes.output.shape[1]))
         for name, (array, shape) in inputs.items():
             binding.bind_input(name, *place, np.dtype(array.dtype).type, shape, array.address)
+        element = ONNX_TYPES[self.manifest.gradient]
+        binding.bind_output(contract.GRADIENT, *place, element, image, lanes.gradient.address)
         for name, (array, shape) in outputs.items():
             binding.bind_output(name, *place, np.dtype(array.dtype).type, shape, array.address)
         return binding

@@ -37,6 +37,7 @@ class Engine:
         self._waiting = Waiting()
         self._running: list[Lane] = []
         self._groups: list[tuple[Method, Slots]] | None = []
+        self._evaluations, self._shortest = (np.zeros(lanes.slots, np.int32) for _ in range(2))
 
     @property
     def busy(self) -> bool:
@@ -68,6 +69,9 @@ class Engine:
                 method.advance(self._lanes, slots)
             except Exception as error:  # a method of the caller's own may raise anything
                 self._fail_lanes(slots, error)
+        self._evaluations[:active] += 1
+        if self._lanes.apart and (self._evaluations[:active] < self._shortest[:active]).all():
+            return  # none can have ended, so the host need not wait and can launch the next tick at once
         ended = np.flatnonzero(self._lanes.status[:active])
         if ended.size:
             self._retire(ended.tolist())
@@ -114,10 +118,13 @@ class Engine:
             return
         self._groups = None
         started: dict[Method, list[int]] = {}
-        for slot in fresh:
-            lane = self._running[slot]
-            image, target = lane.request.images[lane.index], int(lane.request.targets[lane.index])
-            self._lanes.clear(slot, image, target, lane.number)
+        new = [self._running[slot] for slot in fresh]
+        images = [lane.request.images[lane.index] for lane in new]
+        targets = [int(lane.request.targets[lane.index]) for lane in new]
+        self._lanes.fill(fresh, images, targets, [lane.number for lane in new])
+        self._evaluations[fresh] = 0
+        self._shortest[fresh] = [getattr(lane.method, "shortest", 1) for lane in new]
+        for slot, lane in zip(fresh, new, strict=True):
             for name, rows in lane.request.companions.items():
                 self._lanes.companions[name][slot] = rows[lane.index]
             started.setdefault(lane.method, []).append(slot)
@@ -152,18 +159,23 @@ class Engine:
     def _vacate(self, free: list[int]) -> None:
         """Give these slots (ascending) to waiting lanes, or close the gaps from the end."""
         refilled: list[int] = []
+        moves: dict[int, int] = {}
         for slot in reversed(free):
             lane = self._waiting.next_lane() if len(self._running) <= self._limit else None
             if lane is not None:
                 self._running[slot] = lane
                 refilled.append(slot)
                 continue
-            last = self._running.pop()
-            if slot < len(self._running):
-                self._lanes.move(len(self._running), slot)
-                self._running[slot] = last
-                if len(self._running) in refilled:
-                    refilled[refilled.index(len(self._running))] = slot
+            lane, last = self._running.pop(), len(self._running)
+            if slot < last:
+                self._running[slot] = lane
+                if last in refilled:
+                    refilled[refilled.index(last)] = slot
+                else:  # a lane that was moved there already comes from where it was before
+                    moves[slot] = moves.pop(last, last)
+        self._lanes.rearrange(moves)
+        for vector in (self._evaluations, self._shortest):
+            vector[list(moves)] = vector[list(moves.values())]
         self._groups = None
         self._start(refilled)
 

@@ -43,9 +43,10 @@ class Explainer:
     says why; on a GPU the lanes live in its memory (docs/gpu.md). providers: ONNX Runtime execution
     providers instead. slots: how many lanes run at a time; memory grows with it, results do not change;
     "auto" measures for a second or two which number is fastest, and takes no more than max_memory bytes.
-    threads: of the backend, None for all cores. shape: the input's shape without the batch, where the model
-    leaves sizes open. max_pending: how many images may wait or run at a time, None for any number; beyond
-    it, QueueFullError.
+    threads: of the backend, None for all cores. tf32: on a GPU, True lets a float32 graph round what its
+    convolutions and products take to TF32, which has as many digits as float16: faster, and less exact.
+    shape: the input's shape without the batch, where the model leaves sizes open. max_pending: how many
+    images may wait or run at a time, None for any number; beyond it, QueueFullError.
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
     beside it: bit for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at
@@ -63,13 +64,16 @@ class Explainer:
         providers: Sequence[str] | None = None,
         slots: int | Literal["auto"] = DEFAULT_SLOTS,
         threads: int | None = None,
+        tf32: bool = False,
         shape: tuple[int, ...] | None = None,
         max_memory: int | None = None,
         max_pending: int | None = None,
     ) -> None:
         if threads is not None:
             whole("threads", threads, 1)
-        self._open(open_session(path, device, providers, threads), slots, shape, max_memory, max_pending)
+        self._open(
+            open_session(path, device, providers, threads, tf32), slots, shape, max_memory, max_pending
+        )
 
     @classmethod
     def from_session(

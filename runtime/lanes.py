@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ class Lanes:
     bound a valid input. `output` is the model's own first output at `point`, float32 [slots, classes], logits
     or probabilities; None where it is not that.
     """
+
+    apart = False
+    """Whether the host has to wait for a device to read an entry."""
 
     def __init__(
         self,
@@ -118,6 +121,22 @@ class Lanes:
             self.fresh.remove(source)
             self.fresh.add(to)
         self.kept[to], self.kept[source] = self.kept[source], None
+
+    def fill(
+        self,
+        slots: Sequence[int],
+        images: Sequence[npt.NDArray[np.float32]],
+        targets: Sequence[int],
+        numbers: Sequence[int],
+    ) -> None:
+        """`clear` for several slots, an entry each in what is given."""
+        for given in zip(slots, images, targets, numbers, strict=True):
+            self.clear(*given)
+
+    def rearrange(self, moves: Mapping[int, int]) -> None:
+        """`move` for several slots, to: source; no slot is both."""
+        for to, source in moves.items():
+            self.move(source, to)
 
     def note_start(self, count: int) -> None:
         """Of the lanes among the first `count` evaluated for the first time, keep score, label and target.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fluxpath import archive
 from fluxpath.errors import ProviderError
@@ -24,6 +27,7 @@ def open_session(
     device: str = "cpu",
     providers: Sequence[str] | None = None,
     threads: int | None = None,
+    tf32: bool = False,
 ) -> GradientSession:
     """The gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX; see `Explainer`.
 
@@ -38,12 +42,12 @@ def open_session(
     if kind == "auto":
         read_manifest(path)  # a bad file is no reason to look for another device
         try:
-            return _on_cuda(path, script, number, threads)
+            return _on_cuda(path, script, number, threads, tf32)
         except ProviderError as error:
             warnings.warn(f"device='auto' uses the CPU: {error}", RuntimeWarning, stacklevel=3)
             kind = "cpu"
     if kind == "cuda":
-        return _on_cuda(path, script, number, threads)
+        return _on_cuda(path, script, number, threads, tf32)
     return _script(path, threads) if script else OnnxSession(path, CPU, threads)
 
 
@@ -55,23 +59,33 @@ def _script(path: str | os.PathLike[str], threads: int | None) -> GradientSessio
     return TorchScriptSession(path, "cpu", threads)
 
 
-def _on_cuda(path: str | os.PathLike[str], script: bool, number: int, threads: int | None) -> GradientSession:
+def _on_cuda(
+    path: str | os.PathLike[str], script: bool, number: int, threads: int | None, tf32: bool
+) -> GradientSession:
     if script:
         from fluxpath.runtime.torchscript import require_cuda
 
         require_cuda()
     else:
-        require_providers(CUDA)
+        _find_libraries(require_providers(CUDA))
     from fluxpath.runtime.cuda import cuda_device
 
     device = cuda_device(number)
     if script:
         from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
 
-        return TorchScriptDeviceSession(path, device, threads)
+        return TorchScriptDeviceSession(path, device, threads, tf32=tf32)
     from fluxpath.runtime.device_session import OnnxDeviceSession
 
-    return OnnxDeviceSession(path, device, CUDA, threads)
+    return OnnxDeviceSession(path, device, CUDA, threads, tf32=tf32)
+
+
+def _find_libraries(onnxruntime: Any) -> None:
+    """Load CUDA and cuDNN from NVIDIA's packages or torch's, where no search path of the system leads."""
+    preload = getattr(onnxruntime, "preload_dlls", None)  # since 1.21
+    if preload is not None:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
+            preload()  # says what it does not find; a system's own libraries will do as well
 
 
 def lanes_for(
@@ -88,7 +102,9 @@ def lanes_for(
         return Lanes(slots, shape, low, high, companions, session.output, session.manifest.classes)
     from fluxpath.runtime.device_lanes import DeviceLanes
 
-    lanes = DeviceLanes(device, slots, shape, low, high, companions, session.output)
+    lanes = DeviceLanes(
+        device, slots, shape, low, high, companions, session.output, session.manifest.gradient
+    )
     lanes.classes = session.manifest.classes
     return lanes
 

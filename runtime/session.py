@@ -9,20 +9,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.manifest import Manifest
+from fluxpath.runtime.half import ONNX_TYPES, RAW, widened
 from fluxpath.runtime.lanes import Lanes
 
 _INPUTS = {contract.TARGET: "tensor(int64)"}
-_OUTPUTS = {
-    contract.SCORE: "tensor(float)",
-    contract.LABEL: "tensor(int64)",
-    contract.GRADIENT: "tensor(float)",
-    contract.SCALE: "tensor(float)",
-}
-
+_OUTPUTS = {contract.SCORE: "tensor(float)", contract.LABEL: "tensor(int64)", contract.SCALE: "tensor(float)"}
+_GRADIENTS = {"float32": "tensor(float)", "float16": "tensor(float16)", "bfloat16": "tensor(bfloat16)"}
 
 _OUT_OF_MEMORY = re.compile(
     "out of memory|bad_?alloc|failed to allocate memory|memory allocation", re.IGNORECASE
@@ -61,7 +58,8 @@ class OnnxSession:
     """A gradient graph in ONNX Runtime.
 
     Reads the file once and checks its seal before any parser sees it. Raises ArtifactError where it is not
-    an intact gradient graph, ProviderError where onnxruntime or a provider is missing.
+    an intact gradient graph, ProviderError where onnxruntime or a provider is missing. optimized: False runs
+    the nodes one by one as they are, casts that only round among them.
     """
 
     def __init__(
@@ -70,6 +68,7 @@ class OnnxSession:
         providers: Sequence[str] = ("CPUExecutionProvider",),
         threads: int | None = None,
         provider_options: Sequence[dict[str, str]] | None = None,
+        optimized: bool = True,
     ) -> None:
         data = read_file(Path(path))
         contract.check_seal(data)
@@ -79,6 +78,8 @@ class OnnxSession:
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
+        if not optimized:
+            options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             # Pad_Fusion merges a zero Pad into a MaxPool that follows, which is wrong for negative values.
             self._session = self._ort.InferenceSession(
@@ -100,27 +101,31 @@ class OnnxSession:
         except UnicodeDecodeError as error:
             raise ArtifactError(f"'{path}' has a name that is not UTF-8: export the model again") from error
         self._lanes: Lanes | None = None
+        self._half: npt.NDArray[np.uint16] | None = None
         self._bindings: dict[int, Any] = {}
 
     @property
     def output(self) -> int | None:
         """The classes in the graph's first output where it is float32 [batch, classes], else None."""
         first = self._session.get_outputs()[0]
-        fits = first.name not in _OUTPUTS and first.type == "tensor(float)" and len(first.shape) == 2
+        fits = (
+            first.name not in (*_OUTPUTS, contract.GRADIENT)
+            and first.type == "tensor(float)"
+            and len(first.shape) == 2
+        )
         return self.manifest.classes if fits and first.shape[1] == self.manifest.classes else None
 
     def bind(self, lanes: Lanes) -> None:
-        """Use the engine's arrays; nothing is copied between them and the graph."""
+        """Use the engine's arrays; nothing but a gradient in half precision is copied."""
         self._lanes = lanes
         self._bindings.clear()
+        whole = self.manifest.gradient == "float32"
+        self._half = None if whole else np.zeros((lanes.slots, lanes.features), RAW)
 
     def run(self, count: int) -> None:
         """Evaluate the gradient graph on the first `count` slots."""
-        binding = self._bindings.get(count)
-        if binding is None:
-            binding = self._bindings[count] = self._bound(count)
         try:
-            self._execute(binding)
+            self._execute(count)
         except Exception as error:
             if _OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(
@@ -128,8 +133,16 @@ class OnnxSession:
                 ) from error
             raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}") from error
 
-    def _execute(self, binding: Any) -> None:
-        self._session.run_with_iobinding(binding)
+    def _execute(self, count: int) -> None:
+        self._session.run_with_iobinding(self._binding(count))
+        if self._half is not None and self._lanes is not None:
+            self._lanes.gradient[:count] = widened(self._half[:count], self.manifest.gradient)
+
+    def _binding(self, count: int) -> Any:
+        binding = self._bindings.get(count)
+        if binding is None:
+            binding = self._bindings[count] = self._bound(count)
+        return binding
 
     def _bound(self, count: int) -> Any:
         lanes = self._lanes
@@ -143,13 +156,15 @@ class OnnxSession:
         if lanes.output is not None:
             first, rows = self._session.get_outputs()[0].name, lanes.output
             binding.bind_output(first, "cpu", 0, np.float32, (count, rows.shape[1]), rows.ctypes.data)
-        for name, array, size in (
-            (contract.GRADIENT, lanes.gradient, shape),
-            (contract.SCALE, lanes.scale, (count,)),
-            (contract.SCORE, lanes.score, (count,)),
-            (contract.LABEL, lanes.label, (count,)),
+        gradient: Any = lanes.gradient if self._half is None else self._half
+        element = ONNX_TYPES[self.manifest.gradient]
+        binding.bind_output(contract.GRADIENT, "cpu", 0, element, shape, gradient.ctypes.data)
+        for name, array in (
+            (contract.SCALE, lanes.scale),
+            (contract.SCORE, lanes.score),
+            (contract.LABEL, lanes.label),
         ):
-            binding.bind_output(name, "cpu", 0, array.dtype.type, size, array.ctypes.data)
+            binding.bind_output(name, "cpu", 0, array.dtype.type, (count,), array.ctypes.data)
         return binding
 
     def _check_interface(self) -> None:
@@ -158,7 +173,8 @@ class OnnxSession:
         outputs = {v.name: v for v in self._session.get_outputs()}
         wanted = {self.manifest.input: "tensor(float)", **_INPUTS}
         wanted |= {c.name: _ELEMENTS[c.dtype] for c in self.manifest.companions}
-        for kind, values, types in (("input", inputs, wanted), ("output", outputs, _OUTPUTS)):
+        given = {**_OUTPUTS, contract.GRADIENT: _GRADIENTS[self.manifest.gradient]}
+        for kind, values, types in (("input", inputs, wanted), ("output", outputs, given)):
             for name, element in types.items():
                 if name not in values or values[name].type != element:
                     raise ArtifactError(

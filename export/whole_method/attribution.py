@@ -92,6 +92,11 @@ def attribution_from_gradient(
             "the gradient is written as one product, and a method needs its two factors: export it with "
             "factored=True (on the command line, without --plain)"
         )
+    if manifest.gradient != "float32":
+        raise ModelError(
+            f"the gradient is written in {manifest.gradient}, and a method needs float32: export it with "
+            'gradient_dtype="float32" (on the command line, without --gradient-dtype)'
+        )
     progress("writing the loop")
     written = ir.to_proto(wrap(ir.from_proto(onnx.load(source)), manifest, chosen))
     manifest = replace(

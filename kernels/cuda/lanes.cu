@@ -1,5 +1,5 @@
-// The kernels by name. Blocks have kThreads threads; grids are (chunks, lanes), for one slot (chunks, 1),
-// and for note_start one thread a slot. Those that read gradients exist for each of their types.
+// The kernels by name. Blocks have kThreads threads; grids are (chunks, lanes), and for note_start one
+// thread a slot. Those that read gradients exist for each of their types.
 #include "mfaba.cuh"
 #include "neflag.cuh"
 #include "slots.cuh"
@@ -54,12 +54,10 @@ FLUXPATH_KERNEL noise_place(LaneArrays a, const int* slots, const int* numbers, 
   noise_lanes(a, slots, numbers, deviation, low, high, seed);
 }
 
-FLUXPATH_KERNEL clear_lane(LaneArrays a, Notes notes, int slot, i64 target, int number) {
-  clear_slot(a, notes, slot, target, number);
+FLUXPATH_KERNEL fill_lanes(LaneArrays a, Notes notes, const float* images, const Fresh* fresh) {
+  fill_slots(a, notes, images, fresh);
 }
 
-FLUXPATH_KERNEL move_lane(LaneArrays a, Notes notes, int from, int to) {
-  move_slot(a, notes, from, to);
-}
+FLUXPATH_KERNEL move_lanes(LaneArrays a, Notes notes, const int* pairs) { move_slots(a, notes, pairs); }
 
 FLUXPATH_KERNEL note_start(LaneArrays a, Notes notes, int count) { note_start_of(a, notes, count); }

@@ -15,26 +15,39 @@ struct Notes {
   int* begun;         // whether the lane was evaluated yet
 };
 
-// A new lane in `slot`, whose image is there already.
-__device__ inline void clear_slot(const LaneArrays& a, const Notes& notes, int slot, i64 target,
-                                  int number) {
-  const Row<const float> image(a.image, slot, a.features);
-  const Row<float> point(a.point, slot, a.features), pending(a.pending, slot, a.features),
-      sum(a.sum, slot, a.features);
-  each_four(a.features, [&](i64 i) {
-    point.store(i, image.load(i));
+// A lane that begins: where, and the row of its image among those that were sent for all of them.
+struct Fresh {
+  i64 target;
+  int slot, row, number, unused;
+};
+
+// A new lane for each of `fresh`.
+__device__ inline void fill_slots(const LaneArrays& a, const Notes& notes, const float* images,
+                                  const Fresh* fresh) {
+  const Fresh lane = fresh[blockIdx.y];
+  const int slot = lane.slot;
+  const i64 n = a.features;
+  const Row<const float> given(images, lane.row, n);
+  const Row<float> image(const_cast<float*>(a.image), slot, n), point(a.point, slot, n),
+      pending(a.pending, slot, n), sum(a.sum, slot, n);
+  each_four(n, [&](i64 i) {
+    const Quad x = given.load(i);
+    image.store(i, x);
+    point.store(i, x);
     pending.store(i, Quad{});
     sum.store(i, Quad{});
   });
   if (!first_thread()) return;
-  a.target[slot] = target;
-  notes.number[slot] = number;
+  a.target[slot] = lane.target;
+  notes.number[slot] = lane.number;
   notes.begun[slot] = 0;
   a.step[slot] = a.status[slot] = 0;
   a.length[slot] = a.pending_length[slot] = 0.0f;
 }
 
-__device__ inline void move_slot(const LaneArrays& a, const Notes& notes, int from, int to) {
+// Pairs of slots, from and to; none is in two pairs, so their order does not matter.
+__device__ inline void move_slots(const LaneArrays& a, const Notes& notes, const int* pairs) {
+  const int from = pairs[2 * blockIdx.y], to = pairs[2 * blockIdx.y + 1];
   float* const arrays[] = {const_cast<float*>(a.image), a.point, a.pending, a.sum};
   for (float* rows : arrays) {
     const Row<const float> source(rows, from, a.features);

@@ -18,8 +18,8 @@ class Method(Protocol):
     evaluation, `advance`, until `lanes.status` of the lane is not RUNNING; `lanes.sum` is then its
     attribution. An image's attribution is the sum over its lanes, or what a `Collecting` method makes of
     them. Neither function may look at slots other than those given, so the result does not depend on what
-    else is running. A method may also be `Marked`, `Checked` or `Fitted`, or have
-    single members of these.
+    else is running. A method may also be `Marked`, `Fused`, `Checked` or `Fitted`, or have single members
+    of these.
     """
 
     @property
@@ -80,6 +80,19 @@ class Marked(Protocol):
     @property
     def end_lane(self) -> int | None:
         """The lane whose last score is the `Attribution`'s end score. Default: that of a single walk."""
+        ...
+
+
+class Fused(Protocol):
+    """A method whose `advance` is a fused kernel and nothing else: the host need not look at every step."""
+
+    @property
+    def shortest(self) -> int:
+        """How many evaluations a lane takes at the least, but for a gradient that is zero or not finite.
+
+        Where lanes live on a device, nobody waits to hear which have ended before one may have; `advance`
+        must leave alone those that did. Default: 1.
+        """
         ...
 
 

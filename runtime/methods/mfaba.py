@@ -58,6 +58,11 @@ class MFABA(FromImage):
         if self.step_size is not None:
             positive("step_size", self.step_size)
 
+    @property
+    def shortest(self) -> int:
+        """The image, and one step from there; the cosine variant looks at every step."""
+        return 1 if self.path == "cosine" else 2
+
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """One step of the walk, or its end."""
         if self.path == "cosine":

@@ -58,6 +58,11 @@ class NeFLAG:
         """A sample starts on the sphere."""
         return False
 
+    @property
+    def shortest(self) -> int:
+        """The point on the sphere, and one sign step from the image."""
+        return 2
+
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """Put each sample at a random point of the sphere."""
         lanes.kernel.start_neflag(slots, numbers, _settings(self, lanes.low, lanes.high), self.seed)

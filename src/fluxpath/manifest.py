@@ -28,6 +28,9 @@ TARGET, SCORE, LABEL, GRADIENT, SCALE = "target", "score", "label", "gradient", 
 COMPANION_DTYPES = ("float32", "float64", "int64", "int32", "bool")
 """The element types that a companion input may have."""
 
+GRADIENT_DTYPES = ("float32", "float16", "bfloat16")
+"""The element types that the output `gradient` may have."""
+
 LARGEST_FLOAT32 = 3.4028234663852886e38
 
 UNSEALED = "0" * 64
@@ -63,7 +66,8 @@ class Manifest:
 
     `shape` is the input's without the batch, None for a dynamic size. `low` and `high` bound a valid
     input (None: unbounded). `mean` and `std` are the normalisation that the graph applies itself.
-    `rules` is "gradient" or "deeplift", and `baseline` then DeepLIFT's, see `baseline.py`.
+    `rules` is "gradient" or "deeplift", and `baseline` then DeepLIFT's, see `baseline.py`. `gradient` is the
+    element type of the output of that name; `score` and `scale` are float32.
     `error` is the worst relative error of the gradient against float64 at verification. `companions` are
     the model's further inputs. `outputs` are the names of what the file gives, in order: a TorchScript file
     takes the input, the target and the companions by position and returns a dict with these keys; `opset` is
@@ -86,6 +90,7 @@ class Manifest:
     std: tuple[float, ...] | None = None
     class_names: tuple[str, ...] | None = None
     precision: str = "float32"
+    gradient: str = "float32"
     rules: str = "gradient"
     baseline: str | None = None
     factored: bool = True
@@ -232,6 +237,7 @@ _FIELDS = {
     "std": (_numbers, "a list of numbers or null"),
     "class_names": (_names, "a list of strings or null"),
     "precision": (_text, "an element type's name"),
+    "gradient": (lambda v: v in GRADIENT_DTYPES, f"one of {', '.join(GRADIENT_DTYPES)}"),
     "rules": (lambda v: v in ("gradient", "deeplift"), "gradient or deeplift"),
     "baseline": (_optional_text, "the baseline's values or null"),
     "factored": (lambda v: isinstance(v, bool), "true or false"),

@@ -47,6 +47,10 @@ def test_precision_is_in_the_manifest(folder, capsys):
     capsys.readouterr()
     assert main(["info", str(out)]) == 0
     assert "precision      float16" in capsys.readouterr().out
+    assert main([*arguments, "--precision", "float16", "--gradient-dtype", "float16"]) == 0
+    capsys.readouterr()
+    assert main(["info", str(out)]) == 0
+    assert "gradient type  float16" in capsys.readouterr().out
 
 
 def test_info_shows_manifest_and_cost(folder, capsys):
@@ -172,6 +176,10 @@ def test_demo(tmp_path, capsys):
         (["export", "none.onnx", "-o", "x.onnx"], "there is no model file"),
         (["export", "{model}", "-o", "x.onnx", "--objective", "fun"], "there is no objective 'fun'"),
         (["export", "{model}", "-o", "x.onnx", "--precision", "int8"], "there is no precision 'int8'"),
+        (
+            ["export", "{model}", "-o", "x.onnx", "--gradient-dtype", "float16"],
+            "the precision, which is float32",
+        ),
         (["export", "{model}", "-o", "none/x.onnx"], "cannot write to the folder"),
         (["export", "{model}", "-o", "x.onnx", "--mean", "0.5"], "mean and std go together"),
         (["export", "{model}", "-o", "x.onnx", "--classes", "none.txt"], "cannot read class names"),

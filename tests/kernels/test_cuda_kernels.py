@@ -223,13 +223,14 @@ def test_slots_are_filled_moved_and_noted(device, features):
     there.arrays["score"][:] = np.arange(5)
     there.arrays["begun"][:] = 1
     before = there.read()
-    there.kernel.clear(2, -1, 9)
-    there.kernel.move(2, 4)
+    image = np.random.default_rng(5).random(features).astype(np.float32)
+    there.kernel.fill([2], [image], [-1], [9])
+    there.kernel.move({4: 2})
     there.kernel.note_start(5)
     after = there.read()
     for slot in (2, 4):
-        np.testing.assert_array_equal(after["point"][slot], before["image"][2])
-        np.testing.assert_array_equal(after["image"][slot], before["image"][2])
+        np.testing.assert_array_equal(after["point"][slot], image)
+        np.testing.assert_array_equal(after["image"][slot], image)
         assert not after["pending"][slot].any() and not after["sum"][slot].any()
         assert after["number"][slot] == 9 and after["step"][slot] == after["status"][slot] == 0
         assert after["target"][slot] == after["first_label"][slot] == before["label"][slot]
@@ -239,8 +240,47 @@ def test_slots_are_filled_moved_and_noted(device, features):
         np.testing.assert_array_equal(after[name][0], before[name][0])
 
 
+@pytest.mark.parametrize("features", [6, 2050])
+def test_many_slots_in_one_launch(device, features):
+    """Lanes of two images, one of them shared, and two moves at once."""
+    slots = Slots(6, features)
+    there = OnDevice(device, slots)
+    first, second = np.random.default_rng(0).random((2, features)).astype(np.float32)
+    there.kernel.fill([5, 0, 3, 1], [first, second, first, first], [1, -1, 0, 3], [7, 0, 2, 1])
+    after = there.read()
+    for slot, image, target, number in (
+        (5, first, 1, 7),
+        (0, second, -1, 0),
+        (3, first, 0, 2),
+        (1, first, 3, 1),
+    ):
+        np.testing.assert_array_equal(after["image"][slot], image)
+        np.testing.assert_array_equal(after["point"][slot], image)
+        assert (after["target"][slot], after["number"][slot], after["begun"][slot]) == (target, number, 0)
+    for slot in (2, 4):
+        np.testing.assert_array_equal(after["point"][slot], slots.point[slot])
+    there.kernel.move({0: 5, 1: 3})
+    moved = there.read()
+    for to, source in ((0, 5), (1, 3)):
+        for name in ("image", "point", "target", "number"):
+            np.testing.assert_array_equal(moved[name][to], after[name][source])
+    if isinstance(device, HostDevice):
+        log = [entry for entry in device.log if entry[0] in ("fill_lanes", "move_lanes")]
+        chunks = -(-features // gpu.CHUNK)
+        assert log == [("fill_lanes", 4 * chunks), ("move_lanes", 2 * chunks)]
+        assert ("upload", 2 * 4 * features) in device.log
+
+
 def test_a_slot_that_is_not_there(device):
     there = OnDevice(device, Slots(4, 7))
+    image = np.zeros(7, np.float32)
+    for wrong in (-1, 4):
+        with pytest.raises(IndexError, match="no such slot"):
+            there.kernel.fill([0, wrong], [image, image], [0, 0], [0, 0])
+        with pytest.raises(IndexError, match="no such slot"):
+            there.kernel.move({wrong: 1})
+    there.kernel.fill([], [], [], [])
+    there.kernel.move({})
     for wrong in (-1, 4):
         with pytest.raises(IndexError, match="no such slot"):
             there.kernel.advance_mfaba(at(0, wrong), method())

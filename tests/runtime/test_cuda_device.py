@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import gc
+import threading
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ class Driver:
         self.error = Result.SUCCESS
 
     CUdevice_attribute = staticmethod(int)
+    CUstreamCaptureMode = staticmethod(int)
 
     def __getattr__(self, name):
         def call(*arguments):
@@ -52,6 +54,7 @@ def driver(monkeypatch):
     driver = Driver()
     monkeypatch.setattr(cuda, "_driver", lambda: driver)
     monkeypatch.setattr(gpu, "cubin", lambda arch: arch.encode())
+    monkeypatch.setattr(cuda, "_this_thread", threading.local())
     return driver
 
 
@@ -59,6 +62,35 @@ def test_the_device_takes_its_own_architecture_and_stream(driver):
     device = cuda.CudaDevice(1)
     assert (device.arch, device.stream, device.number, device.kind) == ("sm_99", 77, 1, "cuda")
     assert driver.names().count("cuModuleGetFunction") == len(gpu.KERNELS)
+
+
+def test_explainers_on_one_device_have_streams_of_their_own(driver, monkeypatch):
+    """A stream that is captured for one records what another launches into it."""
+    cuda._first.cache_clear()
+    try:
+        one = cuda.cuda_device()
+        driver.answers["cuStreamCreate"] = 78
+        two = cuda.cuda_device()
+        assert (one.stream, two.stream) == (77, 78)
+        assert driver.names().count("cuModuleLoadData") == 1
+        two.copy(1, 2, 3)
+        assert driver.calls[-1] == ("cuMemcpyDtoDAsync", (1, 2, 3, 78))
+        del one
+        gc.collect()
+        assert cuda.cuda_device().stream == 77
+        assert driver.names().count("cuStreamCreate") == 2
+    finally:
+        cuda._first.cache_clear()
+
+
+def test_a_thread_may_allocate_while_another_captures(driver):
+    device = cuda.CudaDevice()
+    device.allocate(1)
+    thread = threading.Thread(target=device.allocate, args=(1,))
+    thread.start()
+    thread.join()
+    modes = [given for name, given in driver.calls if name == "cuThreadExchangeStreamCaptureMode"]
+    assert modes == [(2,), (2,)]
 
 
 def test_a_launch_hands_over_the_addresses_of_its_arguments(driver):

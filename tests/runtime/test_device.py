@@ -15,7 +15,7 @@ from sessions import LinearSession, some_images
 
 from fluxpath.errors import FluxpathError, ProviderError
 from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import AGI, BIG, MFABA, Explainer, GuidedIG, NeFLAG, cuda, opening
+from fluxpath.runtime import AGI, BIG, MFABA, Explainer, GuidedIG, NeFLAG, cuda, opening, session
 from fluxpath.runtime.device import parse
 from fluxpath.runtime.device_arrays import DeviceRows, DeviceVectors
 from fluxpath.runtime.device_lanes import DeviceLanes
@@ -170,6 +170,34 @@ def test_auto_takes_the_device_that_is_there(graph, monkeypatch):
     assert any(name == "mfaba_move_float32" for name, _ in device.log)
 
 
+def test_a_provider_that_cannot_be_started_is_named(graph, monkeypatch):
+    """ONNX Runtime lists it and then goes on without it, on memory that the next one cannot read."""
+    monkeypatch.setattr(session.OnnxSession, "__init__", on_the_cpu(session.OnnxSession.__init__))
+    device = HostDevice()
+    with pytest.raises(ProviderError, match="cannot start CUDAExecutionProvider, as when CUDA or cuDNN"):
+        OnnxDeviceSession(graph("linear"), device, opening.CUDA, 1)
+
+
+def on_the_cpu(original):
+    def opened(self, path, providers, threads, options):
+        original(self, path, opening.CPU, threads)
+
+    return opened
+
+
+def test_libraries_are_looked_for_in_packages_first(monkeypatch, capsys):
+    looked = []
+
+    def preload():
+        looked.append(1)
+        print("Failed to load libcudnn.so.9")
+        raise OSError("no such library")
+
+    opening._find_libraries(types.SimpleNamespace(preload_dlls=preload))
+    opening._find_libraries(types.SimpleNamespace())
+    assert looked == [1] and capsys.readouterr().out == ""
+
+
 def fake_driver(monkeypatch, count):
     """A driver that finds `count` devices, or does not answer where that is None."""
 
@@ -195,17 +223,3 @@ def test_bindings_that_are_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     with pytest.raises(ProviderError, match=r'not installed: pip install "fluxpath\[cuda\]"'):
         cuda.CudaDevice()
-
-
-@pytest.mark.gpu
-def test_a_gpu_gives_what_the_cpu_gives(graph):
-    try:
-        explainer = Explainer(graph("smooth"), device="cuda")
-    except ProviderError as error:
-        pytest.skip(f"needs an NVIDIA GPU and onnxruntime-gpu: {error}")
-    images = np.random.default_rng(0).random((5, *explainer.shape)).astype(np.float32)
-    with explainer, Explainer(graph("smooth")) as here:
-        for method in METHODS:
-            given, expected = (e.attribute(images, method=method) for e in (explainer, here))
-            np.testing.assert_array_equal(given.steps, expected.steps)
-            np.testing.assert_allclose(given.values, expected.values, rtol=1e-2, atol=1e-4)

@@ -43,6 +43,9 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--precision", default="float32", help="float32 (default), float16 or bfloat16 inside"
     )
+    parser.add_argument("--gradient-dtype", default="float32", metavar="NAME",
+                        help="of the output 'gradient', float32 (default) or the precision, which is "
+                        "fewer bytes on a GPU")  # fmt: skip
     parser.add_argument(
         "--rules", default="gradient", help="gradient (default) or deeplift, which explains a logit"
     )
@@ -64,6 +67,7 @@ def run(options: argparse.Namespace) -> None:
         "input_range": None if options.unbounded else tuple(options.range),
         "factored": not options.plain,
         "precision": options.precision,
+        "gradient_dtype": options.gradient_dtype,
         "rules": options.rules,
         "baseline": _baseline(options),
     }

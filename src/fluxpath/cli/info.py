@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> None:
         "precision": manifest.precision,
         "rules": manifest.rules,
         "gradient": "in two factors (seed, scale)" if manifest.factored else "plain",
+        "gradient type": manifest.gradient,
         "error": "unknown" if manifest.error is None else f"{manifest.error:.1e} of float64 at worst",
         "form": "TorchScript" if manifest.opset is None else f"ONNX, opset {manifest.opset}",
         "source": manifest.source,

@@ -1,46 +1,56 @@
-"""`fluxpath verify`: a gradient graph against float64."""
+"""`fluxpath verify`: a gradient graph against float64, or half precision against float32."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 from tqdm import tqdm
 
-from fluxpath.cli._common import Commands, need_export
+from fluxpath.cli._common import METHOD_NAMES, Commands, need_export
+from fluxpath.cli._fidelity import compare
+from fluxpath.cli._images import images_from
 from fluxpath.errors import InputError
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
-    parser = commands.add_parser("verify", help="check a gradient graph against differences in float64")
+    parser = commands.add_parser("verify", help="check a gradient graph against differences in float64, or "
+                                 "measure what half precision costs")  # fmt: skip
     parser.add_argument("graph", type=Path, help="a file that 'fluxpath export' wrote")
-    parser.add_argument("--data", type=Path, metavar="FILE.npz",
-                        help="verify at the first images of the array 'images' in this file")  # fmt: skip
+    parser.add_argument("--data", type=Path, metavar="PATH",
+                        help="verify at the first images of the array 'images' in an .npz file, or of a "
+                        "folder (default: a few of noise)")  # fmt: skip
     parser.add_argument("--images", type=int, default=16, help="how many of them (default 16)")
+    parser.add_argument("--precision", metavar="NAMES",
+                        help="float16, bfloat16 or float16,bfloat16: how far attributions would be from "
+                        "those of this float32 graph, by rounding every value")  # fmt: skip
+    parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FILE",
+                        help="files in half precision: how far their attributions are from those of this "
+                        "float32 graph, as this machine runs them")  # fmt: skip
+    parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp", help="of these attributions")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a setting of the method, as in n=20")  # fmt: skip
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda, for --against")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Verify and print the figures."""
+    """Verify or compare, and print the figures."""
+    if options.images < 1:
+        raise InputError(f"--images is {options.images}, and must be 1 or more")
+    if options.precision is not None or options.against:
+        compare(options)
+        return
     export = need_export()
-    images = None if options.data is None else _images(options.data, options.images)
+    images = None
+    if options.data is not None:
+        from fluxpath.runtime import read_manifest
+
+        images = images_from(options.data, options.images, read_manifest(options.graph))
     with tqdm(total=1, unit="graph", leave=False) as bar:
         done = export.verify(options.graph, images)
         bar.update()
     print(f"{options.graph}: the gradient is right")
     print(f"  relative error of the gradient  {done.typical:.1e} at the median, {done.error:.1e} at worst")
     print(f"  error of the score              {done.score:.1e}")
-
-
-def _images(path: Path, count: int) -> npt.NDArray[np.float32]:
-    """The first images of an .npz file; bytes become [0, 1]."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            images = archive["images"][:count]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"'{path}' is not an .npz file with an array 'images' in it") from error
-    pixels = images / 255 if images.dtype == np.uint8 else images
-    return np.asarray(pixels, np.float32)

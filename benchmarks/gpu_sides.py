@@ -1,0 +1,212 @@
+"""Every way of explaining that `gpu.py` compares: images, targets, a method in; attributions, steps out."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import eager
+import numpy as np
+import numpy.typing as npt
+import torch
+from gpu_models import Subject
+
+from fluxpath.export import gradient_from_torch
+from fluxpath.runtime import MFABA, Explainer, IntegratedGradients
+
+MFABAS = ("MFABA sharp", "MFABA smooth")
+IG = "Integrated Gradients"
+
+Result = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64] | None]
+Explain = Callable[[npt.NDArray[np.float32], npt.NDArray[np.int64], str], Result]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One way. open: gives it, ready, and whatever must be closed goes to the stack; it may raise anything.
+
+    tf32: what torch may round to. batches: the kinds of run that it is for.
+    """
+
+    name: str
+    methods: tuple[str, ...]
+    open: Callable[[ExitStack], Explain]
+    tf32: bool = False
+    batches: tuple[str, ...] = ("one", "many")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all sides share."""
+
+    subject: Subject
+    device: str
+    folder: Path
+    max_steps: int
+    slots: int
+
+    @property
+    def cuda(self) -> bool:
+        """Whether there is a GPU to time."""
+        return self.device.startswith("cuda")
+
+
+def sides(setup: Setup) -> Iterator[Side]:
+    """All of them, torch's own first."""
+    yield Side("published", MFABAS, lambda _: _loop(setup, eager.explain, _moved(setup)))
+    for name, tf32, dtype, channels_last in (
+        ("best eager float32", False, None, False),
+        ("best eager TF32", True, None, False),
+        ("best eager float16", True, torch.float16, True),
+        ("best eager bfloat16", True, torch.bfloat16, True),
+    ):
+        yield Side(name, MFABAS, _best_eager(setup, dtype, channels_last), tf32)
+    # Captured as CUDA graphs where the batch stays, else for any batch: it shrinks as walks end.
+    yield Side("compiled float32", MFABAS, _compiled(setup, mode="reduce-overhead"), batches=("one",))
+    yield Side("compiled float32", MFABAS, _compiled(setup, dynamic=True), batches=("many",))
+    yield Side("Captum float32", (IG,), lambda _: _captum(setup))
+    every = (*MFABAS, IG)
+    for backend, suffix in (("ONNX Runtime", ".onnx"), ("TorchScript", ".pt")):
+        for precision in ("float32", "TF32", "float16", "bfloat16"):
+            name = f"fluxpath {backend} {precision}"
+            yield Side(name, every, _fluxpath(setup, suffix, precision), precision != "float32")
+            if setup.cuda and precision in ("float32", "float16"):
+                opened = _fluxpath(setup, suffix, precision, capture=False)
+                yield Side(f"{name}, no CUDA graphs", every, opened, precision != "float32")
+
+
+def reference(setup: Setup) -> Explain:
+    """The walks in float64."""
+    model = eager.fast_copy(setup.subject.module).double().to(setup.device)
+    return _loop(setup, eager.best_eager, model, torch.float64, batch=setup.slots)
+
+
+class Fluxpath:
+    """An explainer as a side."""
+
+    def __init__(self, explainer: Explainer, max_steps: int) -> None:
+        self.explainer, self._max_steps = explainer, max_steps
+
+    def __call__(
+        self, images: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], method: str
+    ) -> Result:
+        """The attributions."""
+        if method == IG:
+            found = self.explainer.attribute(images, targets, IntegratedGradients(steps=self._max_steps))
+        else:
+            sharp = method == MFABAS[0]
+            walk = MFABA(ascent="sharp" if sharp else "smooth", max_steps=self._max_steps)
+            found = self.explainer.attribute(images, targets, walk)
+        return found.values, found.steps.astype(np.int64)
+
+
+def _moved(setup: Setup) -> torch.nn.Module:
+    return copy.deepcopy(setup.subject.module).to(setup.device)
+
+
+def _loop(
+    setup: Setup,
+    walk: Callable[..., Any],
+    model: torch.nn.Module,
+    dtype: torch.dtype = torch.float32,
+    **more: Any,
+) -> Explain:
+    def explain(images: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], method: str) -> Result:
+        ascent = "sharp" if method == MFABAS[0] else "smooth"
+        with torch.device(setup.device):  # the loops' own tensors are made there too
+            given = torch.from_numpy(images).to(setup.device, dtype)
+            chosen = torch.from_numpy(targets).to(setup.device)
+            values, steps = walk(model, given, chosen, ascent, max_steps=setup.max_steps, **more)
+            return values.float().cpu().numpy(), steps.cpu().numpy()
+
+    return explain
+
+
+class _Autocast(torch.nn.Module):
+    """A network in mixed precision; its logits are float32."""
+
+    def __init__(self, model: torch.nn.Module, device: str, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model, self.kind, self.dtype = model, device.partition(":")[0], dtype
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The logits, [n, classes]."""
+        with torch.autocast(self.kind, self.dtype):
+            logits: torch.Tensor = self.model(x)
+        return logits.float()
+
+
+def _best_eager(
+    setup: Setup, dtype: torch.dtype | None, channels_last: bool
+) -> Callable[[ExitStack], Explain]:
+    def opened(_: ExitStack) -> Explain:
+        model = eager.fast_copy(setup.subject.module, channels_last).to(setup.device)
+        if dtype is not None:
+            model = _Autocast(model, setup.device, dtype)
+        more = {"batch": setup.slots, "channels_last": channels_last}
+        return _loop(setup, eager.best_eager, model, **more)
+
+    return opened
+
+
+def _compiled(setup: Setup, **options: Any) -> Callable[[ExitStack], Explain]:
+    def opened(_: ExitStack) -> Explain:
+        if not setup.cuda:
+            raise RuntimeError("torch.compile is timed on a GPU only")
+        model: Any = torch.compile(eager.fast_copy(setup.subject.module).to(setup.device), **options)
+        return _loop(setup, eager.best_eager, model, batch=setup.slots)
+
+    return opened
+
+
+def _captum(setup: Setup) -> Explain:
+    from captum.attr import IntegratedGradients as Captums
+
+    attribute = Captums(eager.fast_copy(setup.subject.module).to(setup.device)).attribute
+    points, batch = setup.max_steps + 1, max(setup.slots, setup.max_steps + 1)
+
+    def explain(images: npt.NDArray[np.float32], targets: npt.NDArray[np.int64], _: str) -> Result:
+        given = torch.from_numpy(images).to(setup.device)
+        chosen = torch.from_numpy(targets).to(setup.device)
+        found = attribute(given, target=chosen, n_steps=points, internal_batch_size=batch)
+        return found.float().cpu().numpy(), None
+
+    return explain
+
+
+def _fluxpath(
+    setup: Setup, suffix: str, precision: str, capture: bool = True
+) -> Callable[[ExitStack], Explain]:
+    def opened(stack: ExitStack) -> Explain:
+        inside = "float32" if precision == "TF32" else precision
+        if precision == "TF32" and not setup.cuda:
+            raise RuntimeError("TF32 is a GPU's")
+        path = setup.folder / f"{setup.subject.name.replace('/', '-')}-{inside}.grad{suffix}"
+        if not path.exists():
+            example = torch.zeros(1, *setup.subject.shape)
+            gradient_from_torch(setup.subject.module, example, path, precision=inside, gradient_dtype=inside)
+        explainer = _explainer(setup, path, precision == "TF32", capture)
+        return Fluxpath(stack.enter_context(explainer), setup.max_steps)
+
+    return opened
+
+
+def _explainer(setup: Setup, path: Path, tf32: bool, capture: bool) -> Explainer:
+    if capture:
+        return Explainer(path, device=setup.device, slots=setup.slots, tf32=tf32)
+    from fluxpath.runtime.cuda import cuda_device
+    from fluxpath.runtime.device import parse
+    from fluxpath.runtime.device_session import OnnxDeviceSession
+    from fluxpath.runtime.opening import CUDA
+    from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
+
+    device = cuda_device(parse(setup.device)[1])
+    if path.suffix == ".pt":
+        script = TorchScriptDeviceSession(path, device, capture=False, tf32=tf32)
+        return Explainer.from_session(script, slots=setup.slots)
+    onnx = OnnxDeviceSession(path, device, CUDA, capture=False, tf32=tf32)
+    return Explainer.from_session(onnx, slots=setup.slots)

@@ -1,0 +1,65 @@
+"""How close attributions are to exact ones: by rank, by distance, by the steps that were taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.attribution import Attribution
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """A comparison image by image; every array has n entries.
+
+    rank_correlation: Spearman's of the attributions, float64 in [-1, 1]; 0 where one of the two is constant
+    and the other is not. distance: |given - exact| / |exact| in L2, float64; infinite where exact is zero and
+    given is not. equal_steps: bool, whether as many steps were taken.
+    """
+
+    rank_correlation: Float64
+    distance: Float64
+    equal_steps: npt.NDArray[np.bool_]
+
+
+def fidelity(given: Attribution, exact: Attribution) -> Fidelity:
+    """Compare attributions of the same images for the same targets; InputError where they are not that."""
+    if given.values.shape != exact.values.shape or not np.array_equal(given.target, exact.target):
+        raise InputError(
+            f"the attributions have shapes {given.values.shape} and {exact.values.shape}, or other targets: "
+            "compare those of the same images for the same targets"
+        )
+    pairs = list(zip(_rows(given), _rows(exact), strict=True))
+    return Fidelity(
+        np.array([_spearman(a, b) for a, b in pairs]),
+        np.array([_distance(a, b) for a, b in pairs]),
+        given.steps == exact.steps,
+    )
+
+
+def _rows(result: Attribution) -> Float64:
+    return result.values.reshape(len(result), -1).astype(np.float64)
+
+
+def _distance(given: Float64, exact: Float64) -> float:
+    apart, size = float(np.linalg.norm(given - exact)), float(np.linalg.norm(exact))
+    return apart / size if size > 0 else (0.0 if apart == 0 else np.inf)
+
+
+def _spearman(given: Float64, exact: Float64) -> float:
+    a, b = (ranks - ranks.mean() for ranks in (_ranks(given), _ranks(exact)))
+    size = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / size if size > 0 else float(not a.any() and not b.any())
+
+
+def _ranks(values: Float64) -> Float64:
+    """Ranks from 1; equal values share the mean of theirs."""
+    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks: Float64 = (last - (counts - 1) / 2)[which]
+    return ranks

@@ -1,0 +1,105 @@
+"""What half precision costs: the table that `fluxpath verify` prints with --precision and --against."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from fluxpath.cli._common import method_from, need_export, table
+from fluxpath.cli._images import Images, images_from, noise_for
+from fluxpath.errors import InputError
+from fluxpath.manifest import Manifest
+
+if TYPE_CHECKING:
+    from fluxpath.runtime import Attribution, Explainer, Method
+    from fluxpath.runtime.fidelity import Fidelity
+
+HEADER = ("", "distance", "90%", "worst", "ranks", "10%", "worst", "equal steps")
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Attribute the images in float32 and in half precision, and print how far apart they are."""
+    from fluxpath.runtime import read_manifest
+
+    manifest = read_manifest(options.graph)
+    if manifest.precision != "float32":
+        raise InputError(
+            f"'{options.graph}' computes in {manifest.precision}, and must be the float32 graph: name that "
+            "one first, and this one after --against"
+        )
+    if options.data is None:
+        images, where = noise_for(manifest, options.images), "of noise (give your own with --data)"
+    else:
+        images, where = images_from(options.data, options.images, manifest), f"from {options.data}"
+    rows = [(name, *_figures(found)) for name, found in _measured(options, manifest, images)]
+    print(
+        f"{options.graph} with {options.method}: half precision against float32, {len(images)} images {where}"
+    )
+    print(table([HEADER, *rows]))
+    print(
+        "distance: of an image's attribution from the exact one, relative, in L2, at the median;\n"
+        "ranks: the correlation of the two (Spearman), at the median"
+    )
+
+
+def _measured(
+    options: argparse.Namespace, manifest: Manifest, images: Images
+) -> Iterator[tuple[str, Fidelity]]:
+    from fluxpath.runtime import Explainer
+    from fluxpath.runtime.fidelity import fidelity
+
+    method, shape = method_from(options.method, options.set), images.shape[1:]
+    names = [] if options.precision is None else options.precision.split(",")
+    given: list[str | Path] = [*names, *options.against]
+    with tqdm(total=1 + len(given), unit="graph", leave=False) as bar:
+        with Explainer(options.graph, device=options.device, shape=shape) as explainer:
+            exact = _attributed(explainer, manifest, images, None, method)
+        bar.update()
+        for one in given:
+            emulated = isinstance(one, str)
+            with (
+                _rounded(options.graph, one, shape)
+                if isinstance(one, str)
+                else Explainer(one, device=options.device, shape=shape)
+            ) as explainer:
+                found = _attributed(explainer, manifest, images, exact, method)
+            bar.update()
+            yield (f"{one}, emulated" if emulated else str(one)), fidelity(found, exact)
+
+
+def _rounded(graph: Path, precision: str, shape: tuple[int, ...]) -> Explainer:
+    """The float32 graph with its values rounded, on the CPU, where this needs no kernels of its own."""
+    from fluxpath.runtime import Explainer, OnnxSession
+
+    need_export()
+    from fluxpath.export.rounding import write_rounded
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "rounded.grad.onnx")
+        write_rounded(graph, path, precision)
+        return Explainer.from_session(OnnxSession(path, optimized=False), shape=shape)
+
+
+def _attributed(
+    explainer: Explainer, manifest: Manifest, images: Images, exact: Attribution | None, method: Method
+) -> Attribution:
+    """For the class that float32 predicts. A further input of the model is ones, as a mask over all is."""
+    target = None if exact is None else exact.target
+    open_sizes = [size for d, size in zip(manifest.shape, images.shape[1:], strict=True) if d is None]
+    ones = {
+        c.name: np.ones((len(images), *(open_sizes[0] if d is None else d for d in c.shape)), c.dtype)
+        for c in manifest.companions
+    }
+    return explainer.attribute(images, target, method, inputs=ones)
+
+
+def _figures(found: Fidelity) -> list[str]:
+    distances = [f"{np.quantile(found.distance, q):.1e}" for q in (0.5, 0.9, 1.0)]
+    ranks = [f"{np.quantile(found.rank_correlation, q):.4f}" for q in (0.5, 0.1, 0.0)]
+    return [*distances, *ranks, f"{found.equal_steps.mean():.0%}"]

@@ -1,0 +1,53 @@
+"""Images for a check of a gradient graph: the user's own, or noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import InputError
+from fluxpath.manifest import Manifest
+
+Images = npt.NDArray[np.float32]
+
+
+def images_from(path: Path, count: int, manifest: Manifest) -> Images:
+    """The first `count` images of an .npz file's array 'images' (bytes become [0, 1]), or of a folder."""
+    return _photos(path, count, manifest) if path.is_dir() else _archived(path, count)
+
+
+def noise_for(manifest: Manifest, count: int) -> Images:
+    """`count` images of uniform noise over the valid range, or of normal noise where there is none."""
+    if None in manifest.shape:
+        raise InputError(f"the model's input has the open shape {manifest.shape}: give images with --data")
+    shape = (count, *(d for d in manifest.shape if d is not None))
+    rng = np.random.default_rng(20240229)
+    if manifest.low is None or manifest.high is None:
+        return rng.standard_normal(shape, np.float32)
+    return np.float32(manifest.low) + np.float32(manifest.high - manifest.low) * rng.random(shape, np.float32)
+
+
+def _archived(path: Path, count: int) -> Images:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            images = archive["images"][:count]
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise InputError(
+            f"'{path}' is not an .npz file with an array 'images' in it, nor a folder"
+        ) from error
+    pixels = images / 255 if images.dtype == np.uint8 else images
+    return np.asarray(pixels, np.float32)
+
+
+def _photos(path: Path, count: int, manifest: Manifest) -> Images:
+    from fluxpath.runtime.sources import PhotoLoader, photos_in
+
+    if None in manifest.shape:
+        raise InputError(
+            f"the model's input has the open shape {manifest.shape}: give images of one size in an .npz file"
+        )
+    shape = tuple(d for d in manifest.shape if d is not None)
+    loader = PhotoLoader(shape, manifest.low, manifest.high)
+    return np.stack([loader.load(file) for file in photos_in(path)[:count]])

@@ -1,0 +1,103 @@
+"""Attributions on a real GPU against the CPU's, by backend and gradient type; skipped where there is none."""
+
+from __future__ import annotations
+
+import logging
+
+import models
+import numpy as np
+import pytest
+import torch
+import torch_modules
+
+from fluxpath.errors import ProviderError
+from fluxpath.export import gradient_from_torch
+from fluxpath.runtime import MFABA, Explainer, IntegratedGradients, NeFLAG, SmoothGrad
+from fluxpath.runtime.fidelity import fidelity
+
+pytestmark = pytest.mark.gpu
+
+METHODS = [
+    MFABA(),
+    MFABA(ascent="smooth", path="norm", step_size=0.02),
+    MFABA(path="cosine"),
+    NeFLAG(n=3, max_steps=4),
+    IntegratedGradients(steps=6),
+    SmoothGrad(n=5),
+]
+
+
+@pytest.fixture
+def on_gpu(caplog):
+    """Opens a file on the GPU; at the end, no evaluation may have gone without its CUDA graph."""
+    opened = []
+
+    def explainer(path, **options):
+        try:
+            opened.append(Explainer(path, device="cuda", slots=8, **options))
+        except ProviderError as error:
+            pytest.skip(f"needs an NVIDIA GPU and a backend for it: {error}")
+        return opened[-1]
+
+    yield explainer
+    for one in opened:
+        one.close()
+    warnings = [r.getMessage() for r in caplog.get_records("call") if r.levelno >= logging.WARNING]
+    assert warnings == []
+
+
+@pytest.fixture
+def script(tmp_path):
+    def write(**options):
+        path = tmp_path / "model.grad.pt"
+        gradient_from_torch(torch_modules.made(torch_modules.tiny), torch.zeros(1, 6), path, **options)
+        return path
+
+    return write
+
+
+def compare(there, here, images):
+    """So many images that batch sizes recur and are captured; then a few, whose batches are rounded up."""
+    for method in METHODS:
+        for count in (len(images), 5, 1, 5):
+            given, expected = (e.attribute(images[:count], method=method) for e in (there, here))
+            np.testing.assert_array_equal(given.target, expected.target)
+            assert (given.steps == expected.steps).mean() >= 0.95
+            same = given.steps == expected.steps
+            np.testing.assert_allclose(given.values[same], expected.values[same], rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["smooth", "relu"])
+def test_onnx_runtime_in_float32(graph, on_gpu, name):
+    there = on_gpu(graph(name))
+    with Explainer(graph(name)) as here:
+        compare(there, here, models.images(name, 40))
+
+
+def test_torch_in_float32(script, on_gpu):
+    path = script()
+    there = on_gpu(path)
+    with Explainer(path) as here:
+        compare(there, here, np.random.default_rng(0).random((40, 6)).astype(np.float32))
+    assert there._driver._engine._session._graphs
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("left_so", [False, True])
+def test_torch_in_half_precision(script, on_gpu, precision, left_so):
+    images = np.random.default_rng(0).random((40, 6)).astype(np.float32)
+    there = on_gpu(script(precision=precision, gradient_dtype=precision if left_so else "float32"))
+    given = there.attribute(images, 1)
+    there.close()
+    with Explainer(script()) as here:
+        found = fidelity(given, here.attribute(images, 1))
+    assert np.median(found.distance) < (0.02 if precision == "float16" else 0.15)
+    assert np.median(found.rank_correlation) > 0.9
+
+
+def test_onnx_runtime_leaves_half_gradients_so(graph, on_gpu):
+    images = models.images("smooth", 40)
+    given = on_gpu(graph("smooth", precision="float16", gradient_dtype="float16")).attribute(images, 1)
+    with Explainer(graph("smooth")) as here:
+        found = fidelity(given, here.attribute(images, 1))
+    assert np.median(found.distance) < 0.02

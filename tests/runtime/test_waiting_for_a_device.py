@@ -1,0 +1,98 @@
+"""When the host waits for a device: not before a lane may have ended."""
+
+from __future__ import annotations
+
+import models
+import numpy as np
+import pytest
+from cuda_on_cpu import HostDevice
+from sessions import LinearSession, some_images
+
+from fluxpath.runtime import MFABA, Explainer, InputXGradient, NeFLAG, Status, opening
+from fluxpath.runtime.calibration import suitable_slots
+from fluxpath.runtime.device_lanes import DeviceLanes
+from fluxpath.runtime.device_session import OnnxDeviceSession
+from fluxpath.runtime.engine import Engine
+from fluxpath.runtime.request import Request
+
+
+def downloads(path, method, images, target=1):
+    """How many copies to the host each tick of one request makes."""
+    device = HostDevice()
+    session = OnnxDeviceSession(path, device, opening.CPU, 1)
+    engine = Engine(session, DeviceLanes(device, 4, session.manifest.shape, 0.0, 1.0))
+    engine.add(Request(images, np.full(len(images), target), method))
+    ticks = []
+    while engine.busy:
+        device.log.clear()
+        engine.tick()
+        ticks.append(sum(name == "download" for name, _ in device.log))
+    return ticks
+
+
+@pytest.mark.parametrize("method", [MFABA(), MFABA(ascent="smooth", path="norm"), MFABA(rule="left")])
+def test_the_first_step_of_a_walk_is_not_waited_for(graph, method):
+    ticks = downloads(graph("smooth"), method, models.images("smooth", 1))
+    assert len(ticks) >= 2
+    assert ticks[0] == 0 and all(ticks[1:])
+
+
+def test_samples_that_begin_together_are_not_waited_for(graph):
+    ticks = downloads(graph("smooth"), NeFLAG(n=4, max_steps=3), models.images("smooth", 1), target=-1)
+    # The image itself goes first, for the target; its end is one evaluation away.
+    assert ticks[0] > 0 and ticks[1] == 0 and all(ticks[2:])
+
+
+@pytest.mark.parametrize("method", [InputXGradient(), MFABA(path="cosine")])
+def test_whatever_may_end_or_is_read_is_waited_for(graph, method):
+    assert all(downloads(graph("smooth"), method, models.images("smooth", 2)))
+
+
+def test_lanes_of_other_ages_are_seen_in_time(graph):
+    """More lanes than slots: those that go on hold up nobody who ended, and nobody is evaluated once more."""
+    images = models.images("smooth", 11)
+    session = OnnxDeviceSession(graph("smooth"), HostDevice(), opening.CPU, 1)
+    counts = []
+    run = session.run
+    session.run = lambda count: counts.append(count) or run(count)
+    with Explainer.from_session(session, slots=4) as there, Explainer(graph("smooth"), threads=1) as here:
+        given, expected = there.attribute(images), here.attribute(images)
+    np.testing.assert_array_equal(given.steps, expected.steps)
+    np.testing.assert_allclose(given.values, expected.values, rtol=1e-4, atol=1e-6)
+    assert sum(counts) == (given.steps + 1).sum()
+
+
+def test_the_number_of_slots_is_chosen_by_whole_evaluations(graph):
+    """Not by how soon they are launched."""
+    device = HostDevice()
+    session = OnnxDeviceSession(graph("smooth"), device, opening.CPU, 1)
+    runs = []
+    run = session.run
+    session.run = lambda count: runs.append(count) or run(count)
+    suitable_slots(session, lambda n: DeviceLanes(device, n, session.manifest.shape, 0.0, 1.0))
+    assert sum(name == "download" for name, _ in device.log) == len(runs) >= 6
+
+
+class DeviceLinear(LinearSession):
+    """The linear model, whose lanes live on a device."""
+
+    def __init__(self):
+        super().__init__()
+        self.device = HostDevice()
+
+
+def test_a_lane_that_ends_before_its_time_is_left_alone():
+    """A gradient of zero ends a walk at once; the further evaluation, already under way, changes nothing."""
+    sessions = DeviceLinear(), LinearSession()
+    for session in sessions:
+        session.weight[:] = 0
+    with (
+        Explainer.from_session(sessions[0], slots=2) as there,
+        Explainer.from_session(sessions[1], slots=2) as here,
+    ):
+        for method in (MFABA(), MFABA(ascent="smooth"), NeFLAG(n=2)):
+            given, expected = (e.attribute(some_images(3), 1, method) for e in (there, here))
+            for name in ("target", "label", "steps", "status"):
+                np.testing.assert_array_equal(getattr(given, name), getattr(expected, name))
+            np.testing.assert_allclose(given.score, expected.score, rtol=1e-6)
+            assert (given.status == Status.ZERO_GRADIENT).all() and not given.values.any()
