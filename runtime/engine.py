@@ -37,7 +37,8 @@ class Engine:
         self._waiting = Waiting()
         self._running: list[Lane] = []
         self._groups: list[tuple[Method, Slots]] | None = []
-        self._evaluations, self._shortest = (np.zeros(lanes.slots, np.int32) for _ in range(2))
+        self._soonest = np.zeros(lanes.slots, np.int32)
+        """After how many evaluations each lane may end; kept where lanes live apart from the host."""
 
     @property
     def busy(self) -> bool:
@@ -69,12 +70,15 @@ class Engine:
                 method.advance(self._lanes, slots)
             except Exception as error:  # a method of the caller's own may raise anything
                 self._fail_lanes(slots, error)
-        self._evaluations[:active] += 1
-        if self._lanes.apart and (self._evaluations[:active] < self._shortest[:active]).all():
-            return  # none can have ended, so the host need not wait and can launch the next tick at once
+        if self._lanes.apart and self._none_can_have_ended(active):
+            return  # so the host need not wait, and can launch the next tick at once
         ended = np.flatnonzero(self._lanes.status[:active])
         if ended.size:
             self._retire(ended.tolist())
+
+    def _none_can_have_ended(self, active: int) -> bool:
+        self._soonest[:active] -= 1
+        return bool((self._soonest[:active] > 0).all())
 
     def _drop(self) -> None:
         """Free the slots of requests that nobody waits for any more."""
@@ -122,8 +126,8 @@ class Engine:
         images = [lane.request.images[lane.index] for lane in new]
         targets = [int(lane.request.targets[lane.index]) for lane in new]
         self._lanes.fill(fresh, images, targets, [lane.number for lane in new])
-        self._evaluations[fresh] = 0
-        self._shortest[fresh] = [getattr(lane.method, "shortest", 1) for lane in new]
+        if self._lanes.apart:
+            self._soonest[fresh] = [getattr(lane.method, "shortest", 1) for lane in new]
         for slot, lane in zip(fresh, new, strict=True):
             for name, rows in lane.request.companions.items():
                 self._lanes.companions[name][slot] = rows[lane.index]
@@ -173,9 +177,9 @@ class Engine:
                     refilled[refilled.index(last)] = slot
                 else:  # a lane that was moved there already comes from where it was before
                     moves[slot] = moves.pop(last, last)
-        self._lanes.rearrange(moves)
-        for vector in (self._evaluations, self._shortest):
-            vector[list(moves)] = vector[list(moves.values())]
+        if moves:
+            self._lanes.rearrange(moves)
+            self._soonest[list(moves)] = self._soonest[list(moves.values())]
         self._groups = None
         self._start(refilled)
 
