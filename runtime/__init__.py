@@ -21,7 +21,7 @@ from fluxpath.runtime.methods import (
 from fluxpath.runtime.opening import read_manifest
 from fluxpath.runtime.session import GradientSession, OnnxSession
 from fluxpath.runtime.sinks import Sink
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 __all__ = [
     "AGI",

@@ -9,9 +9,9 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.methods import Method
-from fluxpath.runtime.methods._settings import whole
 
 _METHOD = ("lanes", "starts_at_image", "start", "advance")
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy.typing as npt
 
 from fluxpath.baseline import unpack_baseline
+from fluxpath.checks import positive, whole
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets
@@ -21,7 +22,6 @@ from fluxpath.runtime.driver import Driver
 from fluxpath.runtime.engine import Engine
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import MFABA, Method
-from fluxpath.runtime.methods._settings import positive, whole
 from fluxpath.runtime.opening import lanes_for, open_session
 from fluxpath.runtime.pending import Pending
 from fluxpath.runtime.request import Request

@@ -14,7 +14,7 @@ from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods.base import Collector, Method, Total
 from fluxpath.runtime.methods.probe import Probe
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 _PROBE = Probe()
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from fluxpath.checks import one_of, whole
 from fluxpath.errors import InputError
-from fluxpath.export.whole_method._settings import one_of, whole
 from fluxpath.export.whole_method.base import (
     BASELINE,
     LARGEST,
@@ -27,8 +27,8 @@ from fluxpath.export.whole_method.base import (
     Walk,
 )
 from fluxpath.export.whole_method.expression import Expr, first_of, where
-from fluxpath.export.whole_method.status import Status
 from fluxpath.manifest import Manifest
+from fluxpath.status import Status
 
 DISTANCES, WEIGHTS = "distances", "weights"
 

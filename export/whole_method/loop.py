@@ -27,8 +27,8 @@ from fluxpath.export.whole_method.base import (
     WholeMethod,
 )
 from fluxpath.export.whole_method.expression import Expr, where
-from fluxpath.export.whole_method.status import Status
 from fluxpath.manifest import Manifest
+from fluxpath.status import Status
 
 ATTRIBUTION, EXPLAINED = "attribution", "explained"
 OUTPUTS = (ATTRIBUTION, STEPS, STATUS, contract.SCORE, contract.LABEL, EXPLAINED)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from fluxpath.checks import one_of, positive, whole
 from fluxpath.errors import InputError
-from fluxpath.export.whole_method._settings import one_of, positive, whole
 from fluxpath.export.whole_method.base import (
     POINT,
     STATUS,
@@ -26,8 +26,8 @@ from fluxpath.export.whole_method.base import (
     Walk,
 )
 from fluxpath.export.whole_method.expression import Expr, first_of, where
-from fluxpath.export.whole_method.status import Status
 from fluxpath.manifest import Manifest
+from fluxpath.status import Status
 
 SMOOTH_RADIUS = 0.3
 PENDING, LENGTH = "pending", "length"

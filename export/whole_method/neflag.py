@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from fluxpath.export.whole_method._settings import one_of, positive, whole
+from fluxpath.checks import one_of, positive, whole
 from fluxpath.export.whole_method.base import (
     LARGEST,
     NOISE,
@@ -32,8 +32,8 @@ from fluxpath.export.whole_method.base import (
 )
 from fluxpath.export.whole_method.expression import Expr, first_of, where
 from fluxpath.export.whole_method.philox import normals
-from fluxpath.export.whole_method.status import Status
 from fluxpath.manifest import Manifest
+from fluxpath.status import Status
 
 SAMPLE, STEP, WORST = "sample", "step", "worst"
 """The sample an image has come to, the steps it took in it, and the severest end of a sample so far."""

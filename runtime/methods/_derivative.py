@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 
 def finite_derivative(lanes: Lanes, slots: Slots) -> tuple[Slots, npt.NDArray[np.float32]]:

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import one_of, positive, whole
 from fluxpath.errors import FluxpathError
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._derivative import finite_derivative
-from fluxpath.runtime.methods._settings import one_of, positive, whole
 from fluxpath.runtime.methods.base import Method
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import positive, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._derivative import finite_derivative
-from fluxpath.runtime.methods._settings import positive, whole
 from fluxpath.runtime.methods.base import FromImage
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 Row = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import FromImage
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import whole
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._array import FixedArray, several
 from fluxpath.runtime.methods._points import TIMES_DIFFERENCE, Numbers, uniforms
-from fluxpath.runtime.methods._settings import whole
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import number, whole
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._derivative import finite_derivative
-from fluxpath.runtime.methods._settings import number, whole
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 Row = npt.NDArray[np.float32]
 

@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import one_of, whole
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._array import FixedArray, number_or_array
 from fluxpath.runtime.methods._points import TIMES_DIFFERENCE, Numbers
-from fluxpath.runtime.methods._settings import one_of, whole
 
 RULES = ("trapezoid", "left", "right", "middle", "gauss-legendre")
 

@@ -12,11 +12,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import one_of, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._array import FixedArray, several
 from fluxpath.runtime.methods._points import TIMES_DIFFERENCE, Numbers, uniforms
-from fluxpath.runtime.methods._settings import one_of, whole
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 
 from fluxpath import kernels
+from fluxpath.checks import one_of, positive, whole
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.methods._settings import one_of, positive, whole
 from fluxpath.runtime.methods.base import FromImage
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 SMOOTH_RADIUS = 0.3
 """How far the smooth walk may carry a pixel from the image: the setting of the published code."""

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Literal
 
 from fluxpath import kernels
+from fluxpath.checks import one_of, positive, whole
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.methods._settings import one_of, positive, whole
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.status import Status
+from fluxpath.status import Status
 
 
 @dataclass(frozen=True)

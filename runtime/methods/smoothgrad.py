@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import one_of, positive, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._points import GRADIENT, SQUARED
-from fluxpath.runtime.methods._settings import one_of, positive, whole
 from fluxpath.runtime.methods.base import Collector, Total
 
 

@@ -51,6 +51,6 @@ def run(options: argparse.Namespace) -> None:
     with tqdm(total=1, unit="graph", leave=False) as bar:
         done = export.verify(options.graph, images)
         bar.update()
-    print(f"{options.graph}: the gradient is right")
+    print(f"{options.graph}: the {what} right")
     print(f"  relative error of the gradient  {done.typical:.1e} at the median, {done.error:.1e} at worst")
     print(f"  error of the score              {done.score:.1e}")

@@ -1,4 +1,4 @@
-"""Why a lane ended."""
+"""Why a walk ended."""
 
 from __future__ import annotations
 
