@@ -235,6 +235,8 @@ def test_deeplift_from_the_command_line(folder, tmp_path, capsys):
     capsys.readouterr()
     assert main(["info", str(out)]) == 0
     assert "deeplift" in capsys.readouterr().out
+    assert main(["verify", str(out)]) == 0
+    assert "the multipliers are right" in capsys.readouterr().out
     assert main([*arguments, "--baseline", "0.5"]) != 0
     assert "add --rules deeplift" in capsys.readouterr().err
     assert main([*arguments, "--rules", "deeplift", "--baseline", "missing.npy"]) != 0

@@ -43,14 +43,15 @@ def run(options: argparse.Namespace) -> None:
         compare(options)
         return
     export = need_export()
-    images = None
-    if options.data is not None:
-        from fluxpath.runtime import read_manifest
+    from fluxpath.runtime import read_manifest
 
-        images = images_from(options.data, options.images, read_manifest(options.graph))
+    manifest = read_manifest(options.graph)
+    images = None if options.data is None else images_from(options.data, options.images, manifest)
     with tqdm(total=1, unit="graph", leave=False) as bar:
         done = export.verify(options.graph, images)
         bar.update()
-    print(f"{options.graph}: the {what} right")
-    print(f"  relative error of the gradient  {done.typical:.1e} at the median, {done.error:.1e} at worst")
-    print(f"  error of the score              {done.score:.1e}")
+    deeplift = manifest.rules == "deeplift"
+    print(f"{options.graph}: the {'multipliers are' if deeplift else 'gradient is'} right")
+    what = "relative error of the " + ("multipliers" if deeplift else "gradient")
+    print(f"  {what}  {done.typical:.1e} at the median, {done.error:.1e} at worst")
+    print(f"  {'error of the score':{len(what)}}  {done.score:.1e}")
