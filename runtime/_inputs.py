@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath import kernels
 from fluxpath.checks import whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.methods import Method
@@ -32,9 +33,13 @@ def as_images(
         raise InputError(f"images have shape {list(given.shape)}, and must have [n, {_listed(shape)}]")
     if len(given) == 0:
         raise InputError("images are empty, and must be at least one")
-    with np.errstate(over="ignore"):
-        array = given.astype(np.float32)
-    least, most = array.min(), array.max()  # NaN if any pixel is
+    if given.dtype == np.float32:
+        array = given.astype(np.float32, order="C")
+    else:
+        with np.errstate(over="ignore"):
+            array = given.astype(np.float32, order="C")
+    # As float32, so that a bound is compared as the nearest float32, which is what an image can have.
+    least, most = (np.float32(v) for v in kernels.extent(array.reshape(-1)))  # NaN if any pixel is
     if not (isfinite(least) and isfinite(most)):
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity, and pixels must be finite")
@@ -56,8 +61,10 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
         raise InputError(f"target has dtype {given.dtype}, and must be an integer class or one an image")
     if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
         raise InputError(f"target has shape {list(given.shape)}, and must be one class or [{n}]")
-    if given.min() < -1 or given.max() >= classes:
-        wrong = int(given.max() if given.max() >= classes else given.min())
+    numbers = given.tolist() if given.ndim else [given.item()]
+    least, most = min(numbers), max(numbers)
+    if least < -1 or most >= classes:
+        wrong = most if most >= classes else least
         raise InputError(f"target {wrong} is no class of the model: classes go from 0 to {classes - 1}")
     return np.full(n, given, np.int64)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future
 
 from fluxpath.errors import ClosedError
 from fluxpath.runtime.attribution import Attribution
@@ -39,7 +38,7 @@ class Driver:
         """The request's result; drives the engine meanwhile if nobody does. Raises what the request does."""
         self._add(request, wake=False)
         if self._turn.acquire(blocking=False):
-            self._drive(request.future)
+            self._drive(request)
         return request.future.result()
 
     def close(self) -> None:
@@ -70,11 +69,11 @@ class Driver:
             if self._closed:
                 return
 
-    def _drive(self, until: Future[Attribution] | None) -> None:
-        """Tick, with the turn taken, until `until` is done or nothing is left; then give the turn back."""
+    def _drive(self, until: Request | None) -> None:
+        """Tick, with the turn taken, until `until` is over or nothing is left; then give the turn back."""
         self._ticking = threading.get_ident()
         try:
-            while self._take() and not (until is not None and until.done()):
+            while self._take() and not (until is not None and until.over):
                 self._tick()
         finally:
             self._ticking = None
@@ -95,6 +94,8 @@ class Driver:
 
     def _take(self) -> bool:
         """Hand what came in to the engine; whether there is anything to do."""
+        if not (self._incoming or self._closed):
+            return self._engine.busy
         with self._wake:
             while self._incoming:
                 self._engine.add(self._incoming.popleft())

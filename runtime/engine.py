@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,6 +40,8 @@ class Engine:
         self._groups: list[tuple[Method, Slots]] | None = []
         self._soonest = np.zeros(lanes.slots, np.int32)
         """After how many evaluations each lane may end; kept where lanes live apart from the host."""
+        self._timed = False
+        """Whether any request since the engine was last idle has a deadline."""
 
     @property
     def busy(self) -> bool:
@@ -47,6 +50,7 @@ class Engine:
 
     def add(self, request: Request) -> None:
         """Queue a request's lanes."""
+        self._timed = request.deadline is not None or (self._timed and self.busy)
         self._waiting.add(request)
 
     def fail(self, error: Exception) -> None:
@@ -72,9 +76,9 @@ class Engine:
                 self._fail_lanes(slots, error)
         if self._lanes.apart and self._none_can_have_ended(active):
             return  # so the host need not wait, and can launch the next tick at once
-        ended = np.flatnonzero(self._lanes.status[:active])
-        if ended.size:
-            self._retire(ended.tolist())
+        ended = self._lanes.status[:active].nonzero()[0].tolist()
+        if ended:
+            self._retire(ended)
 
     def _none_can_have_ended(self, active: int) -> bool:
         self._soonest[:active] -= 1
@@ -82,10 +86,13 @@ class Engine:
 
     def _drop(self) -> None:
         """Free the slots of requests that nobody waits for any more."""
-        now = time.monotonic()
-        for request in [*self._waiting, *(lane.request for lane in self._running)]:
-            if request.deadline is not None and request.deadline < now:
-                request.fail(DeadlineError("the attribution was not done by its deadline: allow more time"))
+        if self._timed:
+            now = time.monotonic()
+            for request in [*self._waiting, *(lane.request for lane in self._running)]:
+                if request.deadline is not None and request.deadline < now:
+                    request.fail(
+                        DeadlineError("the attribution was not done by its deadline: allow more time")
+                    )
         over = [slot for slot, lane in enumerate(self._running) if lane.request.over]
         for slot in over:
             self._running[slot].request.acknowledge()
@@ -121,7 +128,6 @@ class Engine:
         if not fresh:
             return
         self._groups = None
-        started: dict[Method, list[int]] = {}
         new = [self._running[slot] for slot in fresh]
         images = [lane.request.images[lane.index] for lane in new]
         targets = [int(lane.request.targets[lane.index]) for lane in new]
@@ -131,14 +137,12 @@ class Engine:
         for slot, lane in zip(fresh, new, strict=True):
             for name, rows in lane.request.companions.items():
                 self._lanes.companions[name][slot] = rows[lane.index]
-            started.setdefault(lane.method, []).append(slot)
-        for method, slots in started.items():
+        for method, slots in self._by_method(fresh):
             numbers = np.asarray([self._running[s].number for s in slots], np.int32)
-            where = np.asarray(slots, np.int32)
             try:
-                method.start(self._lanes, where, numbers)
+                method.start(self._lanes, slots, numbers)
             except Exception as error:  # as in `tick`
-                self._fail_lanes(where, error)
+                self._fail_lanes(slots, error)
 
     def _fail_lanes(self, slots: Slots, error: Exception) -> None:
         """End the requests whose lanes are in `slots` with `error`; the next tick frees the slots."""
@@ -184,10 +188,17 @@ class Engine:
         self._start(refilled)
 
     def _grouped(self, active: int) -> list[tuple[Method, Slots]]:
-        """The first `active` slots by method; equal settings are one group."""
+        """The first `active` slots by method."""
         if self._groups is None:
-            slots: dict[Method, list[int]] = {}
-            for slot, lane in enumerate(self._running[:active]):
-                slots.setdefault(lane.method, []).append(slot)
-            self._groups = [(m, np.asarray(s, np.int32)) for m, s in slots.items()]
+            self._groups = self._by_method(range(active))
         return self._groups
+
+    def _by_method(self, slots: Sequence[int]) -> list[tuple[Method, Slots]]:
+        """These slots by method; equal settings are one group."""
+        methods = [self._running[slot].method for slot in slots]
+        if all(method is methods[0] for method in methods):  # as a rule, and settings are slow to hash
+            return [(methods[0], np.asarray(slots, np.int32))]
+        groups: dict[Method, list[int]] = {}
+        for slot, method in zip(slots, methods, strict=True):
+            groups.setdefault(method, []).append(slot)
+        return [(m, np.asarray(s, np.int32)) for m, s in groups.items()]

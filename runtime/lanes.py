@@ -90,13 +90,7 @@ class Lanes:
         """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""
         self.number[slot] = number
         self.fresh.add(slot)
-        self.image[slot] = image
-        self.point[slot] = image
-        self.target[slot] = target
-        for rows in (self.pending, self.sum):
-            rows[slot] = 0.0
-        for vector in (self.step, self.status, self.length, self.pending_length):
-            vector[slot] = 0
+        self._kernel.clear(slot, image, target)
         self.kept[slot] = None
 
     def move(self, source: int, to: int) -> None:

@@ -19,6 +19,28 @@ from fluxpath.status import Status
 _PROBE = Probe()
 
 
+class Outcome(Future[Attribution]):
+    """A request's future, which tells without a lock whether it is done: the engine asks at every tick."""
+
+    over = False
+
+    def cancel(self) -> bool:
+        """See `Future.cancel`."""
+        cancelled = super().cancel()
+        self.over = self.over or cancelled
+        return cancelled
+
+    def set_result(self, result: Attribution) -> None:
+        """See `Future.set_result`."""
+        super().set_result(result)
+        self.over = True
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """See `Future.set_exception`."""
+        super().set_exception(exception)
+        self.over = True
+
+
 @dataclass(frozen=True)
 class Lane:
     """A place in the queue: lane `number` of image `index` of a request.
@@ -35,6 +57,8 @@ class Lane:
 
 class Request:
     """Images [n, *shape], their targets (-1: the predicted class) and one method; collects the results.
+
+    The arrays are the request's own from then on.
 
     `next_lane` hands out lanes in order. What is said of the image itself, its score and predicted class, is
     from a lane that starts there, or from a probe where the method has none. Where the target is left to the
@@ -53,7 +77,7 @@ class Request:
         self.companions = dict(companions or {})
         self.images = images.reshape(n, -1)
         self.method = method
-        self.future: Future[Attribution] = Future()
+        self.future = Outcome()
         """Pending until the result is there, so that it can be cancelled at any time before."""
         self._settled = False
         self.deadline = deadline
@@ -66,7 +90,7 @@ class Request:
         single = 0 if method.starts_at_image and method.lanes == 1 else None
         self._end_lane: int | None = getattr(method, "end_lane", single)
         self._shape = images.shape
-        self.targets = targets.copy()
+        self.targets = targets
         self._values = np.zeros(self.images.shape, np.float32)
         # What changes with every lane is in lists: an entry of an array takes several times as long.
         self._steps, self._status, self._label = [0] * n, [0] * n, [0] * n
@@ -87,7 +111,7 @@ class Request:
     @property
     def over(self) -> bool:
         """Whether nobody waits for more: it has its result, failed or was cancelled."""
-        return self.future.done()
+        return self.future.over
 
     def fail(self, error: Exception) -> None:
         """End it with `error`, unless it is over already."""

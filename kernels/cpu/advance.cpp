@@ -5,8 +5,10 @@
 // The vector width is chosen when the module is loaded; no contraction, so the results are the same.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
 #define FLUXPATH_VECTOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#define FLUXPATH_INLINED __attribute__((always_inline)) inline
 #else
 #define FLUXPATH_VECTOR
+#define FLUXPATH_INLINED inline
 #endif
 
 namespace fluxpath {
@@ -51,13 +53,31 @@ Row row(const LaneArrays& a, int slot) {
           a.scale[slot]};
 }
 
-// A copy of the settings in registers lets the compiler hoist their branches out of the loops.
-FLUXPATH_VECTOR void step_elements(const Mfaba m, const float factor, const float scale, const i64 n,
-                                   const float* __restrict image, const float* __restrict gradient,
-                                   float* __restrict point, float* __restrict pending,
-                                   float* __restrict sum) {
+// The kinds of a walk as constants: with the branches inside, the compiler makes no vectors of the loop.
+template <bool kSharp, bool kTrapezoid, bool kNormPath>
+FLUXPATH_INLINED void step_kind(Mfaba m, const float factor, const float scale, const i64 n,
+                                const float* __restrict image, const float* __restrict gradient,
+                                float* __restrict point, float* __restrict pending, float* __restrict sum) {
+  m.sharp = kSharp, m.trapezoid = kTrapezoid, m.norm_path = kNormPath;
   for (i64 i = 0; i < n; ++i)
     mfaba_step(m, factor, scale, image[i], &point[i], &pending[i], &sum[i], gradient[i]);
+}
+
+FLUXPATH_VECTOR void step_elements(const Mfaba m, const float factor, const float scale, const i64 n,
+                                   const float* image, const float* gradient, float* point, float* pending,
+                                   float* sum) {
+  if (m.norm_path && m.sharp)
+    step_kind<true, false, true>(m, factor, scale, n, image, gradient, point, pending, sum);
+  else if (m.norm_path)
+    step_kind<false, false, true>(m, factor, scale, n, image, gradient, point, pending, sum);
+  else if (m.sharp && m.trapezoid)
+    step_kind<true, true, false>(m, factor, scale, n, image, gradient, point, pending, sum);
+  else if (m.sharp)
+    step_kind<true, false, false>(m, factor, scale, n, image, gradient, point, pending, sum);
+  else if (m.trapezoid)
+    step_kind<false, true, false>(m, factor, scale, n, image, gradient, point, pending, sum);
+  else
+    step_kind<false, false, false>(m, factor, scale, n, image, gradient, point, pending, sum);
 }
 
 FLUXPATH_VECTOR void close_elements(const Mfaba m, const float scale, const float pending_length,

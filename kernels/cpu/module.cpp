@@ -1,10 +1,13 @@
 // Python's view of the CPU kernels: arrays in, nothing copied.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "advance.h"
+#include "extent.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -32,9 +35,25 @@ class Lanes {
     for (size_t size : {scale.shape(0), label.shape(0), target.shape(0), step.shape(0), status.shape(0),
                         length.shape(0), pending_length.shape(0)})
       if (size != point.shape(0)) throw std::invalid_argument("all vectors must have one entry a slot");
+    image_ = image.data();
     arrays_ = {image.data(),  point.data(),  pending.data(), sum.data(),    gradient.data(),
                scale.data(),  label.data(),  target.data(),  step.data(),   status.data(),
                length.data(), pending_length.data(), static_cast<i64>(point.shape(1))};
+  }
+
+  // A new lane at its image, with nothing summed up yet. One call for what are ten assignments to arrays: a
+  // single image notices those.
+  void clear(i64 slot, Vector<const float> image, i64 target) const {
+    if (slot < 0 || slot >= slots_) throw nb::index_error("no such slot");
+    const i64 n = arrays_.features;
+    if (static_cast<i64>(image.shape(0)) != n) throw std::invalid_argument("image must have the features of point");
+    std::copy_n(image.data(), n, image_ + slot * n);
+    std::copy_n(image.data(), n, arrays_.point + slot * n);
+    std::fill_n(arrays_.pending + slot * n, n, 0.0f);
+    std::fill_n(arrays_.sum + slot * n, n, 0.0f);
+    arrays_.target[slot] = target;
+    arrays_.step[slot] = arrays_.status[slot] = 0;
+    arrays_.length[slot] = arrays_.pending_length[slot] = 0.0f;
   }
 
   template <typename Method>
@@ -85,6 +104,7 @@ class Lanes {
   }
 
   LaneArrays arrays_;
+  float* image_;  // which the recurrences only read
   i64 slots_;
   nb::object held_[12];
 };
@@ -134,6 +154,13 @@ NB_MODULE(_cpu, m) {
       },
       "seed"_a, nb::arg("words").noconvert(),
       "Fill uint32 [lanes, 4] with random words that depend on seed and lane alone.");
+  m.def(
+      "extent",
+      [](Vector<const float> values) {
+        const Extent found = extent(values.data(), static_cast<i64>(values.shape(0)));
+        return std::make_pair(found.least, found.most);
+      },
+      nb::arg("values").noconvert(), "The least and the largest value; NaN for both where any is NaN.");
   // An array of another type or layout must be refused: converting it would make a copy, and the results
   // would go there.
   const auto in_place = [](const char* name) { return nb::arg(name).noconvert(); };
@@ -143,6 +170,8 @@ NB_MODULE(_cpu, m) {
            nb::kw_only(), in_place("image"), in_place("point"), in_place("pending"), in_place("sum"),
            in_place("gradient"), in_place("scale"), in_place("label"), in_place("target"),
            in_place("step"), in_place("status"), in_place("length"), in_place("pending_length"))
+      .def("clear", &Lanes::clear, "slot"_a, "image"_a, "target"_a,
+           "Put a new lane for `image`, float32 [features], into the slot (IndexError for others).")
       .def("advance_mfaba", &Lanes::advance<Mfaba>, in_place("slots"), "method"_a,
            "One step of the walk, or its end, of the lanes in these slots (int32; IndexError for others).")
       .def("advance_neflag", &Lanes::advance<Neflag>, in_place("slots"), "method"_a,

@@ -85,6 +85,47 @@ def test_slots_of_another_type_are_a_type_error(slots):
         Slots(4, 7).kernel.advance_mfaba(slots, MFABA)
 
 
+def test_clear_prepares_one_lane_and_touches_no_other():
+    cleared, prepared = Slots(4, 37), Slots(4, 37)
+    image = np.random.default_rng(1).random(37, np.float32)
+    cleared.kernel.clear(2, image, -1)
+    prepared.begin(2, image, -1)
+    for name, array in cleared.arrays.items():
+        assert same_bits(array, prepared.arrays[name]), name
+
+
+@pytest.mark.parametrize(
+    ("slot", "features", "error"), [(-1, 7, IndexError), (4, 7, IndexError), (0, 6, ValueError)]
+)
+def test_clear_refuses_what_does_not_fit_and_changes_nothing(slot, features, error):
+    slots = Slots(4, 7)
+    before = slots.copy()
+    with pytest.raises(error):
+        slots.kernel.clear(slot, np.zeros(features, np.float32), 0)
+    for name, array in slots.arrays.items():
+        assert same_bits(array, before[name])
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 1000])
+def test_the_extent_is_the_least_and_the_largest_value(size):
+    values = np.random.default_rng(size).standard_normal(size).astype(np.float32)
+    for order in (values, values[::-1].copy(), np.sort(values)):
+        assert kernels.extent(order) == (values.min(), values.max())
+
+
+def test_the_extent_of_infinities_is_infinite():
+    values = np.zeros(40, np.float32)
+    values[3], values[38] = np.inf, -np.inf
+    assert kernels.extent(values) == (-np.inf, np.inf)
+
+
+@pytest.mark.parametrize("place", [0, 15, 16, 31, 32, 39])
+def test_the_extent_with_nan_is_nan(place):
+    values = np.linspace(-1, 1, 40, dtype=np.float32)
+    values[place] = np.nan
+    assert np.isnan(kernels.extent(values)).all()
+
+
 def test_numbers_must_match_slots():
     with pytest.raises(ValueError, match="numbers"):
         Slots(4, 7).kernel.start_neflag(at(0, 1), at(0), NEFLAG, 0)

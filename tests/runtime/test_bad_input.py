@@ -14,6 +14,7 @@ from sessions import LinearSession, some_images
 
 from fluxpath.errors import ClosedError, FluxpathError, InputError, ProviderError
 from fluxpath.runtime import MFABA, Explainer, NeFLAG
+from fluxpath.runtime._inputs import as_images
 
 
 @pytest.fixture(scope="module")
@@ -281,3 +282,11 @@ def test_every_error_is_fluxpaths_own():
     for error in (InputError, ProviderError, ClosedError):
         assert issubclass(error, FluxpathError)
     assert issubclass(InputError, ValueError)
+
+
+def test_a_bound_is_the_nearest_float32():
+    # 0.3 as float32 lies above 0.3, and an image cannot have anything nearer.
+    images = np.full((1, 2), 0.3, np.float32)
+    assert as_images(images, (2,), -0.3, 0.3).shape == (1, 2)
+    with pytest.raises(InputError, match="images range from"):
+        as_images(np.nextafter(images, np.float32(1)), (2,), -0.3, 0.3)
