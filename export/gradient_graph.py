@@ -28,6 +28,7 @@ from fluxpath.export.layout import keep_blocked
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.pad_fusion import keep_pads
 from fluxpath.export.precision import PRECISIONS, narrow
+from fluxpath.export.scale import fold_scales
 from fluxpath.export.shortcut import convolve_shortcuts
 from fluxpath.export.verification import Verification, verify_model
 from fluxpath.manifest import Manifest
@@ -150,6 +151,7 @@ def differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.Model
     found = narrow(graph, found, settings.precision)
     if settings.precision == "float32":
         convolve_shortcuts(graph)
+        fold_scales(graph)
     shape = tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:])
     baseline = None if settings.rules == "gradient" else settings.baseline_in(shape)
     dtype = PRECISIONS[settings.gradient_dtype]
