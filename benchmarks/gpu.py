@@ -10,6 +10,7 @@ a line. Without a GPU, --device cpu --quick tries the script itself at tiny size
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import shlex
 import statistics
@@ -56,19 +57,22 @@ def main() -> int:
         "results": [],
         "bandwidth": None,
     }
+    _write(report, options.out)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for subject in subjects(options.models, options.quick):
             setup = Setup(subject, options.device, Path(folder), options.max_steps, options.slots)
-            report["results"] += _measured(setup, options)
-            _write(report, options.out)  # now, for whoever is cut off
+            _measured(setup, options, report)
     if cuda:
         report["bandwidth"] = _bandwidth(options.device)
         _write(report, options.out)
     else:
         print("skipped: bandwidth of the fused kernels, which needs a GPU")
     drawn = plot(report["results"], options.out.with_suffix(".png"))
-    print(f"written to {options.out}" + ("" if drawn else "; skipped: the plot, which needs matplotlib"))
+    print(
+        f"written to {options.out}"
+        + ("" if drawn else "; skipped: the plot, which needs results and matplotlib")
+    )
     return int(bool(tests))
 
 
@@ -87,7 +91,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--warm-up", type=int, help="runs before those (3: recurring sizes are captured; quick: 1)"
     )
-    parser.add_argument("--minutes", type=float, default=60, help="after which no side is begun (60)")
+    parser.add_argument("--minutes", type=float, default=60, help="after which no run is begun (60)")
     parser.add_argument("--no-tests", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "gpu.json")
     options = parser.parse_args()
@@ -106,13 +110,15 @@ def _options() -> argparse.Namespace:
 
 
 def _tests() -> int:
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", str(ROOT / "tests")]
+    # A module whose imports are missing here must not keep the others' tests from running.
+    more = ["-m", "gpu", "--continue-on-collection-errors"]
+    command = [sys.executable, "-m", "pytest", *more, str(ROOT / "tests")]
     returned = subprocess.run(command, cwd=ROOT, check=False).returncode
     print(f"gpu tests: {'passed' if returned == 0 else f'FAILED (pytest returned {returned})'}\n")
     return returned
 
 
-def _measured(setup: Setup, options: argparse.Namespace) -> list[Row]:
+def _measured(setup: Setup, options: argparse.Namespace, report: dict[str, Any]) -> None:
     """Every side on one network, one after the other: together they might not fit into the GPU's memory."""
     subject = setup.subject
     images = np.random.default_rng(0).random((options.images, *subject.shape), np.float32)
@@ -127,18 +133,21 @@ def _measured(setup: Setup, options: argparse.Namespace) -> list[Row]:
         try:
             with ExitStack() as stack:
                 explain = side.open(stack)
-                for batch in side.batches:
-                    for method in side.methods:
-                        row = _row(setup, side, explain, (batch, method), images, targets, exact, options)
-                        rows.append(row)
-                        _print(row, rows)
+                for batch, method in itertools.product(side.batches, side.methods):
+                    if time.monotonic() > options.until:
+                        print(f"  skipped: the rest of {side.name}, for --minutes {options.minutes:g}")
+                        break
+                    row = _row(setup, side, explain, (batch, method), images, targets, exact, options)
+                    rows.append(row)
+                    report["results"].append(row)
+                    _write(report, options.out)  # now, for whoever is cut off
+                    _print(row, rows)
         except Exception as error:  # one side that fails must not cost the others'
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             print(f"  skipped: {side.name} ({reason[:200]})")
         finally:
             if setup.cuda:
                 torch.cuda.empty_cache()
-    return rows
 
 
 def _row(

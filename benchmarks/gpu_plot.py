@@ -9,7 +9,12 @@ from typing import Any
 
 
 def plot(results: Sequence[dict[str, Any]], path: Path) -> bool:
-    """Images a second by side, a panel a model, batch and method; False where matplotlib is missing."""
+    """Images a second by side, a panel a model, batch and method; False where there is nothing to draw.
+
+    Or nothing to draw with: matplotlib is missing.
+    """
+    if not results:
+        return False
     try:
         import matplotlib
 

@@ -10,6 +10,7 @@ import hashlib
 import os
 import tempfile
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def cache_folder() -> Path:
 def compile_cubin(arch: str) -> bytes:
     """Compile the kernels for `arch`; needs no GPU."""
     core = _core()
-    options = core.ProgramOptions(arch=arch, include_path=[str(p) for p in INCLUDES], **_OPTIONS)
     try:
+        options = core.ProgramOptions(arch=arch, include_path=[str(p) for p in INCLUDES], **_OPTIONS)
         return bytes(core.Program(SOURCE.read_text(), "c++", options).compile("cubin").code)
     except Exception as error:  # cuda-core's own exceptions share no base class
         raise ProviderError(f"the CUDA kernels do not compile for {arch} with this NVRTC: {error}") from error
@@ -100,12 +101,13 @@ def _write(path: Path, data: bytes) -> None:
 
 def _core() -> Any:
     try:
-        import cuda.core
+        core = import_module("cuda.core")
+        # Before 0.5 everything was in this module, which 1.0 has no more.
+        return core if hasattr(core, "Program") else import_module("cuda.core.experimental")
     except ImportError as error:
         raise ProviderError(
             'the CUDA kernels need cuda-core, which is not installed: pip install "fluxpath[cuda]"'
         ) from error
-    return cuda.core
 
 
 def _nvrtc_version() -> tuple[int, int]:

@@ -14,7 +14,14 @@ from fluxpath.runtime.session import GradientSession
 
 LARGEST = 256
 BUDGET = 2.0
-"""Seconds after which no larger number is tried."""
+"""Seconds of evaluations after which no larger number is tried.
+
+What a backend does at its first one of a size does not count: a GPU's libraries start, and plan convolutions,
+for longer than that.
+"""
+
+RUNS = 3
+"""Evaluations of a number of slots."""
 
 GAIN = 0.97
 """A larger number must do a slot in this share of the time, or it is not worth its memory."""
@@ -29,23 +36,24 @@ def suitable_slots(
     may take; the next number is tried only if twice the memory that the last one took stays below it.
     Raises InputError where one slot takes more than that.
     """
-    start, began = resident(), time.perf_counter()
+    start, spent = resident(), 0.0
     times: dict[int, float] = {}
     count = 1
     while count <= LARGEST:
         best = min(times.values(), default=math.inf)
         try:
-            times[count] = _seconds(session, lanes_of(count), count) / count
+            seconds = _seconds(session, lanes_of(count), count)
         except OutOfMemoryError:
             if count == 1:
                 raise
             break
+        times[count], spent = seconds / count, spent + RUNS * seconds
         taken = max(0, resident() - start)
         if max_memory is not None and taken > max_memory:
             del times[count]
             break
         slower = count > 2 and times[count] > GAIN * best
-        too_long = time.perf_counter() - began > BUDGET
+        too_long = spent > BUDGET
         if too_long or slower or (max_memory is not None and 2 * taken > max_memory):
             break
         count *= 2
@@ -61,7 +69,7 @@ def _seconds(session: GradientSession, lanes: Lanes, count: int) -> float:
     """The better of two evaluations after one that allocates."""
     session.bind(lanes)
     seconds = []
-    for _ in range(3):
+    for _ in range(RUNS):
         start = time.perf_counter()
         session.run(count)
         _ = lanes.status[:1]  # waits for a device

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.errors import FluxpathError, ProviderError
+from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no waiting for the default stream
 _RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
+_OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
 
 _this_thread = threading.local()
@@ -30,7 +31,12 @@ def cuda_device(number: int = 0) -> CudaDevice:
 
 @lru_cache(maxsize=16)
 def _first(number: int) -> CudaDevice:
-    return CudaDevice(number)
+    try:
+        return CudaDevice(number)
+    except ProviderError:
+        raise
+    except FluxpathError as error:  # a driver too old for the machine code, a device that others hold
+        raise ProviderError(f"CUDA device {number} cannot be used ({error}): use device='cpu'") from error
 
 
 class CudaDevice:
@@ -149,7 +155,8 @@ class CudaDevice:
     def _call(self, name: str, *arguments: Any) -> Any:
         error, *results = getattr(self._driver, name)(*arguments)
         if int(error) != 0:
-            raise FluxpathError(f"CUDA failed: {name} says {error.name}")
+            kind = OutOfMemoryError if int(error) == _OUT_OF_MEMORY else FluxpathError
+            raise kind(f"CUDA failed: {name} says {error.name}")
         return results[0] if results else None
 
 

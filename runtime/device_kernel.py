@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath import kernels
+from fluxpath.errors import InputError
 from fluxpath.kernels.gpu import CHUNK, THREADS
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_arrays import DeviceRows, DeviceVector
@@ -19,6 +20,8 @@ _ARRAYS = (
     *("length", "pending_length"),
 )
 _NOTES = ("score", "first_score", "first_label", "number", "first_target", "begun")
+MOST_SLOTS = 65535
+"""CUDA's limit of a grid's second dimension, which is lanes."""
 _PLAN = 5 * 4  # sizeof(Plan) in cuda/block.cuh
 _FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4"), ("number", "i4"), ("unused", "i4")])
 """Fresh of cuda/slots.cuh."""
@@ -53,6 +56,8 @@ class DeviceKernel:
     ) -> None:
         self._device = device
         self._slots, self._features = (int(size) for size in arrays["point"].shape)
+        if self._slots > MOST_SLOTS:
+            raise InputError(f"slots is {self._slots}, on a GPU it must be at most {MOST_SLOTS}")
         self._chunks = -(-self._features // CHUNK)
         self._gradient = gradient
         self._arrays = LaneArrays(*(arrays[name].address for name in _ARRAYS), self._features)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
 from fluxpath.runtime.half import ONNX_TYPES
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.session import OnnxSession, first_line
+from fluxpath.runtime.session import OnnxSession, first_line, read_file
 
 
 class OnnxDeviceSession(OnnxSession):
@@ -36,9 +37,13 @@ class OnnxDeviceSession(OnnxSession):
         capture: bool = True,
         tf32: bool = False,
     ) -> None:
-        self.device, self._tf32 = device, tf32
-        # ONNX Runtime keeps a captured graph for the thread that made it.
-        self._captures = Captures(capture, per_thread=True)
+        self.device = device
+        # In ONNX Runtime's convolutions the switch for TF32 is one for the tensor cores, whatever the element
+        # type. Those of 16 bits lose nothing by TF32, and without tensor cores they are slow.
+        self._tf32 = tf32 or contract.precision_of(read_file(Path(path))) != "float32"
+        # ONNX Runtime keeps a captured graph for the thread that made it, and cuDNN's plan of a convolution
+        # for one batch size: at another one it plans them all anew.
+        self._captures = Captures(capture, per_thread=True, rounded=True)
         try:
             super().__init__(path, providers, threads, self._provider_options(len(providers), capture))
         except ArtifactError as error:
@@ -88,14 +93,14 @@ class OnnxDeviceSession(OnnxSession):
         lanes = self._lanes
         assert isinstance(lanes, DeviceLanes)
         lanes.changed()
-        if (captured := self._captures.choose(count)) is not None:
-            size, graph = captured
+        size, graph = self._captures.choose(count)
+        if graph is not None:
             try:
                 self._session.run_with_iobinding(self._binding(size), self._run_options(graph))
                 return
             except Exception as error:  # whatever cannot be captured; memory may be missing
                 self._captures.give_up(first_line(error))
-        self._session.run_with_iobinding(self._binding(count), self._run_options(-1))
+        self._session.run_with_iobinding(self._binding(size), self._run_options(-1))
 
     def _bound(self, count: int) -> Any:
         lanes: Any = self._lanes

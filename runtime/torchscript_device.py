@@ -77,8 +77,8 @@ class TorchScriptDeviceSession(TorchScriptSession):
         """Evaluate the gradient graph on the first `count` slots."""
         self._lanes.changed()
         with self._on_stream():
-            if (captured := self._captures.choose(count)) is not None:
-                size, graph = captured
+            size, graph = self._captures.choose(count)
+            if graph is not None:
                 try:
                     if graph not in self._graphs:
                         self._graphs[graph] = self._captured(size)

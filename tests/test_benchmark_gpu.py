@@ -36,6 +36,17 @@ def test_the_whole_script_runs_on_a_cpu(tmp_path):
         assert len(kinds) == (6 if side.startswith("fluxpath") else 4), side
 
 
+def test_out_of_time_it_begins_nothing_and_writes(tmp_path):
+    out = tmp_path / "gpu.json"
+    more = ["--device", "cpu", "--quick", "--minutes", "0", "--out", str(out)]
+    command = [sys.executable, str(FOLDER / "gpu.py"), *more]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "skipped: published, for --minutes 0" in ended.stdout
+    report = json.loads(out.read_text())
+    assert report["results"] == [] and report["environment"]["device"] == "cpu"
+
+
 def test_without_a_gpu_it_says_what_to_do():
     command = [sys.executable, str(FOLDER / "gpu.py")]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}

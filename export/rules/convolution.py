@@ -83,9 +83,16 @@ def transposed_convolution(
     """The adjoint of the convolution `node`, from the size of its output back to that of its input."""
     n = len(geometry.kernel)
     missing = _missing(geometry, spatial_sizes(first(node)), spatial_sizes(node.outputs[0]))
+    # At run time nothing is cut off the end, and the result then cut or padded to the input's size.
+    after = geometry.after if missing is not None else [0] * n
+    # ONNX Runtime has transposed convolutions with unequal pads on the CPU alone, which costs a graph on a
+    # GPU two copies a layer and its capture: the surplus of one side is cut off afterwards.
+    both = [min(pads) for pads in zip(geometry.before, after, strict=True)]
+    start = [b - p for b, p in zip(geometry.before, both, strict=True)]
     # What the stride left over at the end had no part in the output; output_padding restores it. It must
     # stay below the stride, so what a too large pad or window leaves beyond that is padded afterwards.
-    inside = [max(0, min(m, s - 1)) for m, s in zip(missing or [0] * n, geometry.strides, strict=True)]
+    end = [m - (a - p) for m, a, p in zip(missing or [0] * n, after, both, strict=True)]
+    inside = [max(0, min(e, s - 1)) for e, s in zip(end, geometry.strides, strict=True)]
     result = op(
         "ConvTranspose",
         g,
@@ -93,15 +100,24 @@ def transposed_convolution(
         kernel_shape=geometry.kernel,
         strides=geometry.strides,
         dilations=geometry.dilations,
-        # At run time nothing is cut off the end, and the result then cut or padded to the input's size.
-        pads=geometry.pads if missing is not None else [*geometry.before, *[0] * n],
+        pads=[*both, *both],
         output_padding=inside,
         group=group,
     )
+    result = _cut(op, result, start, [max(0, -e) for e in end])
     if missing is None:
         return _fitted(op, result, first(node), geometry)
-    beyond = [m - i for m, i in zip(missing, inside, strict=True)]
+    beyond = [max(0, e - i) for e, i in zip(end, inside, strict=True)]
     return op("Pad", result, op.ints([0] * (2 + n) + [0, 0, *beyond])) if any(beyond) else result
+
+
+def _cut(op: Builder, value: ir.Value, start: list[int], end: list[int]) -> ir.Value:
+    """`value` without so many of the first and last elements of its spatial axes."""
+    axes = [i for i in range(len(start)) if start[i] or end[i]]
+    if not axes:
+        return value
+    first_kept, past = [start[i] for i in axes], [-end[i] or 2**31 - 1 for i in axes]
+    return op("Slice", value, op.ints(first_kept), op.ints(past), op.ints([i + 2 for i in axes]))
 
 
 def _missing(geometry: Window, sizes_in: list[int] | None, sizes_out: list[int] | None) -> list[int] | None:

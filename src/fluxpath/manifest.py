@@ -38,6 +38,7 @@ UNSEALED = "0" * 64
 
 _WEIGHTS = re.compile(rb'"weights": \{"file": "([^"/\\]+)", "sha256": "([0-9a-f]{64})"\}')
 _DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
+_PRECISION = re.compile(rb'"precision": "(\w+)", "gradient": "')
 
 
 @dataclass(frozen=True)
@@ -281,6 +282,12 @@ def weights_of(data: bytes) -> Weights | None:
     """The second file that a sealed gradient graph refers to; None where it has everything in itself."""
     found = _WEIGHTS.search(data)
     return None if found is None else Weights(found[1].decode(), found[2].decode())
+
+
+def precision_of(data: bytes) -> str:
+    """What a sealed gradient graph computes in, for whoever must know before it is opened."""
+    found = _PRECISION.search(data)
+    return "float32" if found is None else found[1].decode()
 
 
 def check_weights(path: Path, weights: Weights) -> None:

@@ -72,6 +72,19 @@ def test_conv(x: Shape, w: Shape, attributes: str) -> None:
     gradcheck.check(f"y = Conv<{attributes}>(x, w)" if attributes else "y = Conv(x, w)", x, w=w)
 
 
+@pytest.mark.parametrize("sizes", ["given", "open"])
+@pytest.mark.parametrize(("x", "w", "attributes"), GEOMETRIES, ids=str)
+def test_pads_of_a_transposed_convolution_are_equal(x: Shape, w: Shape, attributes: str, sizes: str) -> None:
+    """ONNX Runtime runs those with others on the CPU, and refuses to capture a graph with a part there."""
+    dims = ["n", x[1], *(x[2:] if sizes == "given" else "hwd"[: len(x) - 2])]
+    text = f"y = Conv<{attributes}>(x, w)" if attributes else "y = Conv(x, w)"
+    forward = gradcheck.parse(text, ",".join(map(str, dims)), w=w)
+    for node in gradcheck.differentiated(forward).graph.node:
+        if node.op_type == "ConvTranspose":
+            (pads,) = (list(a.ints) for a in node.attribute if a.name == "pads")
+            assert pads[: len(w) - 2] == pads[len(w) - 2 :]
+
+
 @pytest.mark.parametrize("kernel", [1, 2, 3])
 def test_conv_with_every_small_stride_dilation_and_pad(kernel: int) -> None:
     """All in one graph, so that the whole grid costs one evaluation."""

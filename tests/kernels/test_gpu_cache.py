@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -78,6 +79,16 @@ def test_cuda_core_that_is_not_there(monkeypatch, tmp_path):
         ProviderError, match=r'cuda-core, which is not installed: pip install "fluxpath\[cuda'
     ):
         gpu.cubin("sm_90", tmp_path)
+
+
+def test_cuda_core_before_its_names_moved(monkeypatch):
+    """Until 0.4 the package itself holds nothing but its version."""
+    old, inner = ModuleType("cuda.core"), ModuleType("cuda.core.experimental")
+    monkeypatch.setitem(sys.modules, "cuda.core", old)
+    monkeypatch.setitem(sys.modules, "cuda.core.experimental", inner)
+    assert gpu._core() is inner
+    old.Program = object
+    assert gpu._core() is old
 
 
 def test_nvrtc_that_is_not_there(monkeypatch, tmp_path):

@@ -35,12 +35,11 @@ def test_buckets(slots):
 def test_a_size_is_captured_when_it_recurs():
     captures = Captures()
     captures.bind(16)
-    for count in (9, 12, 10):
-        assert captures.choose(count) is None
+    assert [captures.choose(count) for count in (9, 12, 10)] == [(9, None), (12, None), (10, None)]
     assert PLAIN_RUNS == 3
     assert captures.choose(11) == (12, 1)
     assert captures.choose(9) == (12, 1)
-    assert [captures.choose(16) for _ in range(5)] == [None, None, None, (16, 2), (16, 2)]
+    assert [captures.choose(16) for _ in range(5)] == [(16, None)] * 3 + [(16, 2)] * 2
 
 
 def test_other_memory_gets_other_numbers():
@@ -50,7 +49,7 @@ def test_other_memory_gets_other_numbers():
     for _ in range(3):
         captures.bind(4)
         chosen = [captures.choose(4) for _ in range(PLAIN_RUNS + 1)]
-        assert chosen[:-1] == [None] * PLAIN_RUNS
+        assert chosen[:-1] == [(4, None)] * PLAIN_RUNS
         seen.add(chosen[-1][1])
     assert len(seen) == 3
 
@@ -63,7 +62,7 @@ def test_a_thread_captures_for_itself_where_the_backend_does():
         thread.join()
         return found[0]
 
-    for per_thread, elsewhere in ((True, None), (False, (1, 1))):
+    for per_thread, elsewhere in ((True, (1, None)), (False, (1, 1))):
         captures = Captures(per_thread=per_thread)
         for _ in range(PLAIN_RUNS + 1):
             here = captures.choose(1)
@@ -79,8 +78,16 @@ def test_giving_up_is_said_once(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "evaluations are not captured as CUDA graphs: no reason"
     ]
-    assert all(captures.choose(1) is None for _ in range(PLAIN_RUNS + 2))
-    assert all(Captures(allowed=False).choose(1) is None for _ in range(PLAIN_RUNS + 2))
+    assert all(captures.choose(1) == (1, None) for _ in range(PLAIN_RUNS + 2))
+    assert all(Captures(allowed=False).choose(1) == (1, None) for _ in range(PLAIN_RUNS + 2))
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_where_new_sizes_are_dear_all_runs_are_rounded(allowed):
+    captures = Captures(allowed, rounded=True)
+    captures.bind(16)
+    assert captures.choose(9) == (12, None)
+    assert captures.choose(10) == (12, 1 if allowed else None)
 
 
 class Spy:
@@ -125,7 +132,7 @@ def test_onnx_runtime_with_rounded_batches_gives_the_same(graph):
     captured = {run for run in spy.runs if run[0] > 0}
     numbers, sizes = zip(*captured, strict=True)
     assert len(set(numbers)) == len(set(sizes)) == len(captured) > 1
-    assert set(sizes) <= {1, 2, 3, 4, 6}
+    assert {size for _, size in spy.runs} <= {1, 2, 3, 4, 6}
     assert any(number == -1 for number, _ in spy.runs)
 
 
@@ -167,7 +174,20 @@ def test_a_graph_that_the_provider_cannot_capture_is_opened_without(graph, monke
     assert given[0]["user_compute_stream"] == "77" and given[0]["use_tf32"] == "0"
     assert ("have not been partitioned" in caplog.text) == refused
     chosen = [session._captures.choose(1) for _ in range(PLAIN_RUNS + 1)]
-    assert (chosen[-1] is None) == refused
+    assert (chosen[-1] == (1, None)) == refused
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("float32", "0"), ("float16", "1")])
+def test_tensor_cores_are_for_16_bits_always(graph, monkeypatch, precision, tf32):
+    given = []
+
+    def opened(self, path, providers, threads, options):
+        given.append(options[0]["use_tf32"])
+        self._session = types.SimpleNamespace(get_providers=lambda: list(opening.CUDA))
+
+    monkeypatch.setattr(OnnxSession, "__init__", opened)
+    OnnxDeviceSession(graph("smooth", precision=precision), FakeCuda(), opening.CUDA, 1)
+    assert given == [tf32]
 
 
 def test_a_bad_file_is_named_and_not_captures(tmp_path, caplog):

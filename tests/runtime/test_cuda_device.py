@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from fluxpath.errors import FluxpathError
+from fluxpath.errors import OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
 from fluxpath.runtime import cuda
 
@@ -18,6 +18,7 @@ from fluxpath.runtime import cuda
 class Result(enum.IntEnum):
     SUCCESS = 0
     OUT_OF_MEMORY = 2
+    NO_BINARY = 209
 
 
 class Driver:
@@ -132,8 +133,22 @@ def test_copies_wait_where_the_host_reads(driver):
 def test_an_error_is_named(driver):
     device = cuda.CudaDevice()
     driver.error = Result.OUT_OF_MEMORY
-    with pytest.raises(FluxpathError, match="CUDA failed: cuCtxSetCurrent says OUT_OF_MEMORY"):
+    with pytest.raises(OutOfMemoryError, match="CUDA failed: cuCtxSetCurrent says OUT_OF_MEMORY"):
         device.allocate(1)
+
+
+def test_a_device_that_cannot_be_used_is_a_missing_one(driver, monkeypatch):
+    """So that device="auto" goes on with the CPU."""
+    cuda._first.cache_clear()
+    load = driver.cuModuleLoadData
+
+    def too_new(*arguments):
+        load(*arguments)
+        return (Result.NO_BINARY,)
+
+    monkeypatch.setattr(driver, "cuModuleLoadData", too_new, raising=False)
+    with pytest.raises(ProviderError, match=r"device 0 cannot be used \(CUDA .* says NO_BINARY"):
+        cuda.cuda_device()
 
 
 def test_the_bindings_have_every_function_that_is_called(driver):

@@ -239,6 +239,13 @@ def test_auto_slots_are_the_fewest_that_are_about_as_fast_as_any(monkeypatch, co
     assert suitable_slots(session, lambda n: Lanes(n, (FEATURES,), 0.0, 1.0)) == slots
 
 
+def test_what_a_first_evaluation_prepares_does_not_count(monkeypatch):
+    seen = []
+    session = Timed(lambda n: 1e-3 if n in seen else seen.append(n) or 5.0)
+    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: session.clock)
+    assert suitable_slots(session, lambda n: Lanes(n, (FEATURES,), 0.0, 1.0)) == 256
+
+
 def test_auto_slots_respect_the_memory(monkeypatch):
     session, taken = Timed(lambda n: 1e-4), [0]
     bound = session.bind
