@@ -11,20 +11,24 @@ import numpy as np
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.runtime.calibration import LARGEST
 from fluxpath.runtime.captures import Captures
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
 from fluxpath.runtime.half import ONNX_TYPES
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.session import OnnxSession, first_line, read_file
+from fluxpath.runtime.tensorrt import TENSORRT, require_float32, tensorrt_options
 
 
 class OnnxDeviceSession(OnnxSession):
     """See `OnnxSession`; the graph's inputs and outputs are the lanes' own memory on the device.
 
     The execution provider works on the device's stream, so that the kernels follow without a wait. Batch
-    sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out.
-    tf32: True lets float32 convolutions and products round what they take to TF32.
+    sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out, as do
+    providers with TensorRT's first, which captures one batch size at the most. tf32: True lets float32
+    convolutions and products round what they take to TF32. most: the largest batch that TensorRT is to
+    expect.
     """
 
     def __init__(
@@ -36,8 +40,14 @@ class OnnxDeviceSession(OnnxSession):
         *,
         capture: bool = True,
         tf32: bool = False,
+        most: int = LARGEST,
     ) -> None:
         self.device = device
+        self._tensorrt: dict[str, str] = {}
+        if TENSORRT in providers:
+            manifest = OnnxSession(path, threads=threads, optimized=False).manifest
+            require_float32(manifest, tf32)
+            self._tensorrt, capture = tensorrt_options(device, path, manifest, most), False
         # In ONNX Runtime's convolutions the switch for TF32 is one for the tensor cores, whatever the element
         # type. Those of 16 bits lose nothing by TF32, and without tensor cores they are slow.
         self._tf32 = tf32 or contract.precision_of(read_file(Path(path))) != "float32"
@@ -45,31 +55,27 @@ class OnnxDeviceSession(OnnxSession):
         # for one batch size: at another one it plans them all anew.
         self._captures = Captures(capture, per_thread=True, rounded=True)
         try:
-            super().__init__(path, providers, threads, self._provider_options(len(providers), capture))
+            super().__init__(path, providers, threads, self._provider_options(providers, capture))
         except ArtifactError as error:
             if not capture or device.kind != "cuda":
                 raise
             # It refuses to capture a graph of which a part runs on the CPU; a bad file fails again.
-            super().__init__(path, providers, threads, self._provider_options(len(providers), False))
+            super().__init__(path, providers, threads, self._provider_options(providers, False))
             self._captures.give_up(first_line(error))
         self._graph_options: dict[int, Any] = {}
-        # Where the provider's libraries are missing, ONNX Runtime goes on with the next provider.
-        if (got := self._session.get_providers()) and got[0] != providers[0]:
-            raise ProviderError(
-                f"ONNX Runtime cannot start {providers[0]}, as when CUDA or cuDNN libraries are missing: "
-                "pip install \"onnxruntime-gpu[cuda,cudnn]\", or use device='cpu'"
-            )
+        _require_started(providers[0], self._session.get_providers())
 
-    def _provider_options(self, providers: int, capture: bool) -> list[dict[str, str]]:
-        options: list[dict[str, str]] = [{} for _ in range(providers)]
-        if self.device.kind == "cuda":
-            options[0] = {
+    def _provider_options(self, providers: Sequence[str], capture: bool) -> list[dict[str, str]]:
+        known = {
+            TENSORRT: self._tensorrt,
+            "CUDAExecutionProvider": {
                 "device_id": str(self.device.number),
                 "user_compute_stream": str(self.device.stream),
                 "enable_cuda_graph": str(int(capture)),
                 "use_tf32": str(int(self._tf32)),
-            }
-        return options
+            },
+        }
+        return [known.get(name, {}) for name in providers]
 
     def _run_options(self, graph: int) -> Any:
         """For a run that captures or replays graph number `graph`; -1 runs without."""
@@ -127,3 +133,13 @@ class OnnxDeviceSession(OnnxSession):
         for name, (array, shape) in outputs.items():
             binding.bind_output(name, *place, np.dtype(array.dtype).type, shape, array.address)
         return binding
+
+
+def _require_started(first: str, got: Sequence[str]) -> None:
+    """ProviderError where ONNX Runtime went on with the next provider, as when libraries are missing."""
+    if got and got[0] != first:
+        what, more = ("TensorRT", " tensorrt") if first == TENSORRT else ("CUDA or cuDNN", "")
+        raise ProviderError(
+            f"ONNX Runtime cannot start {first}, as when {what} libraries are missing: "
+            f"pip install \"onnxruntime-gpu[cuda,cudnn]\"{more}, or use device='cpu'"
+        )

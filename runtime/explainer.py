@@ -17,7 +17,7 @@ from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.calibration import suitable_slots
+from fluxpath.runtime.calibration import LARGEST, suitable_slots
 from fluxpath.runtime.driver import Driver
 from fluxpath.runtime.engine import Engine
 from fluxpath.runtime.lanes import Lanes
@@ -41,12 +41,13 @@ class Explainer:
     path: a file that `fluxpath.export` wrote; one ending in ".pt" is TorchScript and run by torch. device:
     "cpu", "cuda" (the first GPU), "cuda:1", or "auto": the first GPU, or the CPU with a RuntimeWarning that
     says why; on a GPU the lanes live in its memory (docs/gpu.md). providers: ONNX Runtime execution
-    providers instead. slots: how many lanes run at a time; memory grows with it, results do not change;
-    "auto" measures for a second or two which number is fastest, and takes no more than max_memory bytes.
-    threads: of the backend, None for all cores. tf32: on a GPU, True lets a float32 graph round what its
-    convolutions and products take to TF32, which has as many digits as float16: faster, and less exact.
-    shape: the input's shape without the batch, where the model leaves sizes open. max_pending: how many
-    images may wait or run at a time, None for any number; beyond it, QueueFullError.
+    providers in place of the device's; where CUDA's or TensorRT's is the first, on that GPU. slots: how many
+    lanes run at a time; memory grows with it, results do not change; "auto" measures for a second or two
+    which number is fastest, and takes no more than max_memory bytes. threads: of the backend, None for all
+    cores. tf32: on a GPU, True lets a float32 graph round what its convolutions and products take to TF32,
+    which has as many digits as float16: faster, and less exact. shape: the input's shape without the batch,
+    where the model leaves sizes open. max_pending: how many images may wait or run at a time, None for any
+    number; beyond it, QueueFullError.
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
     beside it: bit for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at
@@ -71,8 +72,9 @@ class Explainer:
     ) -> None:
         if threads is not None:
             whole("threads", threads, 1)
+        most = slots if isinstance(slots, int) else LARGEST
         self._open(
-            open_session(path, device, providers, threads, tf32), slots, shape, max_memory, max_pending
+            open_session(path, device, providers, threads, tf32, most), slots, shape, max_memory, max_pending
         )
 
     @classmethod

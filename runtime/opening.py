@@ -13,13 +13,18 @@ from typing import Any
 from fluxpath import archive
 from fluxpath.errors import ProviderError
 from fluxpath.manifest import Manifest
+from fluxpath.runtime.calibration import LARGEST
 from fluxpath.runtime.device import parse
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.session import GradientSession, OnnxSession, read_file, require_providers
+from fluxpath.runtime.tensorrt import TENSORRT
 
 CPU = ("CPUExecutionProvider",)
 CUDA = ("CUDAExecutionProvider", *CPU)
 """ONNX Runtime's execution providers for a device."""
+
+ON_GPU = ("CUDAExecutionProvider", TENSORRT)
+"""Those that work on a GPU's memory, where the lanes are then."""
 
 
 def open_session(
@@ -28,17 +33,20 @@ def open_session(
     providers: Sequence[str] | None = None,
     threads: int | None = None,
     tf32: bool = False,
+    most: int = LARGEST,
 ) -> GradientSession:
     """The gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX; see `Explainer`.
 
-    device "auto" is the first GPU, or the CPU with a warning that says why.
+    device "auto" is the first GPU, or the CPU with a warning that says why. most: the largest batch.
     """
     kind, number = parse(device)
     script = Path(path).suffix == archive.SUFFIX
     if script and providers is not None:
         raise ProviderError(f"providers are ONNX Runtime's, and '{path}' is TorchScript: pass device= alone")
     if providers is not None:
-        return OnnxSession(path, tuple(providers), threads)
+        if not (providers and providers[0] in ON_GPU):
+            return OnnxSession(path, tuple(providers), threads)
+        return _on_gpu_providers(path, tuple(providers), number, threads, tf32, most)
     if kind == "auto":
         read_manifest(path)  # a bad file is no reason to look for another device
         try:
@@ -62,22 +70,30 @@ def _script(path: str | os.PathLike[str], threads: int | None) -> GradientSessio
 def _on_cuda(
     path: str | os.PathLike[str], script: bool, number: int, threads: int | None, tf32: bool
 ) -> GradientSession:
-    if script:
-        from fluxpath.runtime.torchscript import require_cuda
+    if not script:
+        return _on_gpu_providers(path, CUDA, number, threads, tf32)
+    from fluxpath.runtime.torchscript import require_cuda
 
-        require_cuda()
-    else:
-        _find_libraries(require_providers(CUDA))
+    require_cuda()
     from fluxpath.runtime.cuda import cuda_device
+    from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
 
-    device = cuda_device(number)
-    if script:
-        from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
+    return TorchScriptDeviceSession(path, cuda_device(number), threads, tf32=tf32)
 
-        return TorchScriptDeviceSession(path, device, threads, tf32=tf32)
+
+def _on_gpu_providers(
+    path: str | os.PathLike[str],
+    providers: tuple[str, ...],
+    number: int,
+    threads: int | None,
+    tf32: bool,
+    most: int = LARGEST,
+) -> GradientSession:
+    _find_libraries(require_providers(providers))
+    from fluxpath.runtime.cuda import cuda_device
     from fluxpath.runtime.device_session import OnnxDeviceSession
 
-    return OnnxDeviceSession(path, device, CUDA, threads, tf32=tf32)
+    return OnnxDeviceSession(path, cuda_device(number), providers, threads, tf32=tf32, most=most)
 
 
 def _find_libraries(onnxruntime: Any) -> None:
