@@ -90,13 +90,20 @@ class Request:
 
     def fail(self, error: Exception) -> None:
         """End it with `error`, unless it is over already."""
+        self._drop()
         if self._settle():
             self.future.set_exception(error)
 
     def acknowledge(self) -> None:
-        """Tell those who wait for several futures, if this one was cancelled."""
+        """If this one was cancelled, drop what it gathered and tell those who wait for several futures."""
         if self.future.cancelled():
+            self._drop()
             self._settle()
+
+    def _drop(self) -> None:
+        for gathering in self._gatherings.values():
+            gathering.drop()
+        self._gatherings.clear()
 
     def _settle(self) -> bool:
         """Whether the future takes an outcome now; only the first time, and not if it was cancelled."""
@@ -130,8 +137,8 @@ class Request:
             if number != but:
                 yield Lane(self, index, number, self.method)
 
-    def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> None:
-        """Take over the results of the lane that ended in `slot`."""
+    def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> bool:
+        """Take over the results of the lane that ended in `slot`; whether its image is to be finished."""
         i = lane.index
         probe = lane.method is _PROBE
         status = int(lanes.status[slot])
@@ -154,8 +161,7 @@ class Request:
             else:
                 self._gather(i, lanes).take(lane.number, slot)
         self._left[i] -= 1
-        if self._left[i] == 0:
-            self._finish(i)
+        return self._left[i] == 0
 
     def _gather(self, index: int, lanes: Lanes) -> Gathering:
         gathering = self._gatherings.get(index)
@@ -163,10 +169,13 @@ class Request:
             gathering = self._gatherings[index] = lanes.gathering(self._collector)
         return gathering
 
-    def _finish(self, index: int) -> None:
-        """All of the image's lanes ended."""
+    def finish(self, index: int) -> None:
+        """All of the image's lanes were delivered."""
         if not self._alone:
-            self._gatherings.pop(index).result(self._values[index])
+            gathering = self._gatherings.pop(index, None)
+            if gathering is None:
+                return  # the request failed after that
+            gathering.result(self._values[index])
         if self._status[index] == Status.NON_FINITE:
             self._values[index] = 0.0
         self._unfinished -= 1
