@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import numpy.typing as npt
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_arrays import DeviceHalves, DeviceRows, DeviceVectors
 from fluxpath.runtime.device_kernel import DeviceKernel
+from fluxpath.runtime.device_sums import DeviceSums
+from fluxpath.runtime.gathering import Collector, Gathering, InOrder
 from fluxpath.runtime.lanes import Lanes
 
 _ROWS = ("image", "point", "pending", "sum")
@@ -25,7 +27,8 @@ class DeviceLanes(Lanes):
     """See `Lanes`: a method with a fused kernel leaves everything on the device within a tick.
 
     What crosses over is an image once, when its lane begins; one small block a tick that tells which lanes
-    ended; and an attribution once, at the end. A method written in numpy works too, and pays for the copies.
+    ended; and an image's attribution once, at its end. A method written in numpy works too, and pays for the
+    copies.
     gradient: the element type of the graph's gradients, which the kernels read; here they are float32.
     """
 
@@ -70,6 +73,7 @@ class DeviceLanes(Lanes):
         self.baseline = np.zeros(self.features, np.float32)
         self.kept = [None] * slots
         self._fused = DeviceKernel(device, arrays, gradient)
+        self._sums = DeviceSums(device, arrays["sum"])
 
     @property
     def kernel(self) -> Any:
@@ -80,6 +84,15 @@ class DeviceLanes(Lanes):
     def changed(self) -> None:
         """The device was given work on these arrays by someone else: the gradient graph."""
         self._vectors.changed()
+
+    def gathering(self, collector: Callable[[int], Collector]) -> Gathering:
+        """See `Lanes.gathering`; what a collector of the caller's own takes is copied to the host for it."""
+        made = collector(self.features)
+        return self._sums.gathering(made) or InOrder(self.sum, made)
+
+    def add_up(self) -> None:
+        """See `Lanes.add_up`: one launch for all images."""
+        self._sums.add_up()
 
     def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """See `Lanes.clear`."""

@@ -148,7 +148,8 @@ class Engine:
     def _retire(self, ended: list[int]) -> None:
         """Deliver the lanes that ended, finish images of which these were the last, and free the slots."""
         last: list[Lane] = []
-        for slot in ended:
+        apart = self._lanes.apart
+        for slot in sorted(ended, key=lambda s: self._running[s].number) if apart else ended:
             lane = self._running[slot]
             request = lane.request
             if request.over:
@@ -161,6 +162,8 @@ class Engine:
                 request.fail(error)
             if lane.opens:
                 self._waiting.add(request, soon=True)
+        if apart:
+            self._lanes.add_up()
         for lane in last:
             try:
                 lane.request.finish(lane.index)

@@ -91,6 +91,9 @@ class Lanes:
         """What makes one image's attribution of its lanes' sums, as a collector for so many features does."""
         return InOrder(self.sum, collector(self.features))
 
+    def add_up(self) -> None:
+        """Where lanes are `apart`: do what gatherings took in this tick, whose slots are used again next."""
+
     def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""
         self.number[slot] = number

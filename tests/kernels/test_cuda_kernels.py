@@ -12,7 +12,6 @@ from slots import COUNTS, FLOATS, ROWS, Slots, at
 from twins import mfaba, relative_error
 
 from fluxpath import kernels
-from fluxpath.errors import FluxpathError
 from fluxpath.kernels import gpu
 from fluxpath.runtime.device_arrays import DeviceRows
 from fluxpath.runtime.device_kernel import DeviceKernel
@@ -23,20 +22,6 @@ NOTES = {
     **dict.fromkeys(("number", "begun"), np.int32),
 }
 SIZES = [1, 3, 4, 1000, 2047, 2048, 2050, 6000]
-
-
-def real_gpu():
-    try:
-        from fluxpath.runtime.cuda import cuda_device
-
-        return cuda_device()
-    except FluxpathError as error:
-        pytest.skip(f"needs an NVIDIA GPU: {error}")
-
-
-@pytest.fixture(params=["cpu", "reversed", pytest.param("gpu", marks=pytest.mark.gpu)])
-def device(request):
-    return real_gpu() if request.param == "gpu" else HostDevice(reversed=request.param == "reversed")
 
 
 class OnDevice:
