@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,12 +46,18 @@ class DeviceKernel:
     """The interface of `kernels.Lanes`, and what the engine does with slots, on a device.
 
     arrays: those of `DeviceLanes` by name. gradient: the type of the gradients, of `kernels.gpu.GRADIENTS`.
+    launched: is called after each launch, which may change any of the arrays.
     """
 
     def __init__(
-        self, device: Device, arrays: dict[str, DeviceRows | DeviceVector], gradient: str = "float32"
+        self,
+        device: Device,
+        arrays: dict[str, DeviceRows | DeviceVector],
+        gradient: str = "float32",
+        launched: Callable[[], None] = lambda: None,
     ) -> None:
         self._device = device
+        self._launched = launched
         self._slots, self._features = (int(size) for size in arrays["point"].shape)
         self._chunks = -(-self._features // CHUNK)
         self._gradient = gradient
@@ -148,6 +154,7 @@ class DeviceKernel:
         """See `Lanes.note_start`."""
         grid = (-(-count // THREADS), 1)
         self._device.launch("note_start", grid, (self._arrays, self._notes, ctypes.c_int(count)))
+        self._launched()
 
     def _advance(self, names: tuple[str, ...], slots: Any, method: kernels.Mfaba | kernels.Neflag) -> None:
         listed, settings = self._list(0, slots), ctypes.create_string_buffer(bytes(method))
@@ -158,6 +165,7 @@ class DeviceKernel:
     def _launch(self, name: str, lanes: int, *arguments: Any) -> None:
         if lanes:
             self._device.launch(name, (self._chunks, lanes), arguments)
+            self._launched()
 
     def _floats(self, slots: Any, numbers: Any) -> ctypes.c_void_p:
         """One float32 a slot on the device, in the place of the lanes' numbers."""

@@ -72,13 +72,12 @@ class DeviceLanes(Lanes):
         self.output = first
         self.baseline = np.zeros(self.features, np.float32)
         self.kept = [None] * slots
-        self._fused = DeviceKernel(device, arrays, gradient)
+        self._fused = DeviceKernel(device, arrays, gradient, self._vectors.changed)
         self._sums = DeviceSums(device, arrays["sum"])
 
     @property
     def kernel(self) -> Any:
-        """The fused kernels; whoever asks is about to change lanes."""
-        self.changed()
+        """The fused kernels."""
         return self._fused
 
     def changed(self) -> None:

@@ -6,9 +6,20 @@ import models
 import numpy as np
 import pytest
 from cuda_on_cpu import HostDevice
-from sessions import LinearSession, some_images
+from sessions import FEATURES, LinearSession, some_images
 
-from fluxpath.runtime import MFABA, Explainer, InputXGradient, NeFLAG, Status, opening
+from fluxpath.runtime import (
+    LPI,
+    MFABA,
+    ExpectedGradients,
+    Explainer,
+    InputXGradient,
+    IntegratedGradients,
+    NeFLAG,
+    SmoothGrad,
+    Status,
+    opening,
+)
 from fluxpath.runtime.calibration import suitable_slots
 from fluxpath.runtime.device_lanes import DeviceLanes
 from fluxpath.runtime.device_session import OnnxDeviceSession
@@ -79,6 +90,28 @@ class DeviceLinear(LinearSession):
     def __init__(self):
         super().__init__()
         self.device = HostDevice()
+
+
+REFERENCES = np.random.default_rng(3).random((2, FEATURES)).astype(np.float32)
+
+
+@pytest.mark.parametrize("target", [None, 1])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(IntegratedGradients(steps=5), SmoothGrad(n=5), ExpectedGradients(REFERENCES, n=5)),
+        *(LPI(REFERENCES, steps=2), NeFLAG(n=3, max_steps=4), MFABA(step_size=0.02)),
+    ],
+    ids=repr,
+)
+def test_the_end_of_a_lane_is_noticed_at_once(method, target):
+    """It is evaluated as often as on the host, whatever its method reads on the way."""
+    counts = []
+    for session in (DeviceLinear(), LinearSession()):
+        with Explainer.from_session(session, slots=4) as explainer:
+            explainer.attribute(some_images(5), target, method)
+        counts.append(sum(session.counts))
+    assert counts[0] == counts[1]
 
 
 def test_a_lane_that_ends_before_its_time_is_left_alone():
