@@ -18,9 +18,9 @@ _ARRAYS = (
     *("image", "point", "pending", "sum", "gradient", "scale", "label", "target", "step", "status"),
     *("length", "pending_length"),
 )
-_NOTES = ("score", "first_score", "first_label", "number", "first_target", "begun")
+_NOTES = ("score", "first_score", "first_label", "first_target", "begun")
 _PLAN = 5 * 4  # sizeof(Plan) in cuda/block.cuh
-_FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4"), ("number", "i4"), ("unused", "i4")])
+_FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4")])
 """Fresh of cuda/slots.cuh."""
 
 
@@ -125,7 +125,6 @@ class DeviceKernel:
         slots: Sequence[int],
         images: Sequence[npt.NDArray[np.float32]],
         targets: Sequence[int],
-        numbers: Sequence[int],
     ) -> None:
         """See `Lanes.fill`; an image that several lanes share goes up once."""
         if not slots:
@@ -134,7 +133,7 @@ class DeviceKernel:
         fresh = np.zeros(len(slots), _FRESH)
         for place, image in enumerate(images):
             fresh["row"][place] = rows.setdefault(image.ctypes.data, (len(rows), image))[0]
-        fresh["slot"], fresh["target"], fresh["number"] = slots, targets, numbers
+        fresh["slot"], fresh["target"] = slots, targets
         self._check(fresh["slot"])
         self._device.upload(self._images.address, np.stack([i for _, i in rows.values()]).astype(np.float32))
         self._device.upload(self._fresh.address, fresh)

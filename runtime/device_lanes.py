@@ -19,7 +19,7 @@ _ROWS = ("image", "point", "pending", "sum")
 _VECTORS: dict[str, npt.DTypeLike] = {
     **dict.fromkeys(("scale", "score", "first_score", "length", "pending_length"), np.float32),
     **dict.fromkeys(("label", "target", "first_label", "first_target"), np.int64),
-    **dict.fromkeys(("step", "status", "number", "begun"), np.int32),
+    **dict.fromkeys(("step", "status", "begun"), np.int32),
 }
 
 
@@ -71,6 +71,8 @@ class DeviceLanes(Lanes):
         first: Any = None if output is None else DeviceRows(device, (slots, output), np.float32)
         self.output = first
         self.baseline = np.zeros(self.features, np.float32)
+        # No kernel asks for the number, and it changes by the host's doing alone.
+        self.number = np.zeros(slots, np.int32)
         self.kept = [None] * slots
         self._fused = DeviceKernel(device, arrays, gradient, self._vectors.changed)
         self._sums = DeviceSums(device, arrays["sum"])
@@ -105,8 +107,9 @@ class DeviceLanes(Lanes):
         numbers: Sequence[int],
     ) -> None:
         """See `Lanes.fill`: one launch."""
-        self.kernel.fill(slots, images, targets, numbers)
-        for slot in slots:
+        self.kernel.fill(slots, images, targets)
+        for slot, number in zip(slots, numbers, strict=True):
+            self.number[slot] = number
             self.kept[slot] = None
 
     def move(self, source: int, to: int) -> None:
@@ -120,6 +123,7 @@ class DeviceLanes(Lanes):
         for to, source in moves.items():
             for rows in self.companions.values():
                 rows.move(source, to)
+            self.number[to] = self.number[source]
             self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
