@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,11 @@ _GATHERED = np.dtype([("own", "u8"), ("first", "i4"), ("count", "i4"), ("before"
 _BLOCK = 16
 """How many rows more are allocated where none is free."""
 _ALIGNMENT = 256
+
+Addition = tuple[int, int, list[int]]
+"""An image's own row, how many lanes are in it after this, and the rows that it takes; addresses."""
+Launch = tuple[str, tuple[int, int], tuple[Any, ...]]
+"""The arguments of `Device.launch`."""
 
 
 class SpareRows:
@@ -107,33 +114,35 @@ class DeviceSums:
         # A copy is the sum of a single row. That makes 0 of -0, which no sum that it is added to shows: they
         # begin with 0, and never come to -0.
         work["add_sums"] += [(spare, 1, [row]) for spare, row in self._kept]
-        self._launch(work)
+        for launch in self.prepared(work):
+            self.device.launch(*launch)
         for due in self._due.values():
             due.clear()
         self._kept.clear()
         for spare in (self.sums, self.moments):
             spare.launched()
 
-    def _launch(self, work: dict[str, list[tuple[int, int, list[int]]]]) -> None:
-        """work: by kernel, of each image its address, how many lanes it has with these, and their rows."""
-        images = [image for some in work.values() for image in some]
-        if not images:
-            return
-        gathered = np.zeros(len(images), _GATHERED)
+    def prepared(self, work: Mapping[str, Sequence[Addition]]) -> list[Launch]:
+        """What to launch, by kernel, once the lists for it are on the device."""
+        gathered = np.zeros(sum(len(images) for images in work.values()), _GATHERED)
         rows: list[int] = []
-        for place, (own, taken, more) in enumerate(images):
+        for place, (own, taken, more) in enumerate(image for images in work.values() for image in images):
             gathered[place] = (own, len(rows), len(more), taken - len(more), 0)
             rows += more
+        if not rows:
+            return []
         data = gathered.tobytes() + np.asarray(rows, np.uint64).tobytes()
         if len(data) > len(self._list):
             self._list = DeviceRows(self.device, (2 * len(data),), np.uint8)
         self.device.upload(self._list.address, np.frombuffer(data, np.uint8))
+        launches: list[Launch] = []
         at, addresses = self._list.address, self._list.address + gathered.nbytes
-        for kernel, some in work.items():
-            if some:
+        for kernel, images in work.items():
+            if images:
                 given = (ctypes.c_void_p(at), ctypes.c_void_p(addresses), ctypes.c_int64(self.features))
-                self.device.launch(kernel, (self.blocks, len(some)), given)
-            at += len(some) * _GATHERED.itemsize
+                launches.append((kernel, (self.blocks, len(images)), given))
+            at += len(images) * _GATHERED.itemsize
+        return launches
 
 
 class DeviceTotal:
