@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.errors import FluxpathError, ProviderError
+from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no waiting for the default stream
 _RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
+_OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
 
 _this_thread = threading.local()
@@ -93,6 +94,12 @@ class CudaDevice:
         self._call("cuStreamSynchronize", self._stream)
         self._call("cuMemFree", address)
 
+    def used(self) -> int:
+        """See `Device`."""
+        self._enter()
+        free, total = self._call("cuMemGetInfo")
+        return int(total) - int(free)
+
     def pinned(self, size: int) -> npt.NDArray[np.uint8]:
         """See `Device`."""
         self._enter()
@@ -149,8 +156,9 @@ class CudaDevice:
     def _call(self, name: str, *arguments: Any) -> Any:
         error, *results = getattr(self._driver, name)(*arguments)
         if int(error) != 0:
-            raise FluxpathError(f"CUDA failed: {name} says {error.name}")
-        return results[0] if results else None
+            kind = OutOfMemoryError if int(error) == _OUT_OF_MEMORY else FluxpathError
+            raise kind(f"CUDA failed: {name} says {error.name}")
+        return results[0] if len(results) == 1 else results
 
 
 class _View:

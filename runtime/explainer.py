@@ -42,7 +42,8 @@ class Explainer:
     "cpu", "cuda" (the first GPU), "cuda:1", or "auto": the first GPU, or the CPU with a RuntimeWarning that
     says why; on a GPU the lanes live in its memory (docs/gpu.md). providers: ONNX Runtime execution
     providers instead. slots: how many lanes run at a time; memory grows with it, results do not change;
-    "auto" measures for a second or two which number is fastest, and takes no more than max_memory bytes.
+    "auto" measures for a second or two which number is fastest, and takes no more than max_memory bytes,
+    of the GPU's memory where the lanes live there.
     threads: of the backend, None for all cores. tf32: on a GPU, True lets a float32 graph round what its
     convolutions and products take to TF32, which has as many digits as float16: faster, and less exact.
     shape: the input's shape without the batch, where the model leaves sizes open. max_pending: how many

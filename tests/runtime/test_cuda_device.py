@@ -10,13 +10,14 @@ import threading
 import numpy as np
 import pytest
 
-from fluxpath.errors import FluxpathError
+from fluxpath.errors import FluxpathError, OutOfMemoryError
 from fluxpath.kernels import gpu
 from fluxpath.runtime import cuda
 
 
 class Result(enum.IntEnum):
     SUCCESS = 0
+    INVALID_VALUE = 1
     OUT_OF_MEMORY = 2
 
 
@@ -31,6 +32,7 @@ class Driver:
             "cuDeviceGetAttribute": 9,
             "cuStreamCreate": 77,
             "cuMemAlloc": 4096,
+            "cuMemGetInfo": (3000, 10_000),
             "cuMemHostAlloc": ctypes.addressof(self.memory),
         }
         self.error = Result.SUCCESS
@@ -41,7 +43,8 @@ class Driver:
     def __getattr__(self, name):
         def call(*arguments):
             self.calls.append((name, arguments))
-            return (self.error, self.answers[name]) if name in self.answers else (self.error, name)
+            answer = self.answers.get(name, name)
+            return (self.error, *answer) if isinstance(answer, tuple) else (self.error, answer)
 
         return call
 
@@ -132,8 +135,18 @@ def test_copies_wait_where_the_host_reads(driver):
 def test_an_error_is_named(driver):
     device = cuda.CudaDevice()
     driver.error = Result.OUT_OF_MEMORY
-    with pytest.raises(FluxpathError, match="CUDA failed: cuCtxSetCurrent says OUT_OF_MEMORY"):
+    with pytest.raises(OutOfMemoryError, match="CUDA failed: cuCtxSetCurrent says OUT_OF_MEMORY"):
         device.allocate(1)
+    driver.error = Result.INVALID_VALUE
+    with pytest.raises(FluxpathError, match="says INVALID_VALUE") as raised:
+        device.allocate(1)
+    assert not isinstance(raised.value, OutOfMemoryError)
+
+
+def test_memory_in_use_is_whatever_is_not_free(driver):
+    device = cuda.CudaDevice()
+    assert device.used() == 7000
+    assert driver.names()[-2:] == ["cuCtxSetCurrent", "cuMemGetInfo"]
 
 
 def test_the_bindings_have_every_function_that_is_called(driver):
@@ -142,6 +155,7 @@ def test_the_bindings_have_every_function_that_is_called(driver):
     for work in (
         lambda: device.free(device.allocate(1)),
         lambda: device.pinned(16),
+        device.used,
         lambda: (device.upload(1, array), device.download(array, 1), device.copy(1, 2, 3)),
         lambda: device.launch("note_start", (1, 1), ()),
     ):

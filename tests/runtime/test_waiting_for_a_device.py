@@ -8,6 +8,7 @@ import pytest
 from cuda_on_cpu import HostDevice
 from sessions import FEATURES, LinearSession, some_images
 
+from fluxpath.errors import InputError, OutOfMemoryError
 from fluxpath.runtime import (
     LPI,
     MFABA,
@@ -90,6 +91,50 @@ class DeviceLinear(LinearSession):
     def __init__(self):
         super().__init__()
         self.device = HostDevice()
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """A session on a device, any evaluation of which takes as long as any other."""
+    session, clock = DeviceLinear(), [0.0]
+
+    def run(count):
+        clock[0] += 1e-4
+
+    session.run = run
+    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("fluxpath.runtime.calibration.resident", lambda: 1 / 0)
+    return session
+
+
+@pytest.mark.parametrize(("room", "slots"), [(1.5, 1), (9, 8), (17.5, 16), (0.5, None)])
+def test_auto_slots_respect_the_devices_memory(timed, room, slots):
+    """What the backend keeps there counts; what was there before does not, nor the host's memory."""
+    device, bind, before, each = timed.device, timed.bind, 2**30, 2**20
+    device.others = before
+
+    def bound(lanes):
+        bind(lanes)
+        device.others = max(device.others, before + each * lanes.slots)
+
+    def lanes(n):
+        return DeviceLanes(device, n, (FEATURES,), 0.0, 1.0)
+
+    timed.bind = bound
+    if slots is None:
+        with pytest.raises(InputError, match="one slot of this model takes 10"):
+            suitable_slots(timed, lanes, int(room * each))
+    else:
+        assert suitable_slots(timed, lanes, int(room * each)) == slots
+
+
+def test_auto_slots_end_where_the_device_has_no_memory_for_the_arrays(timed):
+    def lanes(n):
+        if n > 8:
+            raise OutOfMemoryError("CUDA failed: cuMemAlloc says CUDA_ERROR_OUT_OF_MEMORY")
+        return DeviceLanes(timed.device, n, (FEATURES,), 0.0, 1.0)
+
+    assert suitable_slots(timed, lanes) == 8
 
 
 REFERENCES = np.random.default_rng(3).random((2, FEATURES)).astype(np.float32)
