@@ -126,6 +126,11 @@ def test_arrays_are_indexed_like_numpys_and_give_their_memory_back():
     np.testing.assert_array_equal(rows[1:3], true[1:3])
     np.testing.assert_array_equal(rows[2], true[2])
     np.testing.assert_array_equal(rows[np.array([False, True, False, True])], true[[1, 3]])
+    device.log.clear()
+    rows[np.array([3, 0, 1])] = true[2]
+    true[[3, 0, 1]] = true[2]
+    np.testing.assert_array_equal(rows[:], true)
+    assert [entry for entry in device.log if entry[0] == "upload"] == [("upload", 12)]
     vectors.changed()
     assert step[:].tolist() == [5, 8, 9, 5] and step[2] == 9
     for array in (rows, step):
