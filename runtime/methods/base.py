@@ -44,7 +44,10 @@ class Method(Protocol):
 
 
 class Collecting(Protocol):
-    """A method whose attribution is something else than the sum over an image's lanes."""
+    """A method whose attribution is something else than the sum over an image's lanes.
+
+    Where lanes live on a device, a collector of the caller's own has each lane's row copied to the host.
+    """
 
     def collector(self, features: int) -> Collector:
         """A fresh collector for one image."""
