@@ -16,8 +16,8 @@ from fluxpath.runtime.gathering import Collector, Gathering, Total, Variance
 
 _GATHERED = np.dtype([("own", "u8"), ("first", "i4"), ("count", "i4"), ("before", "i4"), ("unused", "i4")])
 """Gathered of cuda/sums.cuh."""
-_BLOCK = 16
-"""How many rows more are allocated where none is free."""
+_BLOCK = 2**24
+"""How many bytes more are allocated where no row is free; at most 16 rows, at least one."""
 _ALIGNMENT = 256
 
 Addition = tuple[int, int, list[int]]
@@ -29,16 +29,18 @@ Launch = tuple[str, tuple[int, int], tuple[Any, ...]]
 class SpareRows:
     """Rows of `size` bytes that are taken and given back; their memory is kept for the next ones.
 
-    There are as many as were ever needed at one time, rounded up to a block. An image needs one from the end
-    of its first lane to that of its last, and one for each lane that ended before its turn: at most as many
-    as it has lanes, and few unless a walk is much longer than those after it. The images under way are those
-    of which a lane runs, as many as there are slots at most, and for each request those whose lanes wait:
-    one, or where the model tells the target, as many as did so in the same ticks, again a slot each at most.
+    There are as many as were ever needed within two ticks, rounded up to a block. An image needs one from the
+    end of its first lane to that of its last, and one for each lane that ended before its turn: at most as
+    many as it has lanes, and few unless a walk is much longer than those after it. The images under way are
+    those of which a lane runs, as many as there are slots at most, and for each request those whose lanes
+    wait: one, or where the model tells the target, as many as it told in the same ticks, again at most as
+    many as there are slots.
     """
 
     def __init__(self, device: Device, size: int) -> None:
         self._device = device
         self._size = -(-size // _ALIGNMENT) * _ALIGNMENT
+        self._more = max(1, min(16, _BLOCK // self._size))
         self._blocks: list[DeviceRows] = []
         self._free: list[int] = []
         self._returned: list[int] = []
@@ -46,14 +48,14 @@ class SpareRows:
     @property
     def used(self) -> int:
         """How many are taken."""
-        return len(self._blocks) * _BLOCK - len(self._free) - len(self._returned)
+        return len(self._blocks) * self._more - len(self._free) - len(self._returned)
 
     def take(self) -> int:
         """The address of a row; what it holds is undefined."""
         if not self._free:
-            block = DeviceRows(self._device, (_BLOCK, self._size), np.uint8)
+            block = DeviceRows(self._device, (self._more, self._size), np.uint8)
             self._blocks.append(block)
-            self._free += [block.address + k * self._size for k in range(_BLOCK)]
+            self._free += [block.address + k * self._size for k in range(self._more)]
         return self._free.pop()
 
     def give_back(self, address: int) -> None:

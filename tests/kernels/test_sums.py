@@ -9,7 +9,7 @@ from slots import same_bits
 from twins import relative_error
 
 from fluxpath.runtime.device_arrays import DeviceRows
-from fluxpath.runtime.device_sums import DeviceSums
+from fluxpath.runtime.device_sums import DeviceSums, SpareRows
 from fluxpath.runtime.gathering import InOrder, Total, Variance
 
 SIZES = [1, 3, 4, 7, 1000, 1024, 1028, 2050]
@@ -166,3 +166,16 @@ def test_more_rows_than_the_list_had_room_for():
     assert both.sums._list.address != held
     assert same_bits(*both.result(0))
     assert both.sums.sums.used == 0
+
+
+@pytest.mark.parametrize(("size", "rows"), [(1, 16), (2**20, 16), (3 * 2**20, 5), (2**25, 1)])
+def test_rows_are_allocated_some_at_a_time(monkeypatch, size, rows):
+    device, allocated = HostDevice(), []
+    monkeypatch.setattr(device, "allocate", lambda size: allocated.append(size) or 256)
+    monkeypatch.setattr(device, "free", lambda address: None)
+    spare = SpareRows(device, size)
+    taken = [spare.take() for _ in range(rows)]
+    assert allocated == [rows * max(256, size)] and len(set(taken)) == rows
+    assert all(address % 256 == 0 for address in taken)
+    spare.take()
+    assert len(allocated) == 2

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch_modules
 from cuda_on_cpu import HostDevice
-from sessions import LinearSession, some_images
+from sessions import DeviceLinear, LinearSession, some_images
 
 from fluxpath.errors import FluxpathError, ProviderError
 from fluxpath.export import gradient_from_torch
@@ -31,14 +31,6 @@ METHODS = [
 ]
 WALKS = [AGI(classes=2, choice="top"), BIG(integration_steps=5), GuidedIG(steps=7)]
 """Without kernels of their own."""
-
-
-class DeviceLinear(LinearSession):
-    """The linear model, whose lanes live on a device."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.device = HostDevice()
 
 
 def compare(given, expected):

@@ -6,7 +6,7 @@ import models
 import numpy as np
 import pytest
 from cuda_on_cpu import HostDevice
-from sessions import FEATURES, LinearSession, some_images
+from sessions import FEATURES, DeviceLinear, LinearSession, some_images
 
 from fluxpath.errors import InputError, OutOfMemoryError
 from fluxpath.runtime import (
@@ -83,14 +83,6 @@ def test_the_number_of_slots_is_chosen_by_whole_evaluations(graph):
     session.run = lambda count: runs.append(count) or run(count)
     suitable_slots(session, lambda n: DeviceLanes(device, n, session.manifest.shape, 0.0, 1.0))
     assert sum(name == "download" for name, _ in device.log) == len(runs) >= 6
-
-
-class DeviceLinear(LinearSession):
-    """The linear model, whose lanes live on a device."""
-
-    def __init__(self):
-        super().__init__()
-        self.device = HostDevice()
 
 
 @pytest.fixture
