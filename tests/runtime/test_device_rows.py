@@ -68,7 +68,7 @@ def test_a_request_that_ends_before_its_time_gives_its_rows_back(method, end):
 
 
 def test_a_request_cancelled_during_its_last_evaluation_gives_its_rows_back():
-    engine, session = opened(4)
+    engine, session = opened(6)  # more than it has lanes: it has left the queue
     ending = request(1, IntegratedGradients(steps=4))
     engine.add(ending)
     engine.tick()
