@@ -13,6 +13,7 @@ from fluxpath.manifest import GRADIENT_DTYPES
 from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
+from fluxpath.runtime.device_sums import DeviceSums
 
 ROUNDS = 20
 
@@ -51,7 +52,10 @@ def outside_graph(explainer: Explainer, work: Callable[[], object], rounds: int 
 
 
 def fused_bandwidth(device: Device, slots: int = 64, features: int = 3 * 224 * 224) -> dict[str, float]:
-    """GB/s of an advance by method and gradient type, and of a copy within the device; read and written."""
+    """GB/s of an advance by method and gradient type, of adding up, and of a copy within the device.
+
+    Read and written.
+    """
     found = {}
     for gradient in GRADIENT_DTYPES:
         lanes = _filled(device, slots, features, gradient)
@@ -63,10 +67,28 @@ def fused_bandwidth(device: Device, slots: int = 64, features: int = 3 * 224 * 2
             if lanes.status[:].any():
                 raise RuntimeError(f"lanes of {name} ended, and the kernels leave those alone")
             found[f"{name}, {gradient} gradients"] = slots * features * (2 * size + more) / seconds / 1e9
+    found.update(_adding_up(lanes))
     there: Any = lanes
     whole = slots * there.point.row
     seconds = _repeated(lanes, lambda: device.copy(there.point.address, there.image.address, whole))
     return {**found, "copy": 2 * whole / seconds / 1e9}
+
+
+def _adding_up(lanes: DeviceLanes) -> dict[str, float]:
+    """The rows of a tick in which every lane ends, added to those of images that have lanes already."""
+    rows: Any = lanes.sum
+    sums, found = DeviceSums(lanes.device, rows), {}
+    for name, kernel, images, own in (
+        ("sum of one image's lanes", "add_sums", 1, 4),
+        ("sums of as many images", "add_sums", lanes.slots, 4),
+        ("variances of as many images", "add_moments", lanes.slots, 16),
+    ):
+        spare, taken = sums.sums if own == 4 else sums.moments, 2 * lanes.slots
+        ended = [[sums.row(slot) for slot in range(k, lanes.slots, images)] for k in range(images)]
+        (launch,) = sums.prepared({kernel: [(spare.take(), taken, more) for more in ended]})
+        seconds = _repeated(lanes, lambda launch=launch: lanes.device.launch(*launch))
+        found[name] = lanes.features * (4 * lanes.slots + 2 * own * images) / seconds / 1e9
+    return found
 
 
 def _filled(device: Device, slots: int, features: int, gradient: str) -> DeviceLanes:

@@ -29,6 +29,7 @@ KERNELS = (
     *(f"{k}_{g}" for g in GRADIENTS for k in ("weighted_measure", "weighted_move")),
     *("straight_place", "noise_place"),
     *("neflag_draw", "neflag_place", "fill_lanes", "move_lanes", "note_start"),
+    *("add_sums", "add_moments", "variance_of"),
 )
 """Every kernel of the source by name."""
 

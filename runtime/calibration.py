@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fluxpath.errors import InputError, OutOfMemoryError
+from fluxpath.runtime.device import Device
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.session import GradientSession
 
@@ -35,8 +36,16 @@ def suitable_slots(
     lanes_of: makes the arrays for a number of slots. max_memory: bytes that arrays and activations together
     may take; the next number is tried only if twice the memory that the last one took stays below it.
     Raises InputError where one slot takes more than that.
+
+    What they take is by how much the memory that is in use grows while this measures: the process's own, or
+    where the lanes live on a device, the device's. The latter includes what ONNX Runtime's arena and torch
+    have allocated there and keep, and what other processes, or other threads of this one, allocate meanwhile:
+    measure when nobody does. The weights were there before. Images of many lanes take rows beyond it later
+    (`device_sums.SpareRows`).
     """
-    start, spent = resident(), 0.0
+    device: Device | None = getattr(session, "device", None)
+    used = resident if device is None else device.used
+    start, spent = used(), 0.0
     times: dict[int, float] = {}
     count = 1
     while count <= LARGEST:
@@ -48,7 +57,7 @@ def suitable_slots(
                 raise
             break
         times[count], spent = seconds / count, spent + RUNS * seconds
-        taken = max(0, resident() - start)
+        taken = max(0, used() - start)
         if max_memory is not None and taken > max_memory:
             del times[count]
             break

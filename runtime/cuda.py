@@ -99,6 +99,12 @@ class CudaDevice:
         self._call("cuStreamSynchronize", self._stream)
         self._call("cuMemFree", address)
 
+    def used(self) -> int:
+        """See `Device`."""
+        self._enter()
+        free, total = self._call("cuMemGetInfo")
+        return int(total) - int(free)
+
     def pinned(self, size: int) -> npt.NDArray[np.uint8]:
         """See `Device`."""
         self._enter()
@@ -157,6 +163,8 @@ class CudaDevice:
         if int(error) != 0:
             kind = OutOfMemoryError if int(error) == _OUT_OF_MEMORY else FluxpathError
             raise kind(f"CUDA failed: {name} says {error.name}")
+        if len(results) > 1:
+            return results
         return results[0] if results else None
 
 

@@ -33,6 +33,10 @@ class Device(Protocol):
         """Give memory back."""
         ...
 
+    def used(self) -> int:
+        """How many bytes of the device's memory are taken, by whomever: this process, others, libraries."""
+        ...
+
     def pinned(self, size: int) -> npt.NDArray[np.uint8]:
         """Host memory that the device can copy into without a detour; lives as long as the array."""
         ...

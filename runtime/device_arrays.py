@@ -49,8 +49,14 @@ class DeviceRows:
     def __setitem__(self, key: Key, values: npt.ArrayLike) -> None:
         numbers = np.arange(len(self))[key]
         given = np.broadcast_to(np.asarray(values, self.dtype), (*numbers.shape, *self.shape[1:]))
+        same = numbers.size > 1 and not any(given.strides[: numbers.ndim])
+        first: int | None = None
         for place, number in np.ndenumerate(numbers):
+            if first is not None:  # one row for all of them goes up once
+                self.move(first, int(number))
+                continue
             self._device.upload(self.address + int(number) * self.row, np.ascontiguousarray(given[place]))
+            first = int(number) if same else None
 
     def move(self, source: int, to: int) -> None:
         """Copy a row within the device."""

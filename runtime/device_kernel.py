@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,11 @@ _ARRAYS = (
     *("image", "point", "pending", "sum", "gradient", "scale", "label", "target", "step", "status"),
     *("length", "pending_length"),
 )
-_NOTES = ("score", "first_score", "first_label", "number", "first_target", "begun")
+_NOTES = ("score", "first_score", "first_label", "first_target", "begun")
 MOST_SLOTS = 65535
 """CUDA's limit of a grid's second dimension, which is lanes."""
 _PLAN = 5 * 4  # sizeof(Plan) in cuda/block.cuh
-_FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4"), ("number", "i4"), ("unused", "i4")])
+_FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4")])
 """Fresh of cuda/slots.cuh."""
 
 
@@ -49,12 +49,18 @@ class DeviceKernel:
     """The interface of `kernels.Lanes`, and what the engine does with slots, on a device.
 
     arrays: those of `DeviceLanes` by name. gradient: the type of the gradients, of `kernels.gpu.GRADIENTS`.
+    launched: is called after each launch, which may change any of the arrays.
     """
 
     def __init__(
-        self, device: Device, arrays: dict[str, DeviceRows | DeviceVector], gradient: str = "float32"
+        self,
+        device: Device,
+        arrays: dict[str, DeviceRows | DeviceVector],
+        gradient: str = "float32",
+        launched: Callable[[], None] = lambda: None,
     ) -> None:
         self._device = device
+        self._launched = launched
         self._slots, self._features = (int(size) for size in arrays["point"].shape)
         if self._slots > MOST_SLOTS:
             raise InputError(f"slots is {self._slots}, on a GPU it must be at most {MOST_SLOTS}")
@@ -124,7 +130,6 @@ class DeviceKernel:
         slots: Sequence[int],
         images: Sequence[npt.NDArray[np.float32]],
         targets: Sequence[int],
-        numbers: Sequence[int],
     ) -> None:
         """See `Lanes.fill`; an image that several lanes share goes up once."""
         if not slots:
@@ -133,7 +138,7 @@ class DeviceKernel:
         fresh = np.zeros(len(slots), _FRESH)
         for place, image in enumerate(images):
             fresh["row"][place] = rows.setdefault(image.ctypes.data, (len(rows), image))[0]
-        fresh["slot"], fresh["target"], fresh["number"] = slots, targets, numbers
+        fresh["slot"], fresh["target"] = slots, targets
         self._check(fresh["slot"])
         self._device.upload(self._images.address, np.stack([i for _, i in rows.values()]).astype(np.float32))
         self._device.upload(self._fresh.address, fresh)
@@ -153,6 +158,7 @@ class DeviceKernel:
         """See `Lanes.note_start`."""
         grid = (-(-count // THREADS), 1)
         self._device.launch("note_start", grid, (self._arrays, self._notes, ctypes.c_int(count)))
+        self._launched()
 
     def _advance(self, names: tuple[str, ...], slots: Any, method: kernels.Mfaba | kernels.Neflag) -> None:
         listed, settings = self._list(0, slots), ctypes.create_string_buffer(bytes(method))
@@ -163,6 +169,7 @@ class DeviceKernel:
     def _launch(self, name: str, lanes: int, *arguments: Any) -> None:
         if lanes:
             self._device.launch(name, (self._chunks, lanes), arguments)
+            self._launched()
 
     def _floats(self, slots: Any, numbers: Any) -> ctypes.c_void_p:
         """One float32 a slot on the device, in the place of the lanes' numbers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,15 @@ import numpy.typing as npt
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_arrays import DeviceHalves, DeviceRows, DeviceVectors
 from fluxpath.runtime.device_kernel import DeviceKernel
+from fluxpath.runtime.device_sums import DeviceSums
+from fluxpath.runtime.gathering import Collector, Gathering, InOrder
 from fluxpath.runtime.lanes import Lanes
 
 _ROWS = ("image", "point", "pending", "sum")
 _VECTORS: dict[str, npt.DTypeLike] = {
     **dict.fromkeys(("scale", "score", "first_score", "length", "pending_length"), np.float32),
     **dict.fromkeys(("label", "target", "first_label", "first_target"), np.int64),
-    **dict.fromkeys(("step", "status", "number", "begun"), np.int32),
+    **dict.fromkeys(("step", "status", "begun"), np.int32),
 }
 
 
@@ -25,7 +27,8 @@ class DeviceLanes(Lanes):
     """See `Lanes`: a method with a fused kernel leaves everything on the device within a tick.
 
     What crosses over is an image once, when its lane begins; one small block a tick that tells which lanes
-    ended; and an attribution once, at the end. A method written in numpy works too, and pays for the copies.
+    ended; and an image's attribution once, at its end. A method written in numpy works too, and pays for the
+    copies.
     gradient: the element type of the graph's gradients, which the kernels read; here they are float32.
     """
 
@@ -68,18 +71,29 @@ class DeviceLanes(Lanes):
         first: Any = None if output is None else DeviceRows(device, (slots, output), np.float32)
         self.output = first
         self.baseline = np.zeros(self.features, np.float32)
+        # No kernel asks for the number, and it changes by the host's doing alone.
+        self.number = np.zeros(slots, np.int32)
         self.kept = [None] * slots
-        self._fused = DeviceKernel(device, arrays, gradient)
+        self._fused = DeviceKernel(device, arrays, gradient, self._vectors.changed)
+        self._sums = DeviceSums(device, arrays["sum"])
 
     @property
     def kernel(self) -> Any:
-        """The fused kernels; whoever asks is about to change lanes."""
-        self.changed()
+        """The fused kernels."""
         return self._fused
 
     def changed(self) -> None:
         """The device was given work on these arrays by someone else: the gradient graph."""
         self._vectors.changed()
+
+    def gathering(self, collector: Callable[[int], Collector]) -> Gathering:
+        """See `Lanes.gathering`; what a collector of the caller's own takes is copied to the host for it."""
+        made = collector(self.features)
+        return self._sums.gathering(made) or InOrder(self.sum, made)
+
+    def add_up(self) -> None:
+        """See `Lanes.add_up`: one launch for all images."""
+        self._sums.add_up()
 
     def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """See `Lanes.clear`."""
@@ -93,8 +107,9 @@ class DeviceLanes(Lanes):
         numbers: Sequence[int],
     ) -> None:
         """See `Lanes.fill`: one launch."""
-        self.kernel.fill(slots, images, targets, numbers)
-        for slot in slots:
+        self.kernel.fill(slots, images, targets)
+        for slot, number in zip(slots, numbers, strict=True):
+            self.number[slot] = number
             self.kept[slot] = None
 
     def move(self, source: int, to: int) -> None:
@@ -108,6 +123,7 @@ class DeviceLanes(Lanes):
         for to, source in moves.items():
             for rows in self.companions.values():
                 rows.move(source, to)
+            self.number[to] = self.number[source]
             self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:

@@ -150,18 +150,29 @@ class Engine:
             self._running[slot].request.fail(error)
 
     def _retire(self, ended: list[int]) -> None:
-        """Deliver the lanes that ended, and free their slots."""
-        for slot in ended:
+        """Deliver the lanes that ended, finish images of which these were the last, and free the slots."""
+        last: list[Lane] = []
+        apart = self._lanes.apart
+        for slot in sorted(ended, key=lambda s: self._running[s].number) if apart else ended:
             lane = self._running[slot]
             request = lane.request
             if request.over:
+                request.acknowledge()
                 continue
             try:
-                request.deliver(lane, self._lanes, slot)
+                if request.deliver(lane, self._lanes, slot):
+                    last.append(lane)
             except Exception as error:  # a collector of the caller's own may raise anything
                 request.fail(error)
             if lane.opens:
                 self._waiting.add(request, soon=True)
+        if apart:
+            self._lanes.add_up()
+        for lane in last:
+            try:
+                lane.request.finish(lane.index)
+            except Exception as error:  # as above
+                lane.request.fail(error)
         self._vacate(ended)
 
     def _vacate(self, free: list[int]) -> None:

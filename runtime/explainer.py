@@ -43,11 +43,11 @@ class Explainer:
     says why; on a GPU the lanes live in its memory (docs/gpu.md). providers: ONNX Runtime execution
     providers in place of the device's; where CUDA's or TensorRT's is the first, on that GPU. slots: how many
     lanes run at a time; memory grows with it, results do not change; "auto" measures for a second or two
-    which number is fastest, and takes no more than max_memory bytes. threads: of the backend, None for all
-    cores. tf32: on a GPU, True lets a float32 graph round what its convolutions and products take to TF32,
-    which has as many digits as float16: faster, and less exact. shape: the input's shape without the batch,
-    where the model leaves sizes open. max_pending: how many images may wait or run at a time, None for any
-    number; beyond it, QueueFullError.
+    which number is fastest, and takes no more than max_memory bytes, of the GPU's memory where the lanes
+    live there. threads: of the backend, None for all cores. tf32: on a GPU, True lets a float32 graph round
+    what its convolutions and products take to TF32, which has as many digits as float16: faster, and less
+    exact. shape: the input's shape without the batch, where the model leaves sizes open. max_pending: how
+    many images may wait or run at a time, None for any number; beyond it, QueueFullError.
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
     beside it: bit for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fluxpath import kernels
+from fluxpath.runtime.gathering import Collector, Gathering, InOrder
 
 Slots = npt.NDArray[np.int32]
 """Numbers of slots, int32 [k]."""
@@ -85,6 +86,13 @@ class Lanes:
     def kernel(self) -> Any:
         """The compiled recurrences on these arrays: `kernels.Lanes`."""
         return self._kernel
+
+    def gathering(self, collector: Callable[[int], Collector]) -> Gathering:
+        """What makes one image's attribution of its lanes' sums, as a collector for so many features does."""
+        return InOrder(self.sum, collector(self.features))
+
+    def add_up(self) -> None:
+        """Where lanes are `apart`: do what gatherings took in this tick, whose slots are used again next."""
 
     def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
         """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""

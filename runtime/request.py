@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.gathering import Collector, Gathering, Total
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.methods.base import Collector, Method, Total
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.probe import Probe
 from fluxpath.status import Status
 
@@ -97,14 +98,12 @@ class Request:
         self._score, self._end_score = [0.0] * n, [0.0] * n
         self._left = [self._per_image + self._probes] * n
         self._unfinished = n
-        # Lanes may end in any order; the result must not depend on it, so each waits for those before it.
-        self._next_number = [0] * n
-        self._early: dict[tuple[int, int], npt.NDArray[np.float32]] = {}
         own: Callable[[int], Collector] | None = getattr(method, "collector", None)
         self._collector: Callable[[int], Collector] = Total if own is None else own
         self._alone = own is None and self._per_image == 1
         """Whether the one lane's sum is the image's attribution as it is."""
-        self._collectors: dict[int, Collector] = {}
+        self._gatherings: dict[int, Gathering] = {}
+        """Of the images of which a lane ended, and not all."""
         self._fresh = self._first_lanes()
         self._ready: list[Iterator[Lane]] = []
 
@@ -115,13 +114,20 @@ class Request:
 
     def fail(self, error: Exception) -> None:
         """End it with `error`, unless it is over already."""
+        self._drop()
         if self._settle():
             self.future.set_exception(error)
 
     def acknowledge(self) -> None:
-        """Tell those who wait for several futures, if this one was cancelled."""
+        """If this one was cancelled, drop what it gathered and tell those who wait for several futures."""
         if self.future.cancelled():
+            self._drop()
             self._settle()
+
+    def _drop(self) -> None:
+        for gathering in self._gatherings.values():
+            gathering.drop()
+        self._gatherings.clear()
 
     def _settle(self) -> bool:
         """Whether the future takes an outcome now; only the first time, and not if it was cancelled."""
@@ -155,8 +161,8 @@ class Request:
             if number != but:
                 yield Lane(self, index, number, self.method)
 
-    def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> None:
-        """Take over the results of the lane that ended in `slot`."""
+    def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> bool:
+        """Take over the results of the lane that ended in `slot`; whether its image is to be finished."""
         i = lane.index
         probe = lane.method is _PROBE
         status = int(lanes.status[slot])
@@ -174,33 +180,26 @@ class Request:
                 self._end_score[i] = lanes.score[slot]
             self._steps[i] += int(lanes.step[slot])
             self._status[i] = max(self._status[i], status)
-            self._add(i, lane.number, lanes.sum[slot])
+            if self._alone:
+                self._values[i] = lanes.sum[slot]
+            else:
+                self._gather(i, lanes).take(lane.number, slot)
         self._left[i] -= 1
-        if self._left[i] == 0:
-            self._finish(i)
+        return self._left[i] == 0
 
-    def _add(self, index: int, number: int, values: npt.NDArray[np.float32]) -> None:
-        if self._alone:
-            self._values[index] = values
-            return
-        if number != self._next_number[index]:
-            self._early[index, number] = values.copy()
-            return
-        collector = self._collectors.get(index)
-        if collector is None:
-            collector = self._collectors[index] = self._collector(self.images.shape[1])
-        while True:
-            collector.add(values)
-            number += 1
-            self._next_number[index] = number
-            if (index, number) not in self._early:
-                return
-            values = self._early.pop((index, number))
+    def _gather(self, index: int, lanes: Lanes) -> Gathering:
+        gathering = self._gatherings.get(index)
+        if gathering is None:
+            gathering = self._gatherings[index] = lanes.gathering(self._collector)
+        return gathering
 
-    def _finish(self, index: int) -> None:
-        """All of the image's lanes ended."""
+    def finish(self, index: int) -> None:
+        """All of the image's lanes were delivered."""
         if not self._alone:
-            self._values[index] = self._collectors.pop(index).result()
+            gathering = self._gatherings.pop(index, None)
+            if gathering is None:
+                return  # the request failed after that
+            gathering.result(self._values[index])
         if self._status[index] == Status.NON_FINITE:
             self._values[index] = 0.0
         self._unfinished -= 1

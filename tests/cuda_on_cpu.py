@@ -36,7 +36,10 @@ def library() -> ctypes.CDLL:
 
 
 class HostDevice:
-    """A `Device` in numpy's memory; `log` counts launches and the bytes of copies."""
+    """A `Device` in numpy's memory; `log` counts launches and the bytes of copies.
+
+    `others` is how much memory someone else has taken.
+    """
 
     kind, number, stream = "cpu", 0, 0
 
@@ -44,6 +47,7 @@ class HostDevice:
         self.reversed = reversed
         self.memory: dict[int, np.ndarray] = {}
         self.log: list[tuple[str, int]] = []
+        self.others = 0
 
     def allocate(self, size: int) -> int:
         array = np.zeros(size + 256, np.uint8)
@@ -53,6 +57,9 @@ class HostDevice:
 
     def free(self, address: int) -> None:
         del self.memory[address]
+
+    def used(self) -> int:
+        return self.others + sum(array.nbytes for array in self.memory.values())
 
     def pinned(self, size: int) -> np.ndarray:
         return np.empty(size, np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from cuda_on_cpu import HostDevice
 from twins import Array, Gradient
 
 from fluxpath.manifest import Manifest
@@ -65,6 +66,14 @@ class LinearSession:
         """The model as the twins take it, for one target all along a walk."""
         chosen = self.evaluate(image)[1] if target is None else target
         return lambda point: self.evaluate(point, chosen)
+
+
+class DeviceLinear(LinearSession):
+    """The linear model, whose lanes live on a device."""
+
+    def __init__(self, reversed: bool = False) -> None:
+        super().__init__()
+        self.device = HostDevice(reversed)
 
 
 def some_images(n: int, features: int = FEATURES, seed: int = 1) -> np.ndarray:

@@ -1,8 +1,9 @@
-// The kernels by name. Blocks have kThreads threads; grids are (chunks, lanes), and for note_start one
-// thread a slot. Those that read gradients exist for each of their types.
+// The kernels by name. Blocks have kThreads threads; grids are (chunks, lanes), for note_start one thread a
+// slot, and those of sums.cuh have their own. Those that read gradients exist for each of their types.
 #include "mfaba.cuh"
 #include "neflag.cuh"
 #include "slots.cuh"
+#include "sums.cuh"
 #include "weighted.cuh"
 
 using namespace fluxpath;
@@ -61,3 +62,13 @@ FLUXPATH_KERNEL fill_lanes(LaneArrays a, Notes notes, const float* images, const
 FLUXPATH_KERNEL move_lanes(LaneArrays a, Notes notes, const int* pairs) { move_slots(a, notes, pairs); }
 
 FLUXPATH_KERNEL note_start(LaneArrays a, Notes notes, int count) { note_start_of(a, notes, count); }
+
+FLUXPATH_KERNEL add_sums(const Gathered* images, const float* const* rows, i64 features) {
+  add_rows(images, rows, features);
+}
+
+FLUXPATH_KERNEL add_moments(const Gathered* images, const float* const* rows, i64 features) {
+  add_moments_of(images, rows, features);
+}
+
+FLUXPATH_KERNEL variance_of(void* own, int count, i64 features) { variance_from(own, count, features); }

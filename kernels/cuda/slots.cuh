@@ -10,7 +10,6 @@ struct Notes {
   const float* score;  // the objective at `point`
   float* first_score;
   i64* first_label;
-  int* number;        // of the lane within its image
   i64* first_target;  // the explained class, whatever a method asks for later
   int* begun;         // whether the lane was evaluated yet
 };
@@ -18,7 +17,7 @@ struct Notes {
 // A lane that begins: where, and the row of its image among those that were sent for all of them.
 struct Fresh {
   i64 target;
-  int slot, row, number, unused;
+  int slot, row;
 };
 
 // A new lane for each of `fresh`.
@@ -39,7 +38,6 @@ __device__ inline void fill_slots(const LaneArrays& a, const Notes& notes, const
   });
   if (!first_thread()) return;
   a.target[slot] = lane.target;
-  notes.number[slot] = lane.number;
   notes.begun[slot] = 0;
   a.step[slot] = a.status[slot] = 0;
   a.length[slot] = a.pending_length[slot] = 0.0f;
@@ -60,7 +58,6 @@ __device__ inline void move_slots(const LaneArrays& a, const Notes& notes, const
   a.status[to] = a.status[from];
   a.length[to] = a.length[from];
   a.pending_length[to] = a.pending_length[from];
-  notes.number[to] = notes.number[from];
   notes.first_target[to] = notes.first_target[from];
   notes.begun[to] = notes.begun[from];
   notes.first_score[to] = notes.first_score[from];

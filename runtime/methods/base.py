@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
+from fluxpath.runtime.gathering import Collector
 from fluxpath.runtime.lanes import Lanes, Slots
 
 
@@ -45,20 +43,11 @@ class Method(Protocol):
         ...
 
 
-class Collector(Protocol):
-    """Makes one image's attribution of its lanes' sums."""
-
-    def add(self, values: npt.NDArray[np.float32]) -> None:
-        """Take the next lane's `sum`, float32 [features], in the order of their numbers; not to be kept."""
-        ...
-
-    def result(self) -> npt.NDArray[np.float32]:
-        """The attribution, float32 [features], after the last lane."""
-        ...
-
-
 class Collecting(Protocol):
-    """A method whose attribution is something else than the sum over an image's lanes."""
+    """A method whose attribution is something else than the sum over an image's lanes.
+
+    Where lanes live on a device, a collector of the caller's own has each lane's row copied to the host.
+    """
 
     def collector(self, features: int) -> Collector:
         """A fresh collector for one image."""
@@ -110,21 +99,6 @@ class Fitted(Protocol):
     def fitted(self, classes: int) -> Method:
         """The method to run in this one's place on a model of so many classes."""
         ...
-
-
-class Total:
-    """The sum over the lanes, which is what most methods are."""
-
-    def __init__(self, features: int) -> None:
-        self._sum = np.zeros(features, np.float32)
-
-    def add(self, values: npt.NDArray[np.float32]) -> None:
-        """One lane more."""
-        self._sum += values
-
-    def result(self) -> npt.NDArray[np.float32]:
-        """The sum."""
-        return self._sum
 
 
 class FromImage:

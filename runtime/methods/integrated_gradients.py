@@ -77,7 +77,10 @@ class IntegratedGradients:
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """Put each lane at its point of the line."""
         baseline = self.baseline
-        lanes.pending[slots] = baseline.array.reshape(-1) if isinstance(baseline, FixedArray) else baseline
+        if isinstance(baseline, FixedArray):
+            lanes.pending[slots] = baseline.array.reshape(-1)
+        elif baseline != 0:  # which a fresh lane has there
+            lanes.pending[slots] = baseline
         lanes.kernel.start_straight(slots, _points(self.steps, self.rule)[0][numbers])
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from fluxpath.checks import one_of, positive, whole
 from fluxpath.errors import InputError
+from fluxpath.runtime.gathering import Collector, Total, Variance
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods._points import GRADIENT, SQUARED
-from fluxpath.runtime.methods.base import Collector, Total
 
 
 @dataclass(frozen=True)
@@ -83,22 +82,3 @@ class SmoothGrad:
     def collector(self, features: int) -> Collector:
         """A sum, or the running variance."""
         return Variance(features) if self.variant == "variance" else Total(features)
-
-
-class Variance:
-    """The variance of the lanes' sums in one pass (Welford, 1962), in float64."""
-
-    def __init__(self, features: int) -> None:
-        self._count = 0
-        self._mean, self._squares = np.zeros(features), np.zeros(features)
-
-    def add(self, values: npt.NDArray[np.float32]) -> None:
-        """One sample more."""
-        self._count += 1
-        before = values - self._mean
-        self._mean += before / self._count
-        self._squares += before * (values - self._mean)
-
-    def result(self) -> npt.NDArray[np.float32]:
-        """The variance, of the samples themselves."""
-        return (self._squares / self._count).astype(np.float32)

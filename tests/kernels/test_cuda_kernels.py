@@ -12,7 +12,7 @@ from slots import COUNTS, FLOATS, ROWS, Slots, at
 from twins import mfaba, relative_error
 
 from fluxpath import kernels
-from fluxpath.errors import FluxpathError, InputError
+from fluxpath.errors import InputError
 from fluxpath.kernels import gpu
 from fluxpath.runtime.device_arrays import DeviceRows
 from fluxpath.runtime.device_kernel import DeviceKernel
@@ -20,23 +20,9 @@ from fluxpath.runtime.device_kernel import DeviceKernel
 NOTES = {
     **dict.fromkeys(("score", "first_score"), np.float32),
     **dict.fromkeys(("first_label", "first_target"), np.int64),
-    **dict.fromkeys(("number", "begun"), np.int32),
+    "begun": np.int32,
 }
 SIZES = [1, 3, 4, 1000, 2047, 2048, 2050, 6000]
-
-
-def real_gpu():
-    try:
-        from fluxpath.runtime.cuda import cuda_device
-
-        return cuda_device()
-    except FluxpathError as error:
-        pytest.skip(f"needs an NVIDIA GPU: {error}")
-
-
-@pytest.fixture(params=["cpu", "reversed", pytest.param("gpu", marks=pytest.mark.gpu)])
-def device(request):
-    return real_gpu() if request.param == "gpu" else HostDevice(reversed=request.param == "reversed")
 
 
 class OnDevice:
@@ -224,7 +210,7 @@ def test_slots_are_filled_moved_and_noted(device, features):
     there.arrays["begun"][:] = 1
     before = there.read()
     image = np.random.default_rng(5).random(features).astype(np.float32)
-    there.kernel.fill([2], [image], [-1], [9])
+    there.kernel.fill([2], [image], [-1])
     there.kernel.move({4: 2})
     there.kernel.note_start(5)
     after = there.read()
@@ -232,7 +218,7 @@ def test_slots_are_filled_moved_and_noted(device, features):
         np.testing.assert_array_equal(after["point"][slot], image)
         np.testing.assert_array_equal(after["image"][slot], image)
         assert not after["pending"][slot].any() and not after["sum"][slot].any()
-        assert after["number"][slot] == 9 and after["step"][slot] == after["status"][slot] == 0
+        assert after["step"][slot] == after["status"][slot] == 0
         assert after["target"][slot] == after["first_label"][slot] == before["label"][slot]
         assert after["first_score"][slot] == slot and after["begun"][slot] == 1
         assert after["first_target"][slot] == before["label"][slot]
@@ -246,23 +232,18 @@ def test_many_slots_in_one_launch(device, features):
     slots = Slots(6, features)
     there = OnDevice(device, slots)
     first, second = np.random.default_rng(0).random((2, features)).astype(np.float32)
-    there.kernel.fill([5, 0, 3, 1], [first, second, first, first], [1, -1, 0, 3], [7, 0, 2, 1])
+    there.kernel.fill([5, 0, 3, 1], [first, second, first, first], [1, -1, 0, 3])
     after = there.read()
-    for slot, image, target, number in (
-        (5, first, 1, 7),
-        (0, second, -1, 0),
-        (3, first, 0, 2),
-        (1, first, 3, 1),
-    ):
+    for slot, image, target in ((5, first, 1), (0, second, -1), (3, first, 0), (1, first, 3)):
         np.testing.assert_array_equal(after["image"][slot], image)
         np.testing.assert_array_equal(after["point"][slot], image)
-        assert (after["target"][slot], after["number"][slot], after["begun"][slot]) == (target, number, 0)
+        assert (after["target"][slot], after["begun"][slot]) == (target, 0)
     for slot in (2, 4):
         np.testing.assert_array_equal(after["point"][slot], slots.point[slot])
     there.kernel.move({0: 5, 1: 3})
     moved = there.read()
     for to, source in ((0, 5), (1, 3)):
-        for name in ("image", "point", "target", "number"):
+        for name in ("image", "point", "target"):
             np.testing.assert_array_equal(moved[name][to], after[name][source])
     if isinstance(device, HostDevice):
         log = [entry for entry in device.log if entry[0] in ("fill_lanes", "move_lanes")]
@@ -276,10 +257,10 @@ def test_a_slot_that_is_not_there(device):
     image = np.zeros(7, np.float32)
     for wrong in (-1, 4):
         with pytest.raises(IndexError, match="no such slot"):
-            there.kernel.fill([0, wrong], [image, image], [0, 0], [0, 0])
+            there.kernel.fill([0, wrong], [image, image], [0, 0])
         with pytest.raises(IndexError, match="no such slot"):
             there.kernel.move({wrong: 1})
-    there.kernel.fill([], [], [], [])
+    there.kernel.fill([], [], [])
     there.kernel.move({})
     for wrong in (-1, 4):
         with pytest.raises(IndexError, match="no such slot"):

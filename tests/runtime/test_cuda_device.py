@@ -10,13 +10,14 @@ import threading
 import numpy as np
 import pytest
 
-from fluxpath.errors import OutOfMemoryError, ProviderError
+from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
 from fluxpath.runtime import cuda
 
 
 class Result(enum.IntEnum):
     SUCCESS = 0
+    INVALID_VALUE = 1
     OUT_OF_MEMORY = 2
     NO_BINARY = 209
 
@@ -32,6 +33,7 @@ class Driver:
             "cuDeviceGetAttribute": 9,
             "cuStreamCreate": 77,
             "cuMemAlloc": 4096,
+            "cuMemGetInfo": (3000, 10_000),
             "cuMemHostAlloc": ctypes.addressof(self.memory),
         }
         self.error = Result.SUCCESS
@@ -42,7 +44,8 @@ class Driver:
     def __getattr__(self, name):
         def call(*arguments):
             self.calls.append((name, arguments))
-            return (self.error, self.answers[name]) if name in self.answers else (self.error, name)
+            answer = self.answers.get(name, name)
+            return (self.error, *answer) if isinstance(answer, tuple) else (self.error, answer)
 
         return call
 
@@ -135,6 +138,16 @@ def test_an_error_is_named(driver):
     driver.error = Result.OUT_OF_MEMORY
     with pytest.raises(OutOfMemoryError, match="CUDA failed: cuCtxSetCurrent says OUT_OF_MEMORY"):
         device.allocate(1)
+    driver.error = Result.INVALID_VALUE
+    with pytest.raises(FluxpathError, match="says INVALID_VALUE") as raised:
+        device.allocate(1)
+    assert not isinstance(raised.value, OutOfMemoryError)
+
+
+def test_memory_in_use_is_whatever_is_not_free(driver):
+    device = cuda.CudaDevice()
+    assert device.used() == 7000
+    assert driver.names()[-2:] == ["cuCtxSetCurrent", "cuMemGetInfo"]
 
 
 def test_a_device_that_cannot_be_used_is_a_missing_one(driver, monkeypatch):
@@ -157,6 +170,7 @@ def test_the_bindings_have_every_function_that_is_called(driver):
     for work in (
         lambda: device.free(device.allocate(1)),
         lambda: device.pinned(16),
+        device.used,
         lambda: (device.upload(1, array), device.download(array, 1), device.copy(1, 2, 3)),
         lambda: device.launch("note_start", (1, 1), ()),
     ):

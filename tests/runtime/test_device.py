@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch_modules
 from cuda_on_cpu import HostDevice
-from sessions import LinearSession, some_images
+from sessions import DeviceLinear, LinearSession, some_images
 
 from fluxpath.errors import FluxpathError, ProviderError
 from fluxpath.export import gradient_from_torch
@@ -31,14 +31,6 @@ METHODS = [
 ]
 WALKS = [AGI(classes=2, choice="top"), BIG(integration_steps=5), GuidedIG(steps=7)]
 """Without kernels of their own."""
-
-
-class DeviceLinear(LinearSession):
-    """The linear model, whose lanes live on a device."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.device = HostDevice()
 
 
 def compare(given, expected):
@@ -126,6 +118,11 @@ def test_arrays_are_indexed_like_numpys_and_give_their_memory_back():
     np.testing.assert_array_equal(rows[1:3], true[1:3])
     np.testing.assert_array_equal(rows[2], true[2])
     np.testing.assert_array_equal(rows[np.array([False, True, False, True])], true[[1, 3]])
+    device.log.clear()
+    rows[np.array([3, 0, 1])] = true[2]
+    true[[3, 0, 1]] = true[2]
+    np.testing.assert_array_equal(rows[:], true)
+    assert [entry for entry in device.log if entry[0] == "upload"] == [("upload", 12)]
     vectors.changed()
     assert step[:].tolist() == [5, 8, 9, 5] and step[2] == 9
     for array in (rows, step):

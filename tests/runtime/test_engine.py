@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sessions import CLASSES, FEATURES, LinearSession, some_images
 from twins import mfaba, neflag, neflag_starts
+from uneven import Uneven, in_order
 
 from fluxpath.runtime import MFABA, Attribution, Explainer, NeFLAG, Status
 from fluxpath.runtime.engine import Engine
@@ -212,34 +213,11 @@ def test_the_target_stays_what_was_predicted_at_the_image(session):
     assert (result.end_score < result.score).all()
 
 
-@dataclass(frozen=True)
-class Uneven:
-    """Lane k gives TERMS[k] after (5 k mod 7) + 1 evaluations: they end in another order."""
-
-    lanes: int = 7
-    starts_at_image: bool = True
-
-    def start(self, lanes, slots, numbers):
-        lanes.pending[slots, 0] = numbers
-
-    def advance(self, lanes, slots):
-        number = lanes.pending[slots, 0].astype(int)
-        lanes.step[slots] += 1
-        lanes.sum[slots] = TERMS[number, None]
-        lanes.status[slots[lanes.step[slots] > 5 * number % 7]] = Status.COMPLETE
-
-
-TERMS = np.array([1e8, 3, -1e8, 5, 7e7, 0.1, -7e7], np.float32)
-
-
 @pytest.mark.parametrize("slots", [1, 2, 3, 5, 50])
 def test_lanes_are_added_up_in_their_order(session, slots):
     """Float32 sums depend on it, and the slots must not show."""
-    wanted = np.float32(0)
-    for term in TERMS:
-        wanted += term
     result = explain(session, some_images(4), Uneven(), slots)
-    assert (result.values == wanted).all()
+    assert (result.values == in_order()).all()
     assert result.steps.tolist() == [sum(5 * k % 7 + 1 for k in range(7))] * 4
 
 

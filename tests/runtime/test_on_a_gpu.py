@@ -12,7 +12,15 @@ import torch_modules
 
 from fluxpath.errors import ProviderError
 from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import MFABA, Explainer, IntegratedGradients, NeFLAG, SmoothGrad
+from fluxpath.runtime import (
+    LPI,
+    MFABA,
+    ExpectedGradients,
+    Explainer,
+    IntegratedGradients,
+    NeFLAG,
+    SmoothGrad,
+)
 from fluxpath.runtime.fidelity import fidelity
 
 pytestmark = pytest.mark.gpu
@@ -23,7 +31,9 @@ METHODS = [
     MFABA(path="cosine"),
     NeFLAG(n=3, max_steps=4),
     IntegratedGradients(steps=6),
+    IntegratedGradients(steps=6, rule="middle"),
     SmoothGrad(n=5),
+    SmoothGrad(n=5, variant="variance"),
 ]
 
 
@@ -34,7 +44,7 @@ def on_gpu(caplog):
 
     def explainer(path, **options):
         try:
-            opened.append(Explainer(path, device="cuda", slots=8, **options))
+            opened.append(Explainer(path, device="cuda", **{"slots": 8, **options}))
         except ProviderError as error:
             pytest.skip(f"needs an NVIDIA GPU and a backend for it: {error}")
         return opened[-1]
@@ -58,7 +68,8 @@ def script(tmp_path):
 
 def compare(there, here, images):
     """So many images that batch sizes recur and are captured; then a few, whose batches are rounded up."""
-    for method in METHODS:
+    references = images[:3]
+    for method in [*METHODS, ExpectedGradients(references, n=5), LPI(references, steps=2)]:
         for count in (len(images), 5, 1, 5):
             given, expected = (e.attribute(images[:count], method=method) for e in (there, here))
             np.testing.assert_array_equal(given.target, expected.target)
@@ -72,6 +83,21 @@ def test_onnx_runtime_in_float32(graph, on_gpu, name):
     there = on_gpu(graph(name))
     with Explainer(graph(name)) as here:
         compare(there, here, models.images(name, 40))
+
+
+def test_images_of_many_lanes_give_their_rows_back(graph, on_gpu):
+    there = on_gpu(graph("smooth"))
+    for method in METHODS:
+        there.attribute(models.images("smooth", 20), None, method)
+    sums = there._driver._engine._lanes._sums
+    assert sums.sums._blocks and sums.moments._blocks
+    assert sums.sums.used == sums.moments.used == 0
+
+
+def test_slots_within_the_gpus_memory(graph, on_gpu):
+    there = on_gpu(graph("smooth"), slots="auto", max_memory=2**33)
+    assert 1 <= there.slots <= 256
+    assert there._driver._engine._lanes.device.used() > 0
 
 
 def test_torch_in_float32(script, on_gpu):

@@ -122,6 +122,15 @@ def test_a_cancelled_future_is_told_to_those_who_wait_for_several():
         assert futures[0].result().values.tobytes() == futures[2].result().values.tobytes()
 
 
+def test_so_is_one_that_is_cancelled_while_its_last_lane_is_evaluated():
+    session, only = LinearSession(), request(1, Walk(0, []))
+    running = engine(2, session)
+    session.before_run = only.future.cancel
+    running.add(only)
+    running.tick()
+    assert not running.busy and not wait([only.future], timeout=0).not_done
+
+
 # --- deadlines
 
 

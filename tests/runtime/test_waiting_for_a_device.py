@@ -6,9 +6,21 @@ import models
 import numpy as np
 import pytest
 from cuda_on_cpu import HostDevice
-from sessions import LinearSession, some_images
+from sessions import FEATURES, DeviceLinear, LinearSession, some_images
 
-from fluxpath.runtime import MFABA, Explainer, InputXGradient, NeFLAG, Status, opening
+from fluxpath.errors import InputError, OutOfMemoryError
+from fluxpath.runtime import (
+    LPI,
+    MFABA,
+    ExpectedGradients,
+    Explainer,
+    InputXGradient,
+    IntegratedGradients,
+    NeFLAG,
+    SmoothGrad,
+    Status,
+    opening,
+)
 from fluxpath.runtime.calibration import suitable_slots
 from fluxpath.runtime.device_lanes import DeviceLanes
 from fluxpath.runtime.device_session import OnnxDeviceSession
@@ -73,12 +85,70 @@ def test_the_number_of_slots_is_chosen_by_whole_evaluations(graph):
     assert sum(name == "download" for name, _ in device.log) == len(runs) >= 6
 
 
-class DeviceLinear(LinearSession):
-    """The linear model, whose lanes live on a device."""
+@pytest.fixture
+def timed(monkeypatch):
+    """A session on a device, any evaluation of which takes as long as any other."""
+    session, clock = DeviceLinear(), [0.0]
 
-    def __init__(self):
-        super().__init__()
-        self.device = HostDevice()
+    def run(count):
+        clock[0] += 1e-4
+
+    session.run = run
+    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("fluxpath.runtime.calibration.resident", lambda: 1 / 0)
+    return session
+
+
+@pytest.mark.parametrize(("room", "slots"), [(1.5, 1), (9, 8), (17.5, 16), (0.5, None)])
+def test_auto_slots_respect_the_devices_memory(timed, room, slots):
+    """What the backend keeps there counts; what was there before does not, nor the host's memory."""
+    device, bind, before, each = timed.device, timed.bind, 2**30, 2**20
+    device.others = before
+
+    def bound(lanes):
+        bind(lanes)
+        device.others = max(device.others, before + each * lanes.slots)
+
+    def lanes(n):
+        return DeviceLanes(device, n, (FEATURES,), 0.0, 1.0)
+
+    timed.bind = bound
+    if slots is None:
+        with pytest.raises(InputError, match="one slot of this model takes 10"):
+            suitable_slots(timed, lanes, int(room * each))
+    else:
+        assert suitable_slots(timed, lanes, int(room * each)) == slots
+
+
+def test_auto_slots_end_where_the_device_has_no_memory_for_the_arrays(timed):
+    def lanes(n):
+        if n > 8:
+            raise OutOfMemoryError("CUDA failed: cuMemAlloc says CUDA_ERROR_OUT_OF_MEMORY")
+        return DeviceLanes(timed.device, n, (FEATURES,), 0.0, 1.0)
+
+    assert suitable_slots(timed, lanes) == 8
+
+
+REFERENCES = np.random.default_rng(3).random((2, FEATURES)).astype(np.float32)
+
+
+@pytest.mark.parametrize("target", [None, 1])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(IntegratedGradients(steps=5), SmoothGrad(n=5), ExpectedGradients(REFERENCES, n=5)),
+        *(LPI(REFERENCES, steps=2), NeFLAG(n=3, max_steps=4), MFABA(step_size=0.02)),
+    ],
+    ids=repr,
+)
+def test_the_end_of_a_lane_is_noticed_at_once(method, target):
+    """It is evaluated as often as on the host, whatever its method reads on the way."""
+    counts = []
+    for session in (DeviceLinear(), LinearSession()):
+        with Explainer.from_session(session, slots=4) as explainer:
+            explainer.attribute(some_images(5), target, method)
+        counts.append(sum(session.counts))
+    assert counts[0] == counts[1]
 
 
 def test_a_lane_that_ends_before_its_time_is_left_alone():

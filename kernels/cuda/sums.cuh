@@ -1,0 +1,104 @@
+// What gathers an image's lanes: the rows of those that ended are added to the image's own, one lane after the
+// other, as the CPU does. An element is its own sum, so blocks may be cut as suits the memory: a thread has
+// four elements in one access of 16 bytes, and the grid is (blocks, images).
+#pragma once
+
+#include "block.cuh"
+
+namespace fluxpath {
+
+// An image of which lanes ended: where it is gathered, and which of the rows it takes, in this order. Each of
+// its own rows begins aligned and has room for a multiple of four elements.
+struct Gathered {
+  void* own;
+  int first, count;
+  int before;  // how many lanes are in it; where none is, what it holds is not read
+  int unused;
+};
+
+__device__ inline i64 first_of_four() {
+  return 4 * (static_cast<i64>(blockIdx.x) * kThreads + static_cast<i64>(threadIdx.x));
+}
+
+__device__ inline i64 up_to_four(i64 n) { return (n + 3) / 4 * 4; }
+
+__device__ inline void add_rows(const Gathered* images, const float* const* rows, i64 n) {
+  const Gathered image = images[blockIdx.y];
+  const float* const* mine = rows + image.first;
+  const i64 i = first_of_four();
+  if (i >= n) return;
+  const Row<float> own(static_cast<float*>(image.own), 0, up_to_four(n));
+  Quad sum = {};
+  if (image.before > 0) sum = own.load(i);
+  if (n % 4 == 0) {
+    // Not by `Row`, whose own look at the alignment would keep the loads from going out together.
+#pragma unroll 8
+    for (int k = 0; k < image.count; ++k) {
+      const float4 row = *reinterpret_cast<const float4*>(mine[k] + i);
+      sum.v[0] += row.x;
+      sum.v[1] += row.y;
+      sum.v[2] += row.z;
+      sum.v[3] += row.w;
+    }
+  } else {
+    for (int k = 0; k < image.count; ++k)
+      for (int j = 0; j < 4; ++j)
+        if (i + j < n) sum.v[j] += mine[k][i + j];
+  }
+  own.store(i, sum);
+}
+
+// Four float64 as two accesses of 16 bytes.
+struct alignas(16) Two {
+  double v[2];
+};
+
+__device__ inline void load_four(const double* from, double* to) {
+  for (int k = 0; k < 2; ++k) {
+    const Two two = reinterpret_cast<const Two*>(from)[k];
+    to[2 * k] = two.v[0];
+    to[2 * k + 1] = two.v[1];
+  }
+}
+
+__device__ inline void store_four(double* to, const double* from) {
+  for (int k = 0; k < 2; ++k) reinterpret_cast<Two*>(to)[k] = {from[2 * k], from[2 * k + 1]};
+}
+
+// Welford's recurrence; an image's own rows are the mean and the summed squares, float64.
+__device__ inline void add_moments_of(const Gathered* images, const float* const* rows, i64 n) {
+  const Gathered image = images[blockIdx.y];
+  const i64 i = first_of_four();
+  if (i >= n) return;
+  double* const means = static_cast<double*>(image.own) + i;
+  double* const all_squares = means + up_to_four(n);
+  double mean[4] = {}, squares[4] = {};
+  if (image.before > 0) {
+    load_four(means, mean);
+    load_four(all_squares, squares);
+  }
+  for (int k = 0; k < image.count; ++k) {
+    const Quad row = Row<const float>(rows[image.first + k], 0, n).load(i);
+    const double count = image.before + k + 1;
+    for (int j = 0; j < 4; ++j) {
+      const double before = row.v[j] - mean[j];
+      mean[j] += before / count;
+      squares[j] += before * (row.v[j] - mean[j]);
+    }
+  }
+  store_four(means, mean);
+  store_four(all_squares, squares);
+}
+
+// The variance of `count` samples as float32, in the place of the mean, which is done with.
+__device__ inline void variance_from(void* own, int count, i64 n) {
+  const i64 i = first_of_four();
+  if (i >= n) return;
+  double squares[4];
+  load_four(static_cast<const double*>(own) + up_to_four(n) + i, squares);
+  Quad variance;
+  for (int j = 0; j < 4; ++j) variance.v[j] = static_cast<float>(squares[j] / count);
+  Row<float>(static_cast<float*>(own), 0, up_to_four(n)).store(i, variance);
+}
+
+}  // namespace fluxpath
