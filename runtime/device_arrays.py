@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,10 +77,13 @@ class DeviceVectors:
     """Several vectors of one entry a slot, in one piece of memory with a copy in pinned host memory.
 
     Whatever the device may have changed since the last look comes over in one small copy: a tick's finished
-    lanes, and their steps, scores and labels with them.
+    lanes, and their steps, scores and labels with them. known: those that only change as the host says, which
+    is then told to their `note`; they are read without a look at the device.
     """
 
-    def __init__(self, device: Device, slots: int, dtypes: Mapping[str, npt.DTypeLike]) -> None:
+    def __init__(
+        self, device: Device, slots: int, dtypes: Mapping[str, npt.DTypeLike], known: Collection[str] = ()
+    ) -> None:
         self._device = device
         places: dict[str, tuple[int, np.dtype[Any]]] = {}
         size = 0
@@ -93,7 +96,9 @@ class DeviceVectors:
         self._host[:] = 0
         self._stale = False
         self.vectors = {
-            name: DeviceVector(self, self.address + at, self._host[at : at + slots * d.itemsize].view(d))
+            name: DeviceVector(
+                self, self.address + at, self._host[at : at + slots * d.itemsize].view(d), name in known
+            )
             for name, (at, d) in places.items()
         }
 
@@ -115,9 +120,12 @@ class DeviceVectors:
 class DeviceVector:
     """One of `DeviceVectors`."""
 
-    def __init__(self, owner: DeviceVectors, address: int, host: npt.NDArray[Any]) -> None:
+    def __init__(
+        self, owner: DeviceVectors, address: int, host: npt.NDArray[Any], known: bool = False
+    ) -> None:
         self._owner = owner
         self._host = host
+        self._known = known
         self.address = address
         self.dtype = host.dtype
         self.shape = host.shape
@@ -125,8 +133,13 @@ class DeviceVector:
     def __len__(self) -> int:
         return len(self._host)
 
+    def note(self, slots: Sequence[int], values: npt.ArrayLike) -> None:
+        """What the device was told to write there."""
+        self._host[list(slots)] = values
+
     def __getitem__(self, key: Key) -> Any:
-        self._owner.refresh()
+        if not self._known:
+            self._owner.refresh()
         values = self._host[key]
         if isinstance(values, np.ndarray):
             values = values.copy()

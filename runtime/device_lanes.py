@@ -48,7 +48,9 @@ class DeviceLanes(Lanes):
         self.features = int(np.prod(shape))
         self.low = -np.inf if low is None else low
         self.high = np.inf if high is None else high
-        self._vectors = DeviceVectors(device, slots, _VECTORS)
+        # Methods weigh with it before the gradient graph is done.
+        self._vectors = DeviceVectors(device, slots, _VECTORS, known=("number",))
+        self._numbers = self._vectors.vectors["number"]
         rows = (slots, self.features)
         arrays: dict[str, Any] = {
             **{name: DeviceRows(device, rows, np.float32) for name in _ROWS},
@@ -94,6 +96,7 @@ class DeviceLanes(Lanes):
     ) -> None:
         """See `Lanes.fill`: one launch."""
         self.kernel.fill(slots, images, targets, numbers)
+        self._numbers.note(slots, numbers)
         for slot in slots:
             self.kept[slot] = None
 
@@ -104,6 +107,7 @@ class DeviceLanes(Lanes):
     def rearrange(self, moves: Mapping[int, int]) -> None:
         """See `Lanes.rearrange`: one launch."""
         self.kernel.move(moves)
+        self._numbers.note(list(moves), self._numbers[np.asarray(list(moves.values()), int)])
         rows: Any
         for to, source in moves.items():
             for rows in self.companions.values():

@@ -3,50 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import enum
 import gc
 import threading
 
 import numpy as np
 import pytest
+from cuda_notes import Driver, Result
 
 from fluxpath.errors import FluxpathError
 from fluxpath.kernels import gpu
 from fluxpath.runtime import cuda
-
-
-class Result(enum.IntEnum):
-    SUCCESS = 0
-    OUT_OF_MEMORY = 2
-
-
-class Driver:
-    """Every function by name; `answers` are their results, `calls` their names and arguments."""
-
-    def __init__(self) -> None:
-        self.calls = []
-        self.memory = (ctypes.c_uint8 * 4096)()
-        self.answers = {
-            "cuDeviceGetCount": 2,
-            "cuDeviceGetAttribute": 9,
-            "cuStreamCreate": 77,
-            "cuMemAlloc": 4096,
-            "cuMemHostAlloc": ctypes.addressof(self.memory),
-        }
-        self.error = Result.SUCCESS
-
-    CUdevice_attribute = staticmethod(int)
-    CUstreamCaptureMode = staticmethod(int)
-
-    def __getattr__(self, name):
-        def call(*arguments):
-            self.calls.append((name, arguments))
-            return (self.error, self.answers[name]) if name in self.answers else (self.error, name)
-
-        return call
-
-    def names(self):
-        return [name for name, _ in self.calls]
 
 
 @pytest.fixture
