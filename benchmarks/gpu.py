@@ -68,6 +68,9 @@ def main() -> int:
         _write(report, options.out)
     else:
         print("skipped: bandwidth of the fused kernels, which needs a GPU")
+    if not report["results"]:
+        print("nothing was measured")
+        return 1
     drawn = plot(report["results"], options.out.with_suffix(".png"))
     print(
         f"written to {options.out}"
@@ -80,6 +83,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--models", nargs="+", choices=("ResNet-20", *LARGE))
+    parser.add_argument(
+        "--sides", nargs="+", help="those with one of these in their names, such as AOTInductor"
+    )
     parser.add_argument("--quick", action="store_true", help="ResNet-20, few images and steps")
     parser.add_argument("--images", type=int, help="of the runs of many (256; quick: 2)")
     parser.add_argument("--slots", type=int, help="images that walk at a time, on every side (64; quick: 2)")
@@ -127,6 +133,8 @@ def _measured(setup: Setup, options: argparse.Namespace, report: dict[str, Any])
     exact = _reference(setup, images, targets)
     rows: list[Row] = []
     for side in sides(setup):
+        if options.sides and not any(words in side.name for words in options.sides):
+            continue
         if time.monotonic() > options.until:
             print(f"  skipped: {side.name}, for --minutes {options.minutes:g}")
             continue

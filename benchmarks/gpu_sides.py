@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import eager
+import gpu_aotinductor
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -77,6 +78,18 @@ def sides(setup: Setup) -> Iterator[Side]:
             if setup.cuda and precision in ("float32", "float16"):
                 opened = _fluxpath(setup, suffix, precision, capture=False)
                 yield Side(f"{name}, no CUDA graphs", every, opened, precision != "float32")
+    yield from _aotinductor_sides(setup)
+
+
+def _aotinductor_sides(setup: Setup) -> Iterator[Side]:
+    """Each package takes a compiler's time: on a CPU only one is built."""
+    opened = _aotinductor(setup, "float32", (gpu_aotinductor.ANY,))
+    yield Side("fluxpath AOTInductor, any batch, float32", (*MFABAS, IG), opened)
+    if setup.cuda:
+        # What is fixed is compiled better, but Integrated Gradients of one image asks for sizes in between.
+        for precision in ("float32", "TF32", "float16", "bfloat16"):
+            opened = _aotinductor(setup, precision, (1, setup.slots))
+            yield Side(f"fluxpath AOTInductor {precision}", MFABAS, opened, precision != "float32")
 
 
 def reference(setup: Setup) -> Explain:
@@ -182,17 +195,42 @@ def _fluxpath(
     setup: Setup, suffix: str, precision: str, capture: bool = True
 ) -> Callable[[ExitStack], Explain]:
     def opened(stack: ExitStack) -> Explain:
-        inside = "float32" if precision == "TF32" else precision
-        if precision == "TF32" and not setup.cuda:
-            raise RuntimeError("TF32 is a GPU's")
-        path = setup.folder / f"{setup.subject.name.replace('/', '-')}-{inside}.grad{suffix}"
-        if not path.exists():
-            example = torch.zeros(1, *setup.subject.shape)
-            gradient_from_torch(setup.subject.module, example, path, precision=inside, gradient_dtype=inside)
+        path = _exported(setup, suffix, precision)
         explainer = _explainer(setup, path, precision == "TF32", capture)
         return Fluxpath(stack.enter_context(explainer), setup.max_steps)
 
     return opened
+
+
+def _aotinductor(setup: Setup, precision: str, sizes: tuple[int, ...]) -> Callable[[ExitStack], Explain]:
+    def opened(stack: ExitStack) -> Explain:
+        script = _exported(setup, ".pt", precision)
+        packages = {size: script.with_suffix(f".{size}.pt2") for size in sizes}
+        for size, path in packages.items():
+            if not path.exists():
+                gpu_aotinductor.build(setup.subject, path, setup.device, _inside(precision), size)
+        session = gpu_aotinductor.session(script, packages, setup.device, precision == "TF32")
+        explainer = Explainer.from_session(session, slots=setup.slots)
+        return Fluxpath(stack.enter_context(explainer), setup.max_steps)
+
+    return opened
+
+
+def _inside(precision: str) -> str:
+    """The element type; TF32 is how float32 is multiplied."""
+    return "float32" if precision == "TF32" else precision
+
+
+def _exported(setup: Setup, suffix: str, precision: str) -> Path:
+    """The gradient graph's file, written when it is first asked for."""
+    if precision == "TF32" and not setup.cuda:
+        raise RuntimeError("TF32 is a GPU's")
+    inside = _inside(precision)
+    path = setup.folder / f"{setup.subject.name.replace('/', '-')}-{inside}.grad{suffix}"
+    if not path.exists():
+        example = torch.zeros(1, *setup.subject.shape)
+        gradient_from_torch(setup.subject.module, example, path, precision=inside, gradient_dtype=inside)
+    return path
 
 
 def _explainer(setup: Setup, path: Path, tf32: bool, capture: bool) -> Explainer:

@@ -31,6 +31,13 @@ _ON_NUMBERS = {torch.sym_max: max, torch.sym_min: min, torch.sym_int: int, torch
 
 
 def trace(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
+    """`traced` in a form that torch.jit.script takes."""
+    graph = traced(subject, settings)
+    _prepare_for_scripting(graph)
+    return graph
+
+
+def traced(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
     """The gradient graph of `subject`: (explained input, target, further inputs) -> a dict of OUTPUTS.
 
     make_fx sees through torch.autograd.grad, so that forward and backward pass are one list of operators. It
@@ -51,7 +58,8 @@ def trace(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
     size = arguments[0].shape[0]
     if isinstance(size, int) or size.node.maybe_as_int() is not None:
         raise ModelError("the module fixes its batch size: write it for any number of rows")
-    return _cleaned(graph, [subject.input, contract.TARGET, *(c.name for c in subject.companions)])
+    _clean(graph, [subject.input, contract.TARGET, *(c.name for c in subject.companions)])
+    return graph
 
 
 class _Gradient:
@@ -102,18 +110,24 @@ def _symbolic(subject: Subject) -> list[torch.Tensor]:
     return fakes
 
 
-def _cleaned(graph: torch.fx.GraphModule, names: list[str]) -> torch.fx.GraphModule:
-    """The graph in a form that torch.jit.script takes, with the inputs' own names."""
+def _clean(graph: torch.fx.GraphModule, names: list[str]) -> None:
+    """Give the inputs their own names; refuse what no list of operators holds."""
     fold_batchnorm(graph)
     placeholders = [n for n in graph.graph.nodes if n.op == "placeholder"]
     for node, name in zip(placeholders, names, strict=True):
         node.target = node.name = name
-    for node in list(graph.graph.nodes):
+    for node in graph.graph.nodes:
         if isinstance(node.target, torch._ops.HigherOrderOperator):
             raise ModelError(
                 f"operator {node.target.name()} of node '{node.name}' is control flow, which a traced "
                 "gradient cannot hold: write it with torch.where"
             )
+    graph.recompile()
+
+
+def _prepare_for_scripting(graph: torch.fx.GraphModule) -> None:
+    x = next(n for n in graph.graph.nodes if n.op == "placeholder")
+    for node in list(graph.graph.nodes):
         if node.target in _ON_NUMBERS:
             node.target = _ON_NUMBERS[node.target]
         if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
@@ -126,10 +140,9 @@ def _cleaned(graph: torch.fx.GraphModule, names: list[str]) -> torch.fx.GraphMod
         else:
             # Scripting resolves overloads itself, and knows them by their packet only.
             node.target = node.target.overloadpacket
-            _follow_input(graph.graph, node, placeholders[0])
+            _follow_input(graph.graph, node, x)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return graph
 
 
 def _follow_input(graph: torch.fx.Graph, node: torch.fx.Node, x: torch.fx.Node) -> None:

@@ -15,11 +15,14 @@ import numpy.typing as npt
 
 from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
+from fluxpath.runtime.staging import Staging
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no waiting for the default stream
 _RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 _OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
+_STAGED = 1 << 16
+"""Bytes of pinned memory a stream: several ticks' lists of slots."""
 
 _this_thread = threading.local()
 
@@ -68,9 +71,9 @@ class CudaDevice:
             int(self._call("cuDeviceGetAttribute", attribute(a), handle)) for a in (_MAJOR, _MINOR)
         )
         self.arch = f"sm_{major}{minor}"
-        self._stream = self._call("cuStreamCreate", _NON_BLOCKING)
+        self._stream, self._staging = self._new_stream()
         self.stream = int(self._stream)
-        self._free_streams = [self._stream]
+        self._free_streams = [(self._stream, self._staging)]
         code = np.frombuffer(gpu.cubin(self.arch), np.uint8)
         self._module = self._call("cuModuleLoadData", code.ctypes.data)
         self._kernels = {k: self._call("cuModuleGetFunction", self._module, k.encode()) for k in gpu.KERNELS}
@@ -80,10 +83,10 @@ class CudaDevice:
         other = copy.copy(self)
         self._enter()
         streams = self._free_streams
-        other._stream = streams.pop() if streams else self._call("cuStreamCreate", _NON_BLOCKING)
+        other._stream, other._staging = streams.pop() if streams else self._new_stream()
         other.stream = int(other._stream)
         # Not destroyed: a session of ONNX Runtime or torch may outlive the device by a moment.
-        weakref.finalize(other, streams.append, other._stream)
+        weakref.finalize(other, streams.append, (other._stream, other._staging))
         return other
 
     def allocate(self, size: int) -> int:
@@ -108,25 +111,29 @@ class CudaDevice:
     def pinned(self, size: int) -> npt.NDArray[np.uint8]:
         """See `Device`."""
         self._enter()
-        address = int(self._call("cuMemHostAlloc", size, 0))
-        memory: Any = (ctypes.c_uint8 * size).from_address(address)
-        array: npt.NDArray[np.uint8] = np.frombuffer(memory, np.uint8)
+        array, address = self._pinned(size)
         weakref.finalize(array, self._free_pinned, address)
         return array
 
     def upload(self, address: int, source: npt.NDArray[Any]) -> None:
-        """See `Device`."""
+        """See `Device`; waits for nothing where the array is small, as lists of slots are."""
         self._enter()
+        if self._staging.fits(source.nbytes):
+            if (staged := self._staging.place(source)) is None:
+                self._wait()
+                staged = self._staging.place(source)
+            self._call("cuMemcpyHtoDAsync", address, staged, source.nbytes, self._stream)
+            return
         self._call("cuMemcpyHtoDAsync", address, source.ctypes.data, source.nbytes, self._stream)
-        # The driver may read pinned memory later; lists of slots and images come from pageable memory,
-        # which it has copied or staged, but does not promise so for every size.
-        self._call("cuStreamSynchronize", self._stream)
+        # The driver may read pinned memory later; images come from pageable memory, which it has copied or
+        # staged, but does not promise so for every size.
+        self._wait()
 
     def download(self, target: npt.NDArray[Any], address: int) -> None:
         """See `Device`."""
         self._enter()
         self._call("cuMemcpyDtoHAsync", target.ctypes.data, address, target.nbytes, self._stream)
-        self._call("cuStreamSynchronize", self._stream)
+        self._wait()
 
     def copy(self, to: int, source: int, size: int) -> None:
         """See `Device`."""
@@ -145,6 +152,21 @@ class CudaDevice:
     def view(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> object:
         """See `Device`."""
         return _View(address, shape, dtype)
+
+    def _wait(self) -> None:
+        """Until the stream has done all it was given."""
+        self._call("cuStreamSynchronize", self._stream)
+        self._staging.done()
+
+    def _new_stream(self) -> tuple[Any, Staging]:
+        """With its staging memory, which is kept as long: copies from there may still be under way."""
+        stream = self._call("cuStreamCreate", _NON_BLOCKING)
+        return stream, Staging(self._pinned(_STAGED)[0])
+
+    def _pinned(self, size: int) -> tuple[npt.NDArray[np.uint8], int]:
+        address = int(self._call("cuMemHostAlloc", size, 0))
+        memory: Any = (ctypes.c_uint8 * size).from_address(address)
+        return np.frombuffer(memory, np.uint8), address
 
     def _free_pinned(self, address: int) -> None:
         self._enter()

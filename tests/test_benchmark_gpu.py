@@ -8,8 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+import torch_modules
 from cuda_on_cpu import HostDevice
+
+from fluxpath.export import gradient_from_torch
+from fluxpath.runtime import Explainer
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -26,6 +32,7 @@ def test_the_whole_script_runs_on_a_cpu(tmp_path):
     sides = {row["side"] for row in results}
     assert {"published", "best eager float32", "Captum float32", "fluxpath TorchScript bfloat16"} <= sides
     assert {"fluxpath ONNX Runtime float32", "fluxpath ONNX Runtime float16"} <= sides
+    assert "fluxpath AOTInductor, any batch, float32" in sides, ended.stdout
     for row in results:
         assert len(row["seconds"]) == 1 and row["seconds"][0] > 0
         assert (row["outside_graph"] is not None) == row["side"].startswith("fluxpath")
@@ -41,8 +48,8 @@ def test_out_of_time_it_begins_nothing_and_writes(tmp_path):
     more = ["--device", "cpu", "--quick", "--minutes", "0", "--out", str(out)]
     command = [sys.executable, str(FOLDER / "gpu.py"), *more]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "skipped: published, for --minutes 0" in ended.stdout
+    assert ended.returncode == 1, ended.stderr
+    assert "skipped: published, for --minutes 0" in ended.stdout and "nothing was measured" in ended.stdout
     report = json.loads(out.read_text())
     assert report["results"] == [] and report["environment"]["device"] == "cpu"
 
@@ -53,6 +60,44 @@ def test_without_a_gpu_it_says_what_to_do():
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 1
     assert "use --device cpu --quick to try the script" in ended.stdout
+
+
+def test_a_side_that_cannot_be_built_says_why(tmp_path):
+    out = tmp_path / "gpu.json"
+    command = [sys.executable, str(FOLDER / "gpu.py"), "--device", "cpu", "--quick", "--out", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CXX": "/bin/false"}
+    command += ["--sides", "AOTInductor"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert "skipped: fluxpath AOTInductor, any batch, float32 (" in ended.stdout
+    assert "No working C++ compiler found" in ended.stdout and "nothing was measured" in ended.stdout
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's compiler has warnings of its own
+def test_packages_of_certain_sizes_on_the_lanes_own_memory(tmp_path, monkeypatch):
+    """Batches are rounded up to 1 or 4; what is evaluated beyond a request changes nothing."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    packages = pytest.importorskip("gpu_aotinductor")
+    subject = packages.Subject("tiny", torch_modules.made(torch_modules.tiny), (6,))
+    script, path = tmp_path / "tiny.grad.pt", tmp_path / "4.pt2"
+    example = torch.zeros(1, 6)
+    gradient_from_torch(subject.module, example, script, precision="float16", gradient_dtype="float16")
+    packages.build(subject, path, "cpu", "float16", 4)
+    session = packages.PackagedDeviceSession(script, {4: path}, HostDevice())
+    # A second package would take the compiler as long again.
+    alike = packages.TorchScriptSession(script)._module
+    counts = []
+    for size, package in ((1, alike), (4, session._packages[4])):
+        session._packages[size] = lambda x, target, on=package: counts.append(len(x)) or on(x, target)
+    images = np.random.default_rng(0).random((7, 6)).astype(np.float32)
+    with Explainer.from_session(session, slots=4) as there, Explainer(script, threads=1) as here:
+        for given in (images, images[:1], images[:3], images[2:5]):
+            found, expected = there.attribute(given), here.attribute(given)
+            np.testing.assert_array_equal(found.label, expected.label)
+            np.testing.assert_array_equal(found.steps, expected.steps)
+            np.testing.assert_allclose(found.score, expected.score, rtol=1e-2)
+            np.testing.assert_allclose(found.values, expected.values, rtol=1e-2, atol=1e-3)
+    assert set(counts) == {1, 4} and session._graphs
 
 
 def test_bandwidth_of_lanes_that_go_on(monkeypatch):

@@ -3,54 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import enum
 import gc
 import threading
 
 import numpy as np
 import pytest
+from cuda_notes import Driver, Result
 
 from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
 from fluxpath.runtime import cuda
-
-
-class Result(enum.IntEnum):
-    SUCCESS = 0
-    INVALID_VALUE = 1
-    OUT_OF_MEMORY = 2
-    NO_BINARY = 209
-
-
-class Driver:
-    """Every function by name; `answers` are their results, `calls` their names and arguments."""
-
-    def __init__(self) -> None:
-        self.calls = []
-        self.memory = (ctypes.c_uint8 * 4096)()
-        self.answers = {
-            "cuDeviceGetCount": 2,
-            "cuDeviceGetAttribute": 9,
-            "cuStreamCreate": 77,
-            "cuMemAlloc": 4096,
-            "cuMemGetInfo": (3000, 10_000),
-            "cuMemHostAlloc": ctypes.addressof(self.memory),
-        }
-        self.error = Result.SUCCESS
-
-    CUdevice_attribute = staticmethod(int)
-    CUstreamCaptureMode = staticmethod(int)
-
-    def __getattr__(self, name):
-        def call(*arguments):
-            self.calls.append((name, arguments))
-            answer = self.answers.get(name, name)
-            return (self.error, *answer) if isinstance(answer, tuple) else (self.error, answer)
-
-        return call
-
-    def names(self):
-        return [name for name, _ in self.calls]
 
 
 @pytest.fixture

@@ -85,6 +85,43 @@ def test_the_number_of_slots_is_chosen_by_whole_evaluations(graph):
     assert sum(name == "download" for name, _ in device.log) == len(runs) >= 6
 
 
+@pytest.mark.parametrize(
+    "method",
+    [MFABA(), MFABA(path="norm"), NeFLAG(n=3, max_steps=3), IntegratedGradients(steps=5), SmoothGrad(n=5)],
+)
+def test_the_kernels_are_launched_without_a_look_at_the_device(graph, method):
+    """While the gradient graph runs; what the host reads it reads after the last launch."""
+    device = HostDevice()
+    session = OnnxDeviceSession(graph("smooth"), device, opening.CPU, 1)
+    run = session.run
+    session.run = lambda count: (run(count), device.log.append(("graph", count)))
+    ticks = 0
+    with Explainer.from_session(session, slots=3) as explainer:
+        explainer.attribute(models.images("smooth", 2), method=method)
+    names = [name for name, _ in device.log]
+    while "graph" in names:
+        names = names[names.index("graph") + 1 :]
+        tick = names[: names.index("graph")] if "graph" in names else names
+        advance = [place for place, name in enumerate(tick) if "_measure_" in name or "_move_" in name]
+        if advance:
+            ticks += 1
+            assert "download" not in tick[: advance[-1]], tick
+    assert ticks > 1
+
+
+def test_numbers_of_lanes_are_known_without_a_look():
+    device = HostDevice()
+    lanes = DeviceLanes(device, 4, (6,), 0.0, 1.0)
+    lanes.fill([0, 1, 3], list(some_images(3)), [-1] * 3, [7, 8, 9])
+    lanes.rearrange({0: 3})
+    lanes.rearrange({})
+    device.log.clear()
+    known = lanes.number[:]
+    assert not device.log and known[:2].tolist() == [9, 8]
+    _ = lanes.status[:]
+    assert lanes.number[:].tolist() == known.tolist() and len(device.log) == 1
+
+
 @pytest.fixture
 def timed(monkeypatch):
     """A session on a device, any evaluation of which takes as long as any other."""

@@ -1,0 +1,37 @@
+"""Pinned host memory in which small arrays wait for their copy to a device, so that the host need not."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+_ALIGNMENT = 16
+
+
+class Staging:
+    """Hands out pieces of `memory` one after the other, until whoever waited for all copies says so.
+
+    A copy from pageable memory waits for everything before it in the stream, the gradient graph among it;
+    one from pinned memory does not, but its source must stay as it is until the copy is done.
+    """
+
+    def __init__(self, memory: npt.NDArray[np.uint8]) -> None:
+        self._memory = memory
+        self._used = 0
+
+    def place(self, source: npt.NDArray[np.generic]) -> int | None:
+        """The address of a copy of a contiguous array; None where there is no room for it now."""
+        start, end = self._used, self._used + source.nbytes
+        if end > len(self._memory):
+            return None
+        self._memory[start:end] = source.reshape(-1).view(np.uint8)
+        self._used = -(-end // _ALIGNMENT) * _ALIGNMENT
+        return int(self._memory.ctypes.data) + start
+
+    def fits(self, size: int) -> bool:
+        """Whether there is room for so many bytes once all copies are done."""
+        return size <= len(self._memory)
+
+    def done(self) -> None:
+        """All copies have been made: the memory is free."""
+        self._used = 0
