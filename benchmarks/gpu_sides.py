@@ -18,6 +18,8 @@ from gpu_models import Subject
 
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import MFABA, Explainer, IntegratedGradients
+from fluxpath.runtime.opening import CUDA
+from fluxpath.runtime.tensorrt import TENSORRT
 
 MFABAS = ("MFABA sharp", "MFABA smooth")
 IG = "Integrated Gradients"
@@ -78,6 +80,10 @@ def sides(setup: Setup) -> Iterator[Side]:
             if setup.cuda and precision in ("float32", "float16"):
                 opened = _fluxpath(setup, suffix, precision, capture=False)
                 yield Side(f"{name}, no CUDA graphs", every, opened, precision != "float32")
+    if setup.cuda:
+        for precision in ("float32", "TF32", "float16"):
+            opened = _fluxpath(setup, ".onnx", precision, providers=(TENSORRT, *CUDA))
+            yield Side(f"fluxpath TensorRT {precision}", every, opened, precision != "float32")
     yield from _aotinductor_sides(setup)
 
 
@@ -192,11 +198,15 @@ def _captum(setup: Setup) -> Explain:
 
 
 def _fluxpath(
-    setup: Setup, suffix: str, precision: str, capture: bool = True
+    setup: Setup,
+    suffix: str,
+    precision: str,
+    capture: bool = True,
+    providers: tuple[str, ...] | None = None,
 ) -> Callable[[ExitStack], Explain]:
     def opened(stack: ExitStack) -> Explain:
         path = _exported(setup, suffix, precision)
-        explainer = _explainer(setup, path, precision == "TF32", capture)
+        explainer = _explainer(setup, path, precision == "TF32", capture, providers)
         return Fluxpath(stack.enter_context(explainer), setup.max_steps)
 
     return opened
@@ -233,13 +243,14 @@ def _exported(setup: Setup, suffix: str, precision: str) -> Path:
     return path
 
 
-def _explainer(setup: Setup, path: Path, tf32: bool, capture: bool) -> Explainer:
+def _explainer(
+    setup: Setup, path: Path, tf32: bool, capture: bool, providers: tuple[str, ...] | None
+) -> Explainer:
     if capture:
-        return Explainer(path, device=setup.device, slots=setup.slots, tf32=tf32)
+        return Explainer(path, device=setup.device, providers=providers, slots=setup.slots, tf32=tf32)
     from fluxpath.runtime.cuda import cuda_device
     from fluxpath.runtime.device import parse
     from fluxpath.runtime.device_session import OnnxDeviceSession
-    from fluxpath.runtime.opening import CUDA
     from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
 
     device = cuda_device(parse(setup.device)[1])
