@@ -44,23 +44,19 @@ class Objective:
 
 
 def _over_classes(op: Builder, op_type: str, value: ir.Value) -> ir.Value:
-    """A reduction over the last axis, which stays as a one."""
-    return op(op_type, value, op.ints([-1]), keepdims=1)
-
-
-def _flat(op: Builder, value: ir.Value) -> ir.Value:
-    return op("Squeeze", value, op.ints([-1]))
+    """A reduction over the last axis, [batch]."""
+    return op(op_type, value, op.ints([-1]), keepdims=0)
 
 
 def _pick(op: Builder, values: ir.Value, onehot: ir.Value) -> ir.Value:
-    """The target's entry, [batch, 1]."""
+    """The target's entry, [batch]."""
     picked = op("Where", onehot, values, op.scalar(0.0, values), dtype=values.dtype)
     return _over_classes(op, "ReduceSum", picked)
 
 
 @dataclass(frozen=True)
 class _Others:
-    """Softmax of all classes but the target: probabilities [batch, classes] and logsumexp [batch, 1]."""
+    """Softmax of all classes but the target: probabilities [batch, classes] and logsumexp [batch]."""
 
     probability: ir.Value
     logsumexp: ir.Value
@@ -93,7 +89,7 @@ def _softmax(op: Builder, logits: ir.Value, onehot: ir.Value) -> Head:
     score = op("Div", op("Where", likely, one, e, dtype=e.dtype), total)
     scale = op("Div", e, op("Mul", total, total))
     seed = op("Sub", _indicator(op, onehot, logits), others.probability)
-    return Head(_flat(op, score), seed, _flat(op, scale))
+    return Head(score, seed, scale)
 
 
 def _log_softmax(op: Builder, logits: ir.Value, onehot: ir.Value) -> Head:
@@ -106,7 +102,7 @@ def _log_softmax(op: Builder, logits: ir.Value, onehot: ir.Value) -> Head:
     scale = op("Div", op("Where", likely, e, one, dtype=e.dtype), op("Add", one, e))
     score = op("Sub", op("Min", d, zero), _log1p(op, e))
     seed = op("Sub", _indicator(op, onehot, logits), others.probability)
-    return Head(_flat(op, score), seed, _flat(op, scale))
+    return Head(score, seed, scale)
 
 
 def _log1p(op: Builder, e: ir.Value) -> ir.Value:
@@ -128,7 +124,7 @@ def _ones_like(op: Builder, score: ir.Value) -> ir.Value:
 
 
 def _logit(op: Builder, logits: ir.Value, onehot: ir.Value) -> Head:
-    score = _flat(op, _pick(op, logits, onehot))
+    score = _pick(op, logits, onehot)
     return Head(score, _indicator(op, onehot, logits), _ones_like(op, score))
 
 
@@ -136,7 +132,7 @@ def _margin(op: Builder, logits: ir.Value, onehot: ir.Value) -> Head:
     # z_t minus the runner-up; a tie among the others goes to the first, as ArgMax does.
     masked = op("Where", onehot, op.scalar(-np.inf, logits), logits, dtype=logits.dtype)
     highest = _over_classes(op, "ReduceMax", masked)
-    score = _flat(op, op("Sub", _pick(op, logits, onehot), highest))
+    score = op("Sub", _pick(op, logits, onehot), highest)
     rival = op("ArgMax", masked, axis=-1, keepdims=1, dtype=ir.DataType.INT64)
     classes = op("Range", op.ints(0), _class_count(op, logits), op.ints(1), dtype=ir.DataType.INT64)
     is_rival = op("Equal", classes, rival, dtype=ir.DataType.BOOL)
@@ -158,7 +154,7 @@ def _sigmoid_of_target(op: Builder, logits: ir.Value, onehot: ir.Value) -> Head:
     likely = op("GreaterOrEqual", d, op.scalar(0.0, d), dtype=ir.DataType.BOOL)
     score = op("Div", op("Where", likely, one, e, dtype=e.dtype), total)
     scale = op("Div", e, op("Mul", total, total))
-    return Head(_flat(op, score), _indicator(op, onehot, logits), _flat(op, scale))
+    return Head(score, _indicator(op, onehot, logits), scale)
 
 
 def _at(logits: Float64, target: npt.NDArray[np.int64]) -> Float64:
