@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "cifar10"
 ASCENTS: tuple[Ascent, ...] = ("sharp", "smooth")
 KINDS = ("latency", "throughput")
-SIDES = ("fluxpath", "published", "best")
+SIDES = ("fluxpath", "published", "folded", "best")
 BATCHES = (32, 100)
 SINGLE_IMAGES = 20
 TRIES = 3
@@ -118,7 +118,7 @@ def _setup(model: Path, folder: Path, images: Floats, targets: Integers, threads
 
 
 def _agreement(workers: dict[str, Worker], count: int, folder: Path) -> list[dict[str, Any]]:
-    """How both eager sides compare with fluxpath, and all three with float64 where that is at hand."""
+    """How the eager sides compare with fluxpath, and all of them with float64 where that is at hand."""
     entries = []
     for ascent in ASCENTS:
         answers = {side: workers[side].answer(Work(ascent, 0, count)) for side in SIDES}
@@ -192,7 +192,7 @@ def _measured(
     apart = max(1, count // SINGLE_IMAGES)
     firsts = range(0, apart * SINGLE_IMAGES, apart) if kind == "latency" else range(1)
     for number in tqdm(range(rounds), desc=f"{kind}, {ascent}", leave=False):
-        turns = SIDES[number % 3 :] + SIDES[: number % 3]  # nobody is always first
+        turns = SIDES[number % 4 :] + SIDES[: number % 4]  # nobody is always first
         for first in firsts:
             last = first + 1 if kind == "latency" else count
             for side in turns:

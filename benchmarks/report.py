@@ -72,9 +72,8 @@ def print_agreement(entries: Sequence[dict[str, Any]]) -> None:
 
 def print_table(results: Sequence[dict[str, Any]]) -> None:
     """Medians of the times, and of the ratios pair by pair with their quartiles."""
-    print(
-        f"\n{'':24}{'fluxpath':>13}{'published':>13}{'best eager':>13}   ratio of pairs: median (quartiles)"
-    )
+    sides = "".join(f"{side:>13}" for side in results[0]["seconds"])
+    print(f"\n{'':24}{sides}   ratio of pairs: median (quartiles)")
     for r in results:
         single = r["kind"] == "latency"
         figures = "".join(

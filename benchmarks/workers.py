@@ -90,13 +90,23 @@ def fluxpath_side(setup: Setup) -> Explain:
 
 
 def published_side(setup: Setup) -> Explain:
-    """The published code's way, in batches."""
+    """The published code's way, in batches, on the module as it was trained."""
+    return _published(setup, folded=False)
+
+
+def folded_side(setup: Setup) -> Explain:
+    """The same with the batch normalisations folded into the convolutions, as the exporter does."""
+    return _published(setup, folded=True)
+
+
+def _published(setup: Setup, folded: bool) -> Explain:
     import eager
     import resnet20
     import torch
 
     torch.set_num_threads(setup.threads)
-    model = resnet20.random() if setup.model is None else resnet20.from_onnx(setup.model)
+    plain = resnet20.random() if setup.model is None else resnet20.from_onnx(setup.model)
+    model = plain if folded else resnet20.with_batchnorm(plain)
     images, targets = torch.from_numpy(setup.images), torch.from_numpy(setup.targets)
 
     def explain(work: Work) -> tuple[Floats, Integers]:
@@ -140,7 +150,12 @@ def best_side(setup: Setup) -> Explain:
     return explain
 
 
-SIDES: dict[str, Builder] = {"fluxpath": fluxpath_side, "published": published_side, "best": best_side}
+SIDES: dict[str, Builder] = {
+    "fluxpath": fluxpath_side,
+    "published": published_side,
+    "folded": folded_side,
+    "best": best_side,
+}
 
 
 class Worker:
