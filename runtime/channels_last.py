@@ -22,12 +22,15 @@ _ANY_LAYOUT = {
     "_adaptive_avg_pool2d", "_adaptive_avg_pool2d_backward", "hardtanh_backward", "hardswish_backward",
     "mean", "sum", "amax", "amin", "argmax", "logsumexp", "mm", "bmm", "addmm", "baddbmm", "reshape",
     "contiguous", "slice_backward", "select_backward", "zeros_like", "ones_like", "new_zeros", "new_ones",
-    "size", "sym_size", "numel", "sym_numel",
+    "new_empty", "new_empty_strided", "size", "sym_size", "numel", "sym_numel",
 }  # fmt: skip
 """Operators that are right for any strides, beside views and what is computed element by element."""
 
-_FRESH = {"aten::zeros", "aten::ones", "aten::new_zeros", "aten::new_ones"}
-"""Make contiguous memory, whatever the layout of the images."""
+_FRESH = {
+    f"aten::{name}"
+    for name in ("zeros", "ones", "new_zeros", "new_ones", "new_empty", "new_empty_strided", "empty_strided")
+}
+"""Make memory as it was traced, whatever the layout of the images."""
 
 
 def require_images(manifest: Manifest, path: object) -> None:
@@ -47,13 +50,13 @@ def rewrite(torch: Any, graph: Any, rank: int, path: object) -> Any:
     order = torch.channels_last if rank == 4 else torch.channels_last_3d
     nodes = list(graph.nodes())
     _convert_weights(nodes, order, rank)
-    aliases = graph.alias_db()
-    # Looked for before anything changes: the aliases are those of the graph as it is. What is written into
-    # later must stay a view; where it cannot be one, torch says so at run time.
-    views = [n for k, n in enumerate(nodes) if _is_view(n) and not _written(aliases, nodes[k + 1 :], n)]
-    strict = [n for n in nodes if not _respects_strides(torch, n)]
+    aliases = graph.alias_db()  # of the graph as it is: everything is looked for before anything changes
+    views = [node for node in nodes if _is_view(node)]
+    strict = [node for node in nodes if not _respects_strides(torch, node)]
+    if any(_shared(aliases, nodes, place) for place, node in enumerate(nodes) if _is_view(node)):
+        raise InputError(_complaint(path, "a view that is written into"))
     for node in strict:
-        _refuse_memory_games(node, path)
+        _refuse_addresses(node, path)
         _give_contiguous(graph, node)
     for node in views:
         _replace(graph, node, "aten::reshape", list(node.inputs()))
@@ -61,23 +64,51 @@ def rewrite(torch: Any, graph: Any, rank: int, path: object) -> Any:
 
 
 def _is_view(node: Any) -> bool:
-    """Whether it is one to other sizes; there is one to another type."""
-    return node.kind() in ("aten::view", "aten::_unsafe_view") and (
-        list(node.inputs())[1].type().kind() == "ListType"
-    )
+    """Whether it is one to other sizes (there is one to another type), and not of memory as it was traced."""
+    if node.kind() not in ("aten::view", "aten::_unsafe_view") or _made_by(node) in _FRESH:
+        return False
+    sizes: bool = list(node.inputs())[1].type().kind() == "ListType"
+    return sizes
 
 
-def _refuse_memory_games(node: Any, path: object) -> None:
-    """InputError for what means places in memory and gets others, unless the memory is a new tensor's."""
-    kind, source = node.kind(), next(node.inputs()).node().kind()
+def _made_by(node: Any) -> str:
+    """The operator whose memory it reads first."""
+    source = next(node.inputs()).node()
+    while _writes(source):
+        source = next(source.inputs()).node()
+    kind: str = source.kind()
+    return kind
+
+
+def _shared(aliases: Any, nodes: Sequence[Any], place: int) -> bool:
+    """Whether a copy in place of the view at `place` would miss a write, or keep one from who must see it."""
+    result, later = nodes[place].output(), nodes[place + 1 :]
+    if not any(_writes(n) and aliases.may_contain_alias(next(n.inputs()), result) for n in later):
+        return False
+    own = {value.debugName() for n in nodes[place:] for value in n.outputs()}
+    others = [value for n in later for value in n.inputs() if value.debugName() not in own]
+    return any(aliases.may_contain_alias(value, result) for value in others)
+
+
+def _writes(node: Any) -> bool:
+    kind: str = node.kind()
+    return kind.startswith("aten::") and kind.endswith("_") and not kind.endswith("__")
+
+
+def _refuse_addresses(node: Any, path: object) -> None:
+    """InputError for what means places in memory, unless the memory is a new tensor's."""
+    kind, source = node.kind(), _made_by(node)
     # Adaptive pooling to a single place gives that the strides of its input, which mean nothing.
     if source in _FRESH or (kind, source) == ("aten::as_strided_", "aten::mean"):
         return
-    if kind.endswith("_") or kind.startswith("aten::as_strided"):
-        raise InputError(
-            f"channels_last does not fit '{path}', whose operator {kind} depends on how memory is laid out: "
-            "leave it out"
-        )
+    if _writes(node) or kind == "aten::as_strided":
+        raise InputError(_complaint(path, kind))
+
+
+def _complaint(path: object, what: str) -> str:
+    return (
+        f"channels_last does not fit '{path}', which depends on how memory is laid out ({what}): leave it out"
+    )
 
 
 def _respects_strides(torch: Any, node: Any) -> bool:
@@ -90,18 +121,6 @@ def _respects_strides(torch: Any, node: Any) -> bool:
         return True
     overloads = [getattr(packet, overload) for overload in packet.overloads()]
     return any(o.is_view or torch.Tag.pointwise in o.tags for o in overloads)
-
-
-def _written(aliases: Any, later: Sequence[Any], node: Any) -> bool:
-    """Whether one of the later operators writes into the memory of the node's result."""
-    result = node.output()
-    return any(
-        n.kind().startswith("aten::")
-        and n.kind().endswith("_")
-        and not n.kind().endswith("__")
-        and aliases.may_contain_alias(next(n.inputs()), result)
-        for n in later
-    )
 
 
 def _give_contiguous(graph: Any, node: Any) -> None:
