@@ -65,15 +65,15 @@ def rewrite(torch: Any, graph: Any, rank: int, path: object) -> Any:
 
 def _is_view(node: Any) -> bool:
     """Whether it is one to other sizes (there is one to another type), and not of memory as it was traced."""
-    if node.kind() not in ("aten::view", "aten::_unsafe_view") or _made_by(node) in _FRESH:
+    if node.kind() not in ("aten::view", "aten::_unsafe_view") or _maker(next(node.inputs())) in _FRESH:
         return False
     sizes: bool = list(node.inputs())[1].type().kind() == "ListType"
     return sizes
 
 
-def _made_by(node: Any) -> str:
-    """The operator whose memory it reads first."""
-    source = next(node.inputs()).node()
+def _maker(value: Any) -> str:
+    """The operator whose memory it is, whatever was written into that since."""
+    source = value.node()
     while _writes(source):
         source = next(source.inputs()).node()
     kind: str = source.kind()
@@ -97,7 +97,7 @@ def _writes(node: Any) -> bool:
 
 def _refuse_addresses(node: Any, path: object) -> None:
     """InputError for what means places in memory, unless the memory is a new tensor's."""
-    kind, source = node.kind(), _made_by(node)
+    kind, source = node.kind(), _maker(next(node.inputs()))
     # Adaptive pooling to a single place gives that the strides of its input, which mean nothing.
     if source in _FRESH or (kind, source) == ("aten::as_strided_", "aten::mean"):
         return
@@ -127,7 +127,7 @@ def _give_contiguous(graph: Any, node: Any) -> None:
     """Pass the tensors that it takes through `contiguous`, which does nothing where they are."""
     graph.setInsertPoint(node)
     for index, value in enumerate(list(node.inputs())):
-        if value.type().kind() == "TensorType" and value.node().kind() not in _FRESH:
+        if value.type().kind() == "TensorType" and _maker(value) not in _FRESH:
             plain = graph.insertConstant(0)  # torch.contiguous_format
             node.replaceInput(index, _insert(graph, node, "aten::contiguous", [value, plain]).output())
 
