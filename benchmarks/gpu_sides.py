@@ -80,6 +80,9 @@ def sides(setup: Setup) -> Iterator[Side]:
             if setup.cuda and precision in ("float32", "float16"):
                 opened = _fluxpath(setup, suffix, precision, capture=False)
                 yield Side(f"{name}, no CUDA graphs", every, opened, precision != "float32")
+            if precision in ("float32", "float16") if setup.cuda else name == "fluxpath TorchScript float32":
+                opened = _fluxpath(setup, suffix, precision, channels_last=True)
+                yield Side(f"{name}, channels-last", every, opened, precision != "float32")
     if setup.cuda:
         for precision in ("float32", "TF32", "float16"):
             opened = _fluxpath(setup, ".onnx", precision, providers=(TENSORRT, *CUDA))
@@ -198,15 +201,11 @@ def _captum(setup: Setup) -> Explain:
 
 
 def _fluxpath(
-    setup: Setup,
-    suffix: str,
-    precision: str,
-    capture: bool = True,
-    providers: tuple[str, ...] | None = None,
+    setup: Setup, suffix: str, precision: str, capture: bool = True, **options: Any
 ) -> Callable[[ExitStack], Explain]:
     def opened(stack: ExitStack) -> Explain:
         path = _exported(setup, suffix, precision)
-        explainer = _explainer(setup, path, precision == "TF32", capture, providers)
+        explainer = _explainer(setup, path, capture, tf32=precision == "TF32", **options)
         return Fluxpath(stack.enter_context(explainer), setup.max_steps)
 
     return opened
@@ -243,11 +242,9 @@ def _exported(setup: Setup, suffix: str, precision: str) -> Path:
     return path
 
 
-def _explainer(
-    setup: Setup, path: Path, tf32: bool, capture: bool, providers: tuple[str, ...] | None
-) -> Explainer:
+def _explainer(setup: Setup, path: Path, capture: bool, **options: Any) -> Explainer:
     if capture:
-        return Explainer(path, device=setup.device, providers=providers, slots=setup.slots, tf32=tf32)
+        return Explainer(path, device=setup.device, slots=setup.slots, **options)
     from fluxpath.runtime.cuda import cuda_device
     from fluxpath.runtime.device import parse
     from fluxpath.runtime.device_session import OnnxDeviceSession
@@ -255,7 +252,7 @@ def _explainer(
 
     device = cuda_device(parse(setup.device)[1])
     if path.suffix == ".pt":
-        script = TorchScriptDeviceSession(path, device, capture=False, tf32=tf32)
+        script = TorchScriptDeviceSession(path, device, capture=False, **options)
         return Explainer.from_session(script, slots=setup.slots)
-    onnx = OnnxDeviceSession(path, device, CUDA, capture=False, tf32=tf32)
+    onnx = OnnxDeviceSession(path, device, CUDA, capture=False, **options)
     return Explainer.from_session(onnx, slots=setup.slots)

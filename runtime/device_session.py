@@ -13,12 +13,15 @@ from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
 from fluxpath.runtime.calibration import LARGEST
 from fluxpath.runtime.captures import Captures
+from fluxpath.runtime.channels_last import require_images
 from fluxpath.runtime.device import Device
 from fluxpath.runtime.device_lanes import DeviceLanes
 from fluxpath.runtime.half import ONNX_TYPES
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.session import OnnxSession, first_line, read_file
 from fluxpath.runtime.tensorrt import TENSORRT, require_float32, tensorrt_options
+
+CUDA = "CUDAExecutionProvider"
 
 
 class OnnxDeviceSession(OnnxSession):
@@ -28,7 +31,7 @@ class OnnxDeviceSession(OnnxSession):
     sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out, as do
     providers with TensorRT's first, which captures one batch size at the most. tf32: True lets float32
     convolutions and products round what they take to TF32. most: the largest batch that TensorRT is to
-    expect.
+    expect. channels_last: True has the CUDA provider compute convolutions and pooling in that order.
     """
 
     def __init__(
@@ -41,8 +44,14 @@ class OnnxDeviceSession(OnnxSession):
         capture: bool = True,
         tf32: bool = False,
         most: int = LARGEST,
+        channels_last: bool = False,
     ) -> None:
-        self.device = device
+        if channels_last and providers[0] != CUDA:
+            raise ProviderError(
+                f"of ONNX Runtime's providers {CUDA} alone has a choice of channels_last, and not "
+                f"{providers[0]}: leave it out"
+            )
+        self.device, self._channels_last = device, channels_last
         self._tensorrt: dict[str, str] = {}
         if TENSORRT in providers:
             manifest = OnnxSession(path, threads=threads, optimized=False).manifest
@@ -62,17 +71,20 @@ class OnnxDeviceSession(OnnxSession):
             # It refuses to capture a graph of which a part runs on the CPU; a bad file fails again.
             super().__init__(path, providers, threads, self._provider_options(providers, False))
             self._captures.give_up(first_line(error))
+        if channels_last:
+            require_images(self.manifest, path)
         self._graph_options: dict[int, Any] = {}
         _require_started(providers[0], self._session.get_providers())
 
     def _provider_options(self, providers: Sequence[str], capture: bool) -> list[dict[str, str]]:
         known = {
             TENSORRT: self._tensorrt,
-            "CUDAExecutionProvider": {
+            CUDA: {
                 "device_id": str(self.device.number),
                 "user_compute_stream": str(self.device.stream),
                 "enable_cuda_graph": str(int(capture)),
                 "use_tf32": str(int(self._tf32)),
+                "prefer_nhwc": str(int(self._channels_last)),
             },
         }
         return [known.get(name, {}) for name in providers]

@@ -46,7 +46,10 @@ class Explainer:
     which number is fastest, and takes no more than max_memory bytes, of the GPU's memory where the lanes
     live there. threads: of the backend, None for all cores. tf32: on a GPU, True lets a float32 graph round
     what its convolutions and products take to TF32, which has as many digits as float16: faster, and less
-    exact. shape: the input's shape without the batch, where the model leaves sizes open. max_pending: how
+    exact. channels_last: True has images computed in that order, [height, width, channels], by torch or by
+    ONNX Runtime's CUDA provider: faster or slower, and equal but for rounding. Inputs that are no images are
+    refused, and so are ONNX Runtime's other providers (where "auto" falls back to the CPU, left alone).
+    shape: the input's shape without the batch, where the model leaves sizes open. max_pending: how
     many images may wait or run at a time, None for any number; beyond it, QueueFullError.
 
     On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
@@ -66,6 +69,7 @@ class Explainer:
         slots: int | Literal["auto"] = DEFAULT_SLOTS,
         threads: int | None = None,
         tf32: bool = False,
+        channels_last: bool = False,
         shape: tuple[int, ...] | None = None,
         max_memory: int | None = None,
         max_pending: int | None = None,
@@ -73,9 +77,8 @@ class Explainer:
         if threads is not None:
             whole("threads", threads, 1)
         most = slots if isinstance(slots, int) else LARGEST
-        self._open(
-            open_session(path, device, providers, threads, tf32, most), slots, shape, max_memory, max_pending
-        )
+        session = open_session(path, device, providers, threads, tf32, most, channels_last)
+        self._open(session, slots, shape, max_memory, max_pending)
 
     @classmethod
     def from_session(

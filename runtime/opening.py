@@ -34,6 +34,7 @@ def open_session(
     threads: int | None = None,
     tf32: bool = False,
     most: int = LARGEST,
+    channels_last: bool = False,
 ) -> GradientSession:
     """The gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX; see `Explainer`.
 
@@ -45,40 +46,60 @@ def open_session(
         raise ProviderError(f"providers are ONNX Runtime's, and '{path}' is TorchScript: pass device= alone")
     if providers is not None:
         if not (providers and providers[0] in ON_GPU):
-            return OnnxSession(path, tuple(providers), threads)
-        return _on_gpu_providers(path, tuple(providers), number, threads, tf32, most)
+            return _onnx(path, tuple(providers), threads, channels_last)
+        return _on_gpu_providers(path, tuple(providers), number, threads, tf32, most, channels_last)
     if kind == "auto":
         read_manifest(path)  # a bad file is no reason to look for another device
         try:
-            return _on_cuda(path, script, number, threads, tf32)
+            return _on_cuda(path, script, number, threads, tf32, channels_last)
         except ProviderError as error:
             warnings.warn(f"device='auto' uses the CPU: {error}", RuntimeWarning, stacklevel=3)
             kind = "cpu"
+            channels_last = channels_last and script  # what was asked for is a GPU's choice, if there is one
     if kind == "cuda":
-        return _on_cuda(path, script, number, threads, tf32)
-    return _script(path, threads) if script else OnnxSession(path, CPU, threads)
+        return _on_cuda(path, script, number, threads, tf32, channels_last)
+    if script:
+        return _script(path, threads, channels_last)
+    return _onnx(path, CPU, threads, channels_last)
 
 
-def _script(path: str | os.PathLike[str], threads: int | None) -> GradientSession:
+def _onnx(
+    path: str | os.PathLike[str], providers: tuple[str, ...], threads: int | None, channels_last: bool
+) -> GradientSession:
+    if channels_last:
+        raise ProviderError(
+            f"ONNX Runtime has a choice of channels_last on a GPU alone, with {CUDA[0]}: leave it out, or "
+            "export the model as .pt"
+        )
+    return OnnxSession(path, providers, threads)
+
+
+def _script(path: str | os.PathLike[str], threads: int | None, channels_last: bool) -> GradientSession:
     # Only here and below does the runtime import torch, and it reads TorchScript only where that is asked
     # for by name.
     from fluxpath.runtime.torchscript import TorchScriptSession
 
-    return TorchScriptSession(path, "cpu", threads)
+    return TorchScriptSession(path, "cpu", threads, channels_last)
 
 
 def _on_cuda(
-    path: str | os.PathLike[str], script: bool, number: int, threads: int | None, tf32: bool
+    path: str | os.PathLike[str],
+    script: bool,
+    number: int,
+    threads: int | None,
+    tf32: bool,
+    channels_last: bool,
 ) -> GradientSession:
     if not script:
-        return _on_gpu_providers(path, CUDA, number, threads, tf32)
+        return _on_gpu_providers(path, CUDA, number, threads, tf32, channels_last=channels_last)
     from fluxpath.runtime.torchscript import require_cuda
 
     require_cuda()
     from fluxpath.runtime.cuda import cuda_device
     from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
 
-    return TorchScriptDeviceSession(path, cuda_device(number), threads, tf32=tf32)
+    device = cuda_device(number)
+    return TorchScriptDeviceSession(path, device, threads, tf32=tf32, channels_last=channels_last)
 
 
 def _on_gpu_providers(
@@ -88,12 +109,15 @@ def _on_gpu_providers(
     threads: int | None,
     tf32: bool,
     most: int = LARGEST,
+    channels_last: bool = False,
 ) -> GradientSession:
     _find_libraries(require_providers(providers))
     from fluxpath.runtime.cuda import cuda_device
     from fluxpath.runtime.device_session import OnnxDeviceSession
 
-    return OnnxDeviceSession(path, cuda_device(number), providers, threads, tf32=tf32, most=most)
+    device = cuda_device(number)
+    more = {"tf32": tf32, "channels_last": channels_last}
+    return OnnxDeviceSession(path, device, providers, threads, most=most, **more)
 
 
 def _find_libraries(onnxruntime: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.runtime.channels_last import require_images, rewrite
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.session import first_line, read_file
 
@@ -21,11 +22,18 @@ class TorchScriptSession:
     """A gradient graph in TorchScript, on the CPU in place on the engine's arrays.
 
     Reads the file once; torch gets nothing but what its seal covers. threads: of torch, in the whole
-    process. Raises ArtifactError where it is not an intact gradient graph, ProviderError where torch or
-    CUDA is missing.
+    process. channels_last: True has torch hold images and convolutions' weights in that order; the lanes
+    stay as they are. Raises ArtifactError where it is not an intact gradient graph, ProviderError where torch
+    or CUDA is missing, InputError where channels_last does not fit.
     """
 
-    def __init__(self, path: str | os.PathLike[str], device: str = "cpu", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: str = "cpu",
+        threads: int | None = None,
+        channels_last: bool = False,
+    ) -> None:
         entries, self.manifest = archive.unseal(read_file(Path(path)))
         missing = [name for name in _RESULTS if name not in self.manifest.outputs]
         if missing:
@@ -42,6 +50,10 @@ class TorchScriptSession:
                 self._module = self._torch.jit.load(io.BytesIO(archive.pack(entries)), self._device)
         except Exception as error:  # torch raises RuntimeError and several of its own
             raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
+        self._order: Any = None
+        if channels_last:
+            require_images(self.manifest, path)
+            self._order = rewrite(self._torch, self._module.graph, len(self.manifest.shape) + 1, path)
 
     @property
     def output(self) -> int | None:
@@ -74,11 +86,15 @@ class TorchScriptSession:
         """Evaluate the gradient graph on the first `count` slots."""
         try:
             with self._torch.inference_mode():
-                given = self._module(*(v[:count].to(self._device) for v in self._inputs))
+                image, *more = (v[:count].to(self._device) for v in self._inputs)
+                if self._order is not None:
+                    image = image.contiguous(memory_format=self._order)
+                given = self._module(image, *more)
                 for name, result in self._results.items():
                     result[:count].copy_(given[name])
         except Exception as error:
-            raise FluxpathError(f"torch failed on the gradient graph: {first_line(error)}") from error
+            where = "" if self._order is None else " in channels-last order"
+            raise FluxpathError(f"torch failed on the gradient graph{where}: {first_line(error)}") from error
 
 
 def require_cuda() -> None:

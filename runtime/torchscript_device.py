@@ -25,6 +25,7 @@ class TorchScriptDeviceSession(TorchScriptSession):
 
     Batch sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out.
     tf32: True lets float32 convolutions and products round what they take to TF32, in the whole process.
+    channels_last: see `TorchScriptSession`.
     """
 
     def __init__(
@@ -35,9 +36,10 @@ class TorchScriptDeviceSession(TorchScriptSession):
         *,
         capture: bool = True,
         tf32: bool = False,
+        channels_last: bool = False,
     ) -> None:
         name = "cpu" if device.kind == "cpu" else f"{device.kind}:{device.number}"
-        super().__init__(path, name, threads)
+        super().__init__(path, name, threads, channels_last)
         self.device = device
         if device.kind == "cuda":
             self._allow_tf32(tf32)

@@ -228,7 +228,7 @@ def test_torch_goes_on_where_a_capture_fails(script, monkeypatch, caplog):
 def test_tf32_is_asked_for(script, monkeypatch, allowed):
     found = []
 
-    def opened(self, path, device, threads):
+    def opened(self, path, *more):
         self._torch = torch
 
     monkeypatch.setattr(TorchScriptSession, "__init__", opened)

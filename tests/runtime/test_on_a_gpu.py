@@ -127,3 +127,17 @@ def test_onnx_runtime_leaves_half_gradients_so(graph, on_gpu):
     with Explainer(graph("smooth")) as here:
         found = fidelity(given, here.attribute(images, 1))
     assert np.median(found.distance) < 0.02
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt"])
+def test_channels_last(tmp_path, suffix):
+    """With max pooling, whose winners have places in either order. It may go without captures."""
+    path, side = tmp_path / f"model.grad{suffix}", torch_modules.SIDE
+    gradient_from_torch(torch_modules.made(torch_modules.resnet), torch.zeros(1, 3, side, side), path)
+    images = np.random.default_rng(0).random((10, 3, side, side)).astype(np.float32)
+    try:
+        there = Explainer(path, device="cuda", slots=8, channels_last=True)
+    except ProviderError as error:
+        pytest.skip(f"needs an NVIDIA GPU and a backend for it: {error}")
+    with there, Explainer(path) as here:
+        compare(there, here, images)
