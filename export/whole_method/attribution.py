@@ -21,6 +21,7 @@ from fluxpath.export.whole_method.loop import OUTPUTS, wrap
 from fluxpath.export.whole_method.methods import chosen_method
 from fluxpath.export.whole_method.verification import verify_method
 from fluxpath.manifest import Manifest
+from fluxpath.seal import check_seal, check_weights, weights_of
 
 
 def attribution_from_onnx(
@@ -121,9 +122,9 @@ def _checked(path: Path) -> Manifest:
     if not path.is_file():
         raise ArtifactError(f"there is no gradient graph '{path}'")
     data = path.read_bytes()
-    contract.check_seal(data)
-    weights = contract.weights_of(data)
+    check_seal(data)
+    weights = weights_of(data)
     if weights is not None:
-        contract.check_weights(path.with_name(weights.file), weights)
+        check_weights(path.with_name(weights.file), weights)
     proto = onnx.load_model_from_string(data)
     return Manifest.from_json(next((e.value for e in proto.metadata_props if e.key == contract.KEY), ""))
