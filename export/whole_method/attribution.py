@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, ModelError
+from fluxpath.export._files import spare_source
 from fluxpath.export.artifact import write
 from fluxpath.export.gradient_graph import Exported, Progress, gradient_from_onnx
 from fluxpath.export.whole_method.base import WholeMethod
@@ -53,6 +54,8 @@ def attribution_from_onnx(
     UnsupportedOperatorError, InputError (for settings) or VerificationError.
     """
 
+    spare_source(model, path)
+
     def gradient(file: Path) -> Exported:
         return gradient_from_onnx(model, file, **options)
 
@@ -87,6 +90,7 @@ def attribution_from_gradient(
     if target.suffix == ".pt":
         raise ModelError(f"a whole method is written as ONNX, and '{target}' has the suffix of TorchScript")
     source = Path(gradient)
+    spare_source(source, target)
     manifest = _checked(source)
     if not manifest.factored:
         raise ModelError(
