@@ -40,6 +40,9 @@ LARGEST_SCORE_ERROR = 1e-2
 
 POINTS, DIRECTIONS, STEP = 4, 2, 1e-8
 
+NOISE = np.float32(1e-3)
+"""What is mixed into given images: less than a step of 8-bit pixels, far more than float32's rounding."""
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -53,9 +56,10 @@ class Verification:
 def verify(path: str | os.PathLike[str], images: npt.NDArray[np.float32] | None = None) -> Verification:
     """Verify the gradient graph in the file `path` against its own forward part in float64.
 
-    images: inputs to verify at, float32 [n, ...]; None takes a few random ones. Raises ArtifactError where
-    the file is not an intact gradient graph, InputError where the images do not fit it, VerificationError
-    where its gradient is wrong.
+    images: inputs to verify at, float32 [n, ...]; None takes a few random ones. A thousandth of noise is
+    mixed in, because equal pixels tie in a MaxPool, where there is no derivative to compare with. Raises
+    ArtifactError where the file is not an intact gradient graph, InputError where the images do not fit it,
+    VerificationError where its gradient is wrong.
     """
     if Path(path).suffix == archive.SUFFIX and Path(path).is_file():
         raise ArtifactError(
@@ -79,7 +83,7 @@ def verify_model(
     difference is taken of the objective's margin, whose slope stays exact where the score saturates.
     """
     rng = np.random.default_rng(20240229)
-    x = random_inputs(manifest, rng) if images is None else _checked(images, manifest)
+    x = random_inputs(manifest, rng) if images is None else _untied(_checked(images, manifest), manifest, rng)
     points = len(x)
     companions = _companion_values(manifest, points)
     with _running("the model in float64"):
@@ -208,6 +212,18 @@ def _checked(images: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDArray
             f"[n, {', '.join('?' if d is None else str(d) for d in manifest.shape)}]"
         )
     return images
+
+
+def _untied(
+    images: npt.NDArray[np.float32], manifest: Manifest, rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """The images with noise from within the valid range, in which they stay."""
+    if manifest.low is None or manifest.high is None:
+        return images + NOISE * rng.standard_normal(images.shape, np.float32)
+    noise = np.float32(manifest.low) + np.float32(manifest.high - manifest.low) * rng.random(
+        images.shape, np.float32
+    )
+    return images + NOISE * (noise - images)
 
 
 def _companion_values(manifest: Manifest, points: int) -> dict[str, npt.NDArray[Any]]:
