@@ -67,7 +67,7 @@ def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     if not path.is_file():
         raise ArtifactError(f"there is no gradient graph '{path}'")
     data = path.read_bytes()
-    check_seal(data)
+    check_seal(data, f"'{path}'")
     try:
         proto = onnx.load_model_from_string(data)
         weights = weights_of(data)

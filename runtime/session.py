@@ -72,7 +72,7 @@ class OnnxSession:
         optimized: bool = True,
     ) -> None:
         data = read_file(Path(path))
-        check_seal(data)
+        check_seal(data, f"'{path}'")
         source = _source(Path(path), data)
         self._ort = require_providers(providers)
         options = self._ort.SessionOptions()

@@ -126,7 +126,7 @@ def _checked(path: Path) -> Manifest:
     if not path.is_file():
         raise ArtifactError(f"there is no gradient graph '{path}'")
     data = path.read_bytes()
-    check_seal(data)
+    check_seal(data, f"'{path}'")
     weights = weights_of(data)
     if weights is not None:
         check_weights(path.with_name(weights.file), weights)

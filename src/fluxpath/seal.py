@@ -30,18 +30,18 @@ def seal(data: bytes) -> bytes:
     return b"".join((before, digest.hexdigest().encode(), after))
 
 
-def check_seal(data: bytes) -> None:
-    """ArtifactError unless `data` is, bit for bit, what `seal` returned.
+def check_seal(data: bytes, name: str = "the file") -> None:
+    """ArtifactError, of the file called `name`, unless `data` is, bit for bit, what `seal` returned.
 
     Runs before any parser sees the file, so a truncated or altered one can neither crash the process nor
     give a wrong attribution.
     """
-    start, end = _digest_span(data)
+    start, end = _digest_span(data, name)
     digest = hashlib.sha256(data[:start])
     digest.update(UNSEALED.encode())
     digest.update(memoryview(data)[end:])
     if digest.hexdigest().encode() != data[start:end]:
-        raise ArtifactError("the file is truncated or was altered after export: export the model again")
+        raise ArtifactError(f"{name} is truncated or was altered after export: export the model again")
 
 
 def weights_of(data: bytes) -> Weights | None:
@@ -71,12 +71,12 @@ def check_weights(path: Path, weights: Weights) -> None:
         raise ArtifactError(f"the weights in '{path}' are truncated or altered: export the model again")
 
 
-def _digest_span(data: bytes) -> tuple[int, int]:
+def _digest_span(data: bytes, name: str = "the file") -> tuple[int, int]:
     found = list(_DIGEST.finditer(data))
     if not found:
         raise ArtifactError(
-            "the file is no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx'"
+            f"{name} is no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx'"
         )
     if len(found) > 1:
-        raise ArtifactError("the file holds more than one seal: export the model again")
+        raise ArtifactError(f"{name} holds more than one seal: export the model again")
     return found[0].span(1)
