@@ -58,6 +58,7 @@ class FolderSink:
         log = read_log(path) if resume and path.exists() else None
         if log is not None:
             head.check(log.head, path)
+        self._empty = log is None
         self._old = {row.name: row for row in log.rows} if log else {}
         self._taken = {_stem_of(row) for row in self._old.values()}
         self._log = RowLog(path, head, None if log is None else log.ends[-1] if log.ends else log.begin)
@@ -85,6 +86,7 @@ class FolderSink:
             files.append(f"{stem}.npy")
             with replacing(self._folder / files[1]) as temporary, temporary.open("xb") as file:
                 np.save(file, result.values[0])
+        self._empty = False
         self._log.append(Row.of(name, result, files={f: _size(self._folder / f) for f in files}))
         return path
 
@@ -92,7 +94,11 @@ class FolderSink:
         """Close results.jsonl."""
         self._log.close()
 
-    abandon = close
+    def abandon(self) -> None:
+        """Close it; where nothing was written, leave none, for a folder that holds one is no source."""
+        self.close()
+        if self._empty:
+            (self._folder / RESULTS).unlink()
 
     def _unit(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The image in [0, 1]; where the model has no range, by its own least and largest value."""
