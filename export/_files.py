@@ -9,6 +9,12 @@ from pathlib import Path
 from fluxpath.errors import ModelError
 
 
+def spare_source(model: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """ModelError where what is written to `path` would replace the model that it is made of."""
+    if Path(model).exists() and Path(path).exists() and os.path.samefile(model, path):
+        raise ModelError(f"'{path}' is the model itself, which would be lost: write to another file")
+
+
 def put(data: bytes, path: Path) -> None:
     """Write `data` to `path` in one step: a reader sees the whole of it or none."""
     try:

@@ -12,6 +12,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 from google.protobuf.message import DecodeError
 
+from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export import _inference
 from fluxpath.export.functions import expand_functions
@@ -50,6 +51,8 @@ def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
     except (DecodeError, onnx.checker.ValidationError, ValueError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"'{path}' is not a valid ONNX model: {reason}") from error
+    if any(entry.key == contract.KEY for entry in proto.metadata_props):
+        raise ModelError(f"'{path}' is what an export wrote: export the model that it was made of")
     return Source(converted(proto, str(path), oldest), f"sha256:{digest}")
 
 

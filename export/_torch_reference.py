@@ -13,16 +13,15 @@ import torch
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
+from fluxpath.export._inputs import POINTS, random_inputs
 from fluxpath.export._settings import Settings
 from fluxpath.export._torch_module import Subject, reason
 from fluxpath.export._torch_objectives import TORCH_OBJECTIVES, choose, compared
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.verification import (
-    POINTS,
     Evaluate,
     Verification,
     judged,
-    random_inputs,
     scale_ratio,
     score_error,
 )

@@ -16,6 +16,7 @@ from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, ModelError
 from fluxpath.export._files import put
 from fluxpath.manifest import Manifest, Weights
+from fluxpath.seal import check_seal, check_weights, seal, weights_of
 
 INLINE_LIMIT = 2**31 - 2**24
 """Weights up to this many bytes stay in the file itself; protobuf ends at 2 GiB, the rest is for nodes."""
@@ -66,12 +67,12 @@ def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     if not path.is_file():
         raise ArtifactError(f"there is no gradient graph '{path}'")
     data = path.read_bytes()
-    contract.check_seal(data)
+    check_seal(data, f"'{path}'")
     try:
         proto = onnx.load_model_from_string(data)
-        weights = contract.weights_of(data)
+        weights = weights_of(data)
         if weights is not None:
-            contract.check_weights(path.with_name(weights.file), weights)
+            check_weights(path.with_name(weights.file), weights)
             onnx.load_external_data_for_model(proto, str(path.parent))
     except DecodeError as error:
         raise ArtifactError(f"'{path}' is sealed but no ONNX model: export the model again") from error
@@ -118,4 +119,4 @@ def _put(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     del proto.metadata_props[:]
     entry = proto.metadata_props.add()
     entry.key, entry.value = contract.KEY, manifest.to_json()
-    put(contract.seal(proto.SerializeToString()), path)
+    put(seal(proto.SerializeToString()), path)

@@ -17,6 +17,7 @@ from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export import _classifier, _load
+from fluxpath.export._files import spare_source
 from fluxpath.export._normalization import prepend_normalization
 from fluxpath.export._settings import Settings, described
 from fluxpath.export.artifact import write
@@ -111,6 +112,7 @@ def gradient_from_onnx(
         raise ModelError(
             f"'{path}' asks for TorchScript, which is made of a torch module, not of an ONNX model"
         )
+    spare_source(model, path)
     progress("reading the model")
     return compile_gradient(_load.read(Path(model), settings.oldest_opset), Path(path), settings, progress)
 

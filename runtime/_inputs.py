@@ -117,6 +117,16 @@ def as_fitting_method(method: object, shape: tuple[int, ...], classes: int) -> M
     return fits if fitted is None else as_method(fitted(classes))
 
 
+def check_rules(method: Method, rules: str) -> None:
+    """InputError unless the method works on a gradient graph with these rules."""
+    needed = getattr(method, "rules", "gradient")
+    if needed != rules:
+        raise InputError(
+            f"{type(method).__name__} needs a file exported with rules '{needed}', and this one has "
+            f"'{rules}': export the model with --rules {needed}"
+        )
+
+
 def _array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
     try:
         return np.asarray(given)

@@ -20,6 +20,7 @@ from fluxpath.runtime.half import ONNX_TYPES
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.session import OnnxSession, first_line, read_file
 from fluxpath.runtime.tensorrt import TENSORRT, require_float32, tensorrt_options
+from fluxpath.seal import precision_of
 
 CUDA = "CUDAExecutionProvider"
 
@@ -59,7 +60,7 @@ class OnnxDeviceSession(OnnxSession):
             self._tensorrt, capture = tensorrt_options(device, path, manifest, most), False
         # In ONNX Runtime's convolutions the switch for TF32 is one for the tensor cores, whatever the element
         # type. Those of 16 bits lose nothing by TF32, and without tensor cores they are slow.
-        self._tf32 = tf32 or contract.precision_of(read_file(Path(path))) != "float32"
+        self._tf32 = tf32 or precision_of(read_file(Path(path))) != "float32"
         # ONNX Runtime keeps a captured graph for the thread that made it, and cuDNN's plan of a convolution
         # for one batch size: at another one it plans them all anew.
         self._captures = Captures(capture, per_thread=True, rounded=True)

@@ -15,7 +15,7 @@ from fluxpath.baseline import unpack_baseline
 from fluxpath.checks import positive, whole
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
-from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets
+from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets, check_rules
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.calibration import LARGEST, suitable_slots
 from fluxpath.runtime.driver import Driver
@@ -180,12 +180,7 @@ class Explainer:
         deadline: float | None,
     ) -> Request:
         method = as_fitting_method(MFABA() if method is None else method, self.shape, self.manifest.classes)
-        needed = getattr(method, "rules", "gradient")
-        if needed != self.manifest.rules:
-            raise InputError(
-                f"{type(method).__name__} needs a file exported with rules '{needed}', and this one has "
-                f"'{self.manifest.rules}': export the model with --rules {needed}"
-            )
+        check_rules(method, self.manifest.rules)
         array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
         targets = as_targets(target, len(array), self.manifest.classes)
         companions = as_companions(inputs or {}, len(array), self._companions)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from fluxpath.errors import InputError
-from fluxpath.runtime._inputs import as_fitting_method, as_targets
+from fluxpath.runtime._inputs import as_fitting_method, as_targets, check_rules
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.sinks import Sink, open_sink
@@ -69,7 +69,9 @@ def attribute_many(
         MFABA() if method is None else method, explainer.shape, explainer.manifest.classes
     )
     manifest = explainer.manifest
-    as_targets(target, 1, manifest.classes)  # what is wrong for all is an error, not a failure of each
+    # What is wrong for all is an error, not a failure of each.
+    check_rules(chosen, manifest.rules)
+    as_targets(target, 1, manifest.classes)
     if manifest.companions:
         names = ", ".join(c.name for c in manifest.companions)
         raise InputError(f"the model has further inputs ({names}): call submit, which takes them")

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from fluxpath.errors import InputError
 
@@ -25,6 +25,8 @@ COLORMAPS = {
     "grey": "000000 ffffff",
 }
 BACKGROUND, INK = (250, 250, 248), (40, 42, 48)
+# What the pictures that are written here say of themselves.
+SOFTWARE = "fluxpath"
 
 
 def normalize(
@@ -200,19 +202,31 @@ def save_png(image: Image.Image, path: str | os.PathLike[str]) -> None:
     """Writes a PIL image as a PNG file atomically: to a temporary file in the same folder, then os.replace.
 
     A reader of `path` sees the old file or the whole new one; whatever goes wrong, no temporary file stays.
+    Its text entry Software is "fluxpath", so that `is_ours` knows it again.
     Raises InputError when there is no such folder or PNG cannot hold the image's mode; OSError from the disk.
     """
     target = Path(path)
     _need(target.parent.is_dir(), f"{target}: there is no folder {target.parent} to write to")
     storable = image.mode in {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
     _need(storable, f"{target}: PNG cannot hold an image of mode {image.mode}, convert it to RGB first")
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Software", SOFTWARE)
     temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as file:
-            image.save(file, format="PNG")
+            image.save(file, format="PNG", pnginfo=about)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_ours(path: str | os.PathLike[str]) -> bool:
+    """Whether `save_png` wrote the file."""
+    try:
+        with Image.open(path) as file:
+            return file.info.get("Software") == SOFTWARE
+    except Exception:  # on damaged files Pillow's decoders raise almost anything
+        return False
 
 
 def _need(ok: object, message: str) -> None:

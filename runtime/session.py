@@ -16,6 +16,7 @@ from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, Prov
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.half import ONNX_TYPES, RAW, widened
 from fluxpath.runtime.lanes import Lanes
+from fluxpath.seal import check_seal, check_weights, weights_of
 
 _INPUTS = {contract.TARGET: "tensor(int64)"}
 _OUTPUTS = {contract.SCORE: "tensor(float)", contract.LABEL: "tensor(int64)", contract.SCALE: "tensor(float)"}
@@ -71,7 +72,7 @@ class OnnxSession:
         optimized: bool = True,
     ) -> None:
         data = read_file(Path(path))
-        contract.check_seal(data)
+        check_seal(data, f"'{path}'")
         source = _source(Path(path), data)
         self._ort = require_providers(providers)
         options = self._ort.SessionOptions()
@@ -204,10 +205,10 @@ def read_file(path: Path) -> bytes:
 
 def _source(path: Path, data: bytes) -> str | bytes:
     """What ONNX Runtime opens: the bytes that were checked, or the path where a second file has weights."""
-    weights = contract.weights_of(data)
+    weights = weights_of(data)
     if weights is None:
         return data
-    contract.check_weights(path.with_name(weights.file), weights)
+    check_weights(path.with_name(weights.file), weights)
     return str(path)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 
 from fluxpath import manifest as contract
+from fluxpath.seal import seal
 
 UNSEALED = "0" * 64
 
@@ -25,7 +26,7 @@ def resealed(proto: onnx.ModelProto, manifest: str) -> bytes:
     del proto.metadata_props[:]
     entry = proto.metadata_props.add()
     entry.key, entry.value = contract.KEY, manifest
-    return contract.seal(proto.SerializeToString(deterministic=True))
+    return seal(proto.SerializeToString(deterministic=True))
 
 
 def with_fields(path: Path, **changes: Any) -> bytes:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from artifacts import fields_of, resealed
 
-from fluxpath import manifest as contract
 from fluxpath.errors import FluxpathError
+from fluxpath.seal import seal
 
 DEEP = "deep"
 VALUES = [
@@ -91,7 +91,7 @@ def sealed_bytes(data: bytes, seed: int) -> bytes:
     rng = random.Random(seed)
     for _ in range(rng.choice((1, 1, 2, 3))):
         data = rng.choice((_flip, _swap, _insert, _delete))(rng, data)
-    return contract.seal(data)
+    return seal(data)
 
 
 def sealed_manifest(data: bytes, seed: int) -> bytes:

@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, ModelError
+from fluxpath.export._files import spare_source
 from fluxpath.export.artifact import write
 from fluxpath.export.gradient_graph import Exported, Progress, gradient_from_onnx
 from fluxpath.export.whole_method.base import WholeMethod
@@ -21,6 +22,7 @@ from fluxpath.export.whole_method.loop import OUTPUTS, wrap
 from fluxpath.export.whole_method.methods import chosen_method
 from fluxpath.export.whole_method.verification import verify_method
 from fluxpath.manifest import Manifest
+from fluxpath.seal import check_seal, check_weights, weights_of
 
 
 def attribution_from_onnx(
@@ -51,6 +53,8 @@ def attribution_from_onnx(
     it is written; nothing is left at `path` if that or anything else fails. Raises ModelError,
     UnsupportedOperatorError, InputError (for settings) or VerificationError.
     """
+
+    spare_source(model, path)
 
     def gradient(file: Path) -> Exported:
         return gradient_from_onnx(model, file, **options)
@@ -86,6 +90,7 @@ def attribution_from_gradient(
     if target.suffix == ".pt":
         raise ModelError(f"a whole method is written as ONNX, and '{target}' has the suffix of TorchScript")
     source = Path(gradient)
+    spare_source(source, target)
     manifest = _checked(source)
     if not manifest.factored:
         raise ModelError(
@@ -121,9 +126,9 @@ def _checked(path: Path) -> Manifest:
     if not path.is_file():
         raise ArtifactError(f"there is no gradient graph '{path}'")
     data = path.read_bytes()
-    contract.check_seal(data)
-    weights = contract.weights_of(data)
+    check_seal(data, f"'{path}'")
+    weights = weights_of(data)
     if weights is not None:
-        contract.check_weights(path.with_name(weights.file), weights)
+        check_weights(path.with_name(weights.file), weights)
     proto = onnx.load_model_from_string(data)
     return Manifest.from_json(next((e.value for e in proto.metadata_props if e.key == contract.KEY), ""))

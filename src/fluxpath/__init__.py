@@ -7,10 +7,13 @@ holds the compiled update. This module itself imports none of them, so a server 
 from fluxpath.errors import (
     ArtifactError,
     ClosedError,
+    DeadlineError,
     FluxpathError,
     InputError,
     ModelError,
+    OutOfMemoryError,
     ProviderError,
+    QueueFullError,
     UnsupportedOperatorError,
     VerificationError,
 )
@@ -20,10 +23,13 @@ __version__ = "0.1.0"
 __all__ = [
     "ArtifactError",
     "ClosedError",
+    "DeadlineError",
     "FluxpathError",
     "InputError",
     "ModelError",
+    "OutOfMemoryError",
     "ProviderError",
+    "QueueFullError",
     "UnsupportedOperatorError",
     "VerificationError",
     "__version__",

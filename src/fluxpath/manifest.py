@@ -1,4 +1,4 @@
-"""The manifest inside every gradient graph, and the seal that makes an altered file detectable.
+"""The manifest inside every gradient graph.
 
 This is the contract between `fluxpath.export`, which writes it, and `fluxpath.runtime`, which reads it;
 both import this module and never each other. It needs the standard library only.
@@ -6,12 +6,9 @@ both import this module and never each other. It needs the standard library only
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from fluxpath.errors import ArtifactError
@@ -34,11 +31,7 @@ GRADIENT_DTYPES = ("float32", "float16", "bfloat16")
 LARGEST_FLOAT32 = 3.4028234663852886e38
 
 UNSEALED = "0" * 64
-"""What stands in the place of the digest while it is computed."""
-
-_WEIGHTS = re.compile(rb'"weights": \{"file": "([^"/\\]+)", "sha256": "([0-9a-f]{64})"\}')
-_DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')
-_PRECISION = re.compile(rb'"precision": "(\w+)", "gradient": "')
+"""What stands in the place of the digest while `seal.py` computes it."""
 
 
 @dataclass(frozen=True)
@@ -251,66 +244,3 @@ _FIELDS = {
     "format": (_count, "a positive integer"),
     "producer": (_text, "a name"),
 }
-
-
-def seal(data: bytes) -> bytes:
-    """Write into the manifest of a serialized gradient graph the SHA-256 of everything else in it."""
-    start, end = _digest_span(data)
-    # Views, for a file has hundreds of megabytes: of its weights only the result is a copy.
-    before, after = memoryview(data)[:start], memoryview(data)[end:]
-    digest = hashlib.sha256(before)
-    digest.update(UNSEALED.encode())
-    digest.update(after)
-    return b"".join((before, digest.hexdigest().encode(), after))
-
-
-def check_seal(data: bytes) -> None:
-    """ArtifactError unless `data` is, bit for bit, what `seal` returned.
-
-    Runs before any parser sees the file, so a truncated or altered one can neither crash the process nor
-    give a wrong attribution.
-    """
-    start, end = _digest_span(data)
-    digest = hashlib.sha256(data[:start])
-    digest.update(UNSEALED.encode())
-    digest.update(memoryview(data)[end:])
-    if digest.hexdigest().encode() != data[start:end]:
-        raise ArtifactError("the file is truncated or was altered after export: export the model again")
-
-
-def weights_of(data: bytes) -> Weights | None:
-    """The second file that a sealed gradient graph refers to; None where it has everything in itself."""
-    found = _WEIGHTS.search(data)
-    return None if found is None else Weights(found[1].decode(), found[2].decode())
-
-
-def precision_of(data: bytes) -> str:
-    """What a sealed gradient graph computes in, for whoever must know before it is opened."""
-    found = _PRECISION.search(data)
-    return "float32" if found is None else found[1].decode()
-
-
-def check_weights(path: Path, weights: Weights) -> None:
-    """ArtifactError unless the second file is, bit for bit, the one that was written."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while part := file.read(1 << 24):
-                digest.update(part)
-    except OSError as error:
-        raise ArtifactError(
-            f"the weights in '{path}' cannot be read ({error.strerror}): keep the two files together"
-        ) from error
-    if digest.hexdigest() != weights.sha256:
-        raise ArtifactError(f"the weights in '{path}' are truncated or altered: export the model again")
-
-
-def _digest_span(data: bytes) -> tuple[int, int]:
-    found = list(_DIGEST.finditer(data))
-    if not found:
-        raise ArtifactError(
-            "the file is no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx'"
-        )
-    if len(found) > 1:
-        raise ArtifactError("the file holds more than one seal: export the model again")
-    return found[0].span(1)

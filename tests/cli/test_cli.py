@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -181,10 +183,13 @@ def test_demo(tmp_path, capsys):
             "the precision, which is float32",
         ),
         (["export", "{model}", "-o", "none/x.onnx"], "cannot write to the folder"),
+        (["export", "{model}", "-o", "{model}"], "is the model itself, which would be lost"),
+        (["export", "{model}", "-o", "{model}", "--method", "neflag"], "is the model itself"),
+        (["export", "{graph}", "-o", "x.onnx"], "is what an export wrote"),
         (["export", "{model}", "-o", "x.onnx", "--mean", "0.5"], "mean and std go together"),
         (["export", "{model}", "-o", "x.onnx", "--classes", "none.txt"], "cannot read class names"),
         (["info", "none.onnx"], "there is no gradient graph"),
-        (["info", "{model}"], "no intact gradient graph"),
+        (["info", "{model}"], "model.onnx' is no intact gradient graph"),
         (["verify", "{model}"], "no intact gradient graph"),
         (["verify", "{graph}", "--data", "{model}"], "not an .npz file"),
         (["explain", "{graph}", "none.png"], "none.png"),
@@ -194,6 +199,8 @@ def test_demo(tmp_path, capsys):
         (["explain", "{graph}", "{photos}", "--set", "max_steps=0"], "max_steps is 0"),
         (["explain", "{graph}", "{photos}", "--device", "tpu"], "tpu"),
         (["explain", "{graph}", "."], "holds no image"),
+        (["explain", "{graph}", "{photos}", "--out", "{photos}"], "must not lie among them"),
+        (["explain", "{graph}", "{photos}", "--method", "deeplift"], "exported with rules 'deeplift'"),
         (["explain", "{graph}", "{photos}", "--out", "x.npz", "--format", "npy"], "give one of the two"),
     ],
     ids=lambda v: " ".join(v)[:40] if isinstance(v, list) else "",
@@ -207,6 +214,36 @@ def test_a_mistake_is_one_sentence(folder, tmp_path, monkeypatch, capsys, argume
     assert sentence in error
     assert "\n" not in error
     assert [p.name for p in tmp_path.iterdir() if p.name != "heatmaps"] == []
+
+
+@pytest.mark.parametrize("out", ["heatmaps", "x.npz"])
+def test_a_disk_that_refuses_is_one_sentence(folder, tmp_path, monkeypatch, capsys, out):
+    arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--out", out]
+    original = Path.open
+
+    def refuse(path: Path, mode: str = "r", *rest: object, **options: object) -> object:
+        if "w" in mode:
+            raise PermissionError(13, "Permission denied", str(path))
+        return original(path, mode, *rest, **options)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "open", refuse)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"fluxpath: cannot read or write '{out}")
+    assert error.endswith("': Permission denied\n")
+
+
+def test_output_that_nobody_reads_to_the_end(folder):
+    command = "import sys; from fluxpath.cli import main; sys.exit(main())"
+    with subprocess.Popen(
+        [sys.executable, "-c", command, "info", str(folder / "model.grad.onnx")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import small
 from fluxpath.errors import ModelError, UnsupportedOperatorError, VerificationError
 from fluxpath.export import gradient_from_onnx
 from fluxpath.export.rules import _registry
-from fluxpath.manifest import KEY, Manifest, check_seal
+from fluxpath.manifest import KEY, Manifest
+from fluxpath.seal import check_seal
 
 OBJECTIVES = ["softmax", "log_softmax", "logit", "margin", "sigmoid"]
 

@@ -14,7 +14,8 @@ import small
 from fluxpath.errors import ArtifactError, InputError, VerificationError
 from fluxpath.export import verify
 from fluxpath.export.verification import LARGEST_ERROR, TYPICAL_ERROR
-from fluxpath.manifest import GRADIENT, KEY, SCALE, SCORE, UNSEALED, Manifest, seal
+from fluxpath.manifest import GRADIENT, KEY, SCALE, SCORE, UNSEALED, Manifest
+from fluxpath.seal import seal
 
 Alter = Callable[[onnx.ModelProto], None]
 
@@ -210,6 +211,17 @@ def test_kinks_and_ties_verify(tmp_path: Path) -> None:
     text = "m = MaxPool<kernel_shape=[2, 2]>(x) c = Clip(m, low, high) f = Flatten(c) y = MatMul(f, v)"
     model = gradcheck.parse(text, "batch,3,4,4", v=(27, 5), low=0.2, high=0.9)
     assert small.export(model, tmp_path).verification.error < 1e-4
+
+
+@pytest.mark.parametrize("input_range", [(0.0, 1.0), None])
+def test_plain_areas_of_images_verify(tmp_path: Path, input_range: tuple[float, float] | None) -> None:
+    """Equal pixels tie in a MaxPool, and a black image without a bias is a Relu's kink."""
+    text = "c = Conv(x, w) r = Relu(c) m = MaxPool<kernel_shape=[2, 2]>(r) f = Flatten(m) y = MatMul(f, v)"
+    model = gradcheck.parse(text, "batch,3,8,8", w=(4, 3, 3, 3), v=(100, 5))
+    path = small.export(model, tmp_path, input_range=input_range).path
+    images = np.zeros((3, 3, 8, 8), np.float32)
+    images[1], images[2, :, :, 4:] = 1.0, 0.5
+    assert verify(path, images).error < 1e-3
 
 
 @pytest.mark.parametrize(

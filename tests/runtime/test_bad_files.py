@@ -10,9 +10,9 @@ import onnx
 import pytest
 from artifacts import UNSEALED, fields_of, resealed, with_fields, with_graph
 
-from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, FluxpathError
 from fluxpath.runtime import Explainer, OnnxSession
+from fluxpath.seal import seal
 
 INTACT = "no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx'"
 ALTERED = "truncated or was altered after export: export the model again"
@@ -67,7 +67,7 @@ def test_the_model_itself(tmp_path):
 def test_text_that_holds_a_seal(write):
     text = b'{"digest": "%s", "format": 1}' % UNSEALED.encode()
     refuse(write(text), ALTERED)
-    refuse(write(contract.seal(text)), "ONNX Runtime cannot load")
+    refuse(write(seal(text)), "ONNX Runtime cannot load")
 
 
 def test_a_model_whose_seal_lies_elsewhere(write, path):
@@ -75,7 +75,7 @@ def test_a_model_whose_seal_lies_elsewhere(write, path):
     proto = onnx.load(path)
     proto.doc_string = json.dumps(fields_of(proto))
     del proto.metadata_props[:]
-    refuse(write(contract.seal(proto.SerializeToString())), "has no manifest: write it with 'fluxpath export")
+    refuse(write(seal(proto.SerializeToString())), "has no manifest: write it with 'fluxpath export")
 
 
 # --- not intact

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import fluxpath
+import fluxpath.errors
 import fluxpath.kernels
 import fluxpath.runtime
 
@@ -29,9 +30,14 @@ def test_an_import_brings_in_no_model_tools(module):
     assert not modules_after(f"import {module}") & set(HEAVY)
 
 
-@pytest.mark.parametrize("module", ["fluxpath", "fluxpath.manifest"])
+@pytest.mark.parametrize("module", ["fluxpath", "fluxpath.manifest", "fluxpath.seal"])
 def test_the_contract_needs_the_standard_library_only(module):
     assert not modules_after(f"import {module}") & {"numpy", "PIL", "tqdm"}
+
+
+def test_every_error_is_in_the_package():
+    errors = {n for n, v in vars(fluxpath.errors).items() if inspect.isclass(v) and issubclass(v, Exception)}
+    assert errors <= set(fluxpath.__all__)
 
 
 def test_onnxruntime_comes_with_the_first_file_and_nothing_else_does(graph):

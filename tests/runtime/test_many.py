@@ -10,7 +10,7 @@ import pytest
 from sessions import CLASSES, FEATURES, LinearSession, some_images
 
 from fluxpath.errors import InputError
-from fluxpath.runtime import MFABA, Explainer, NeFLAG
+from fluxpath.runtime import MFABA, DeepLIFT, Explainer, NeFLAG
 from fluxpath.runtime.many import WINDOW
 
 SHORT = MFABA("sharp", step_size=0.05, max_steps=3)
@@ -199,6 +199,7 @@ def test_an_error_of_sink_source_or_model_ends_the_run(explainer):
     [
         ({"target": CLASSES}, "no class of the model"),
         ({"method": "mfaba"}, "settings such as"),
+        ({"method": DeepLIFT()}, "exported with rules 'deeplift'"),
         ({"source": 3}, "a folder of images or an iterable"),
         ({"source": "none"}, "photos need"),
         ({"sink": "x.csv"}, "'x.csv/' for a folder"),

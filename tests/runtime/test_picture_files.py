@@ -225,7 +225,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     save_png(plain("red"), tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
 
-    def fill_the_disk(image: Image.Image, file: Any, format: str) -> None:
+    def fill_the_disk(image: Image.Image, file: Any, **options: Any) -> None:
         file.write(b"half of it")
         raise OSError("no space left on device")
 

@@ -17,6 +17,8 @@ from sessions import CLASSES, LinearSession
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime import MFABA, Explainer, NeFLAG
+from fluxpath.runtime.sinks import open_sink
+from fluxpath.runtime.sinks.base import Head
 from fluxpath.runtime.sinks.journal import header
 
 SHAPE = (1, 4, 5)
@@ -280,6 +282,31 @@ def test_a_folder_of_photos(explainer, tmp_path):
     paths = [photos / "b" / "2.png", str(photos / "a.png")]
     explainer.attribute_many(paths, tmp_path / "out.npz", method=METHOD)
     assert list(read(tmp_path / "out.npz")["name"]) == [str(p) for p in paths]
+
+
+def test_overlays_replace_no_file_of_others(explainer, tmp_path):
+    """Neither the photos themselves nor what lies beside them; fluxpath's own overlays are written again."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.jpg"):
+        Image.fromarray(rng.integers(0, 255, (9, 9), np.uint8)).save(photos / name)
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    with pytest.raises(InputError, match="must not lie among them"):
+        explainer.attribute_many(photos, photos, method=METHOD)
+    with pytest.raises(InputError, match="fluxpath did not write it"):
+        explainer.attribute_many([("a.png", photos / "a.png")], photos, method=METHOD, resume=False)
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+    for _ in range(2):
+        assert explainer.attribute_many(photos, tmp_path / "out", method=METHOD, resume=False).written == 2
+
+
+def test_overlays_replace_no_array_of_others(explainer, tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(3))
+    sink = open_sink(f"{tmp_path}/", Head({}, explainer.shape), npy=True)
+    with pytest.raises(InputError, match="fluxpath did not write it"):
+        sink.write("a.png", IMAGES[0], explainer.attribute(IMAGES[0], method=METHOD))
+    sink.close()
+    assert list(np.load(tmp_path / "a.npy")) == [0, 1, 2]
 
 
 def test_parquet_in_several_groups(explainer, expected, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from fluxpath.errors import FluxpathError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 on success, 1 for a user's mistake (one sentence on stderr)."""
+    """Run the command line; 0 on success, 1 for a user's mistake or the disk's (one sentence on stderr)."""
     parser = argparse.ArgumentParser(
         prog="fluxpath",
         description="Compile a classifier with its input gradient, and explain its decisions.",
@@ -24,8 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except FluxpathError as error:
         print(f"fluxpath: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read the output has gone (`| head`): nothing is left to say, nor at exit.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        return 1
+    except OSError as error:
+        where = "" if error.filename is None else f" '{error.filename}'"
+        print(f"fluxpath: cannot read or write{where}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("fluxpath: interrupted", file=sys.stderr)

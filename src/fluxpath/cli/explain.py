@@ -34,12 +34,13 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the method, as in n=20; arrays are .npy files")  # fmt: skip
     parser.add_argument("--target", type=int, help="the class to explain (default: the predicted one)")
-    parser.add_argument("--out", type=Path, default=Path("heatmaps"), help="folder or file to write to")
+    parser.add_argument("--out", type=Path, default=Path("heatmaps"),
+                        help="folder or file to write to (default heatmaps)")  # fmt: skip
     parser.add_argument("--format", choices=FORMATS,
                         help="overlays in a folder, or one file (default: as --out ends)")  # fmt: skip
     parser.add_argument("--npy", action="store_true", help="beside overlays, the attributions themselves")
     parser.add_argument("--resume", action="store_true", help="do only what an interrupted run left undone")
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 or auto")
     parser.set_defaults(run=run)
 
 

@@ -31,7 +31,8 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp", help="of these attributions")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the method, as in n=20")  # fmt: skip
-    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda, for --against")
+    parser.add_argument("--device", default="cpu",
+                        help="cpu (default), cuda, cuda:1 or auto, for --against")  # fmt: skip
     parser.set_defaults(run=run)
 
 
