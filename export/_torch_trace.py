@@ -127,6 +127,8 @@ def _clean(graph: torch.fx.GraphModule, names: list[str]) -> None:
 
 def _prepare_for_scripting(graph: torch.fx.GraphModule) -> None:
     x = next(n for n in graph.graph.nodes if n.op == "placeholder")
+    # Now, while the operators still have the schema that tells which of them write into what they are given.
+    graph.graph.eliminate_dead_code()
     for node in list(graph.graph.nodes):
         if node.target in _ON_NUMBERS:
             node.target = _ON_NUMBERS[node.target]
@@ -141,7 +143,6 @@ def _prepare_for_scripting(graph: torch.fx.GraphModule) -> None:
             # Scripting resolves overloads itself, and knows them by their packet only.
             node.target = node.target.overloadpacket
             _follow_input(graph.graph, node, x)
-    graph.graph.eliminate_dead_code()
     graph.recompile()
 
 

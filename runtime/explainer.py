@@ -208,7 +208,8 @@ class Explainer:
             (name, image) or (name, image, target), of any length, read as it is needed. Names are distinct;
             an image has its path (in the folder, or as given), an array without one its number ("000000").
         sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or a `Sink` of your own.
-        target, method: as for `submit`, for every image. progress: show a bar when it takes over a second.
+        target, method: as for `submit`, for every image. progress: show a bar when it takes over a second and
+            stderr is a terminal.
         resume: keep what an earlier run with the same settings wrote whole, by name, and do the rest; False
             writes everything anew.
 

@@ -114,7 +114,7 @@ class _Run:
 
     def all(self, coming: Iterator[Item], total: int | None, progress: bool) -> None:
         """Every item, under a progress bar."""
-        with tqdm(total=total, unit="image", delay=1, leave=False, disable=not progress) as bar:
+        with tqdm(total=total, unit="image", delay=1, leave=False, disable=None if progress else True) as bar:
             for item in coming:
                 self.take(item)
                 bar.update(self.landed - bar.n)

@@ -94,7 +94,7 @@ class TorchScriptSession:
                     result[:count].copy_(given[name])
         except Exception as error:
             where = "" if self._order is None else " in channels-last order"
-            raise FluxpathError(f"torch failed on the gradient graph{where}: {first_line(error)}") from error
+            raise FluxpathError(f"torch failed on the gradient graph{where}: {_last_line(error)}") from error
 
 
 def require_cuda() -> None:
@@ -112,3 +112,8 @@ def _torch() -> Any:
             "export the model as .onnx"
         ) from error
     return torch
+
+
+def _last_line(error: Exception) -> str:
+    """Where torch's interpreter says what went wrong, below a listing of the code."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

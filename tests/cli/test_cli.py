@@ -13,6 +13,7 @@ from models import relu, smooth
 from PIL import Image
 
 from fluxpath.cli import main
+from fluxpath.errors import ProviderError
 
 
 @pytest.fixture(scope="module")
@@ -278,3 +279,14 @@ def test_deeplift_from_the_command_line(folder, tmp_path, capsys):
     assert "add --rules deeplift" in capsys.readouterr().err
     assert main([*arguments, "--rules", "deeplift", "--baseline", "missing.npy"]) != 0
     assert "cannot read an array from 'missing.npy'" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_a_sentence_too(folder, capsys, monkeypatch):
+    def missing(providers):
+        raise ProviderError("there is no GPU")
+
+    monkeypatch.setattr("fluxpath.runtime.opening.require_providers", missing)
+    arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--device", "auto"]
+    assert main([*arguments, "--out", str(folder / "auto")]) == 0
+    assert capsys.readouterr().err == "fluxpath: device='auto' uses the CPU: there is no GPU\n"

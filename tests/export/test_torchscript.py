@@ -265,3 +265,22 @@ def test_torch_is_given_what_was_verified(tmp_path: Path) -> None:
     entries, _ = archive.unseal((tmp_path / "g.pt").read_bytes())
     module = torch.jit.load(io.BytesIO(archive.pack(entries)))
     assert set(module(torch.zeros(2, 6), torch.zeros(2, dtype=torch.int64))) == set(_torch_trace.OUTPUTS)
+
+
+class WritesIntoAView(nn.Module):
+    """Halves what it has, by way of a view whose own value nobody uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.head = nn.Linear(4 * modules.SIDE**2, modules.CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.conv(x)
+        h.view(h.shape[0], -1).mul_(0.5)
+        return self.head(torch.sin(h.flatten(1)))
+
+
+def test_what_is_written_in_place_is_not_dead_code(tmp_path: Path) -> None:
+    done = gradient_from_torch(modules.made(WritesIntoAView), IMAGE, tmp_path / "g.pt")
+    assert done.verification.error < 1e-5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import weakref
 from pathlib import Path
 
@@ -216,6 +217,31 @@ def test_what_is_wrong_for_all_is_an_error(explainer, tmp_path, monkeypatch, cha
     assert list(Path().iterdir()) == []
 
 
-def test_a_short_run_shows_no_bar(explainer, capsys):
-    explainer.attribute_many(some_images(3), Memory(), method=SHORT)
-    assert capsys.readouterr().err == ""
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def slowly(images, now):
+    """The images, by a clock that says two seconds more at each."""
+    for image in images:
+        now[0] += 2
+        yield image
+
+
+@pytest.mark.parametrize(
+    ("stream", "slow", "progress", "shown"),
+    [
+        (Terminal, True, True, True),
+        (Terminal, False, True, False),
+        (Terminal, True, False, False),
+        (io.StringIO, True, True, False),
+    ],
+)
+def test_a_bar_is_for_a_run_of_seconds_on_a_terminal(explainer, monkeypatch, stream, slow, progress, shown):
+    out, now = stream(), [1000.0]
+    monkeypatch.setattr("sys.stderr", out)
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    images = slowly(some_images(5), now) if slow else some_images(5)
+    explainer.attribute_many(images, Memory(), method=SHORT, progress=progress)
+    assert ("image" in out.getvalue()) == shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import fluxpath
@@ -24,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module.register(commands)
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        with warnings.catch_warnings():
+            # A sentence, as errors are, without the line of code that gave it.
+            warnings.showwarning = lambda message, *_: print(f"fluxpath: {message}", file=sys.stderr)
+            options.run(options)
         sys.stdout.flush()
     except FluxpathError as error:
         print(f"fluxpath: {error}", file=sys.stderr)

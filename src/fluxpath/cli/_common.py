@@ -24,7 +24,7 @@ def export_with_progress(
     run: Callable[[Callable[[str], None]], Exported],
 ) -> Exported:
     """Run an export that reports its stages, showing them as a progress bar on stderr."""
-    with tqdm(total=3, unit="stage", leave=False) as bar:
+    with tqdm(total=3, unit="stage", leave=False, disable=None) as bar:
 
         def stage(name: str) -> None:
             bar.set_description(name)

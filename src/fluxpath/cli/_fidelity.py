@@ -57,7 +57,7 @@ def _measured(
     method, shape = method_from(options.method, options.set), images.shape[1:]
     names = [] if options.precision is None else options.precision.split(",")
     given: list[str | Path] = [*names, *options.against]
-    with tqdm(total=1 + len(given), unit="graph", leave=False) as bar:
+    with tqdm(total=1 + len(given), unit="graph", leave=False, disable=None) as bar:
         with Explainer(options.graph, device=options.device, shape=shape) as explainer:
             exact = _attributed(explainer, manifest, images, None, method)
         bar.update()

@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     pictures: list[list[Image.Image]] = [[heatmap(images[i], "grey", 96, low=0, high=100) for i in shown]]
     rows = [["method", "steps", "ms per image", "one image, ms"]]
     with Explainer(graph) as explainer:
-        for name in tqdm(METHODS, unit="method", leave=False):
+        for name in tqdm(METHODS, unit="method", leave=False, disable=None):
             result, row = _timed(explainer, name, images)
             rows.append(row)
             pictures.append([heatmap(result.values[i], size=96) for i in shown])

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> None:
 
     manifest = read_manifest(options.graph)
     images = None if options.data is None else images_from(options.data, options.images, manifest)
-    with tqdm(total=1, unit="graph", leave=False) as bar:
+    with tqdm(total=1, unit="graph", leave=False, disable=None) as bar:
         done = export.verify(options.graph, images)
         bar.update()
     deeplift = manifest.rules == "deeplift"
