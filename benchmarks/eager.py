@@ -85,6 +85,17 @@ def fast_copy(model: nn.Module, channels_last: bool = False) -> nn.Module:
     return model.to(memory_format=torch.channels_last) if channels_last else model
 
 
+def folded(model: nn.Module) -> nn.Module:
+    """A copy with batch normalisations folded into convolutions; `model` itself where torch.fx cannot."""
+    from torch.fx.experimental.optimization import fuse
+
+    try:
+        copied: nn.Module = fuse(model.eval())
+    except Exception:  # whatever tracing does not see through, and then there may be nothing to fold
+        return model
+    return copied
+
+
 def best_eager(
     model: nn.Module,
     images: Tensor,

@@ -166,7 +166,7 @@ def _best_eager(
     setup: Setup, dtype: torch.dtype | None, channels_last: bool
 ) -> Callable[[ExitStack], Explain]:
     def opened(_: ExitStack) -> Explain:
-        model = eager.fast_copy(setup.subject.module, channels_last).to(setup.device)
+        model = eager.fast_copy(eager.folded(setup.subject.module), channels_last).to(setup.device)
         if dtype is not None:
             model = _Autocast(model, setup.device, dtype)
         more = {"batch": setup.slots, "channels_last": channels_last}
@@ -179,7 +179,8 @@ def _compiled(setup: Setup, **options: Any) -> Callable[[ExitStack], Explain]:
     def opened(_: ExitStack) -> Explain:
         if not setup.cuda:
             raise RuntimeError("torch.compile is timed on a GPU only")
-        model: Any = torch.compile(eager.fast_copy(setup.subject.module).to(setup.device), **options)
+        plain = eager.fast_copy(eager.folded(setup.subject.module)).to(setup.device)
+        model: Any = torch.compile(plain, **options)
         return _loop(setup, eager.best_eager, model, batch=setup.slots)
 
     return opened

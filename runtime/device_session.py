@@ -20,7 +20,7 @@ from fluxpath.runtime.half import ONNX_TYPES
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.session import OnnxSession, first_line, read_file
 from fluxpath.runtime.tensorrt import TENSORRT, require_float32, tensorrt_options
-from fluxpath.seal import precision_of
+from fluxpath.seal import digest_of, precision_of
 
 CUDA = "CUDAExecutionProvider"
 
@@ -29,8 +29,8 @@ class OnnxDeviceSession(OnnxSession):
     """See `OnnxSession`; the graph's inputs and outputs are the lanes' own memory on the device.
 
     The execution provider works on the device's stream, so that the kernels follow without a wait. Batch
-    sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out, as do
-    providers with TensorRT's first, which captures one batch size at the most. tf32: True lets float32
+    sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out, as does
+    TensorRT among the providers, which captures one batch size at the most. tf32: True lets float32
     convolutions and products round what they take to TF32. most: the largest batch that TensorRT is to
     expect. channels_last: True has the CUDA provider compute convolutions and pooling in that order.
     """
@@ -53,14 +53,15 @@ class OnnxDeviceSession(OnnxSession):
                 f"{providers[0]}: leave it out"
             )
         self.device, self._channels_last = device, channels_last
+        data = read_file(Path(path))
         self._tensorrt: dict[str, str] = {}
         if TENSORRT in providers:
             manifest = OnnxSession(path, threads=threads, optimized=False).manifest
             require_float32(manifest, tf32)
-            self._tensorrt, capture = tensorrt_options(device, path, manifest, most), False
+            self._tensorrt, capture = tensorrt_options(device, digest_of(data), manifest, most), False
         # In ONNX Runtime's convolutions the switch for TF32 is one for the tensor cores, whatever the element
         # type. Those of 16 bits lose nothing by TF32, and without tensor cores they are slow.
-        self._tf32 = tf32 or precision_of(read_file(Path(path))) != "float32"
+        self._tf32 = tf32 or precision_of(data) != "float32"
         # ONNX Runtime keeps a captured graph for the thread that made it, and cuDNN's plan of a convolution
         # for one batch size: at another one it plans them all anew.
         self._captures = Captures(capture, per_thread=True, rounded=True)

@@ -23,7 +23,7 @@ CPU = ("CPUExecutionProvider",)
 CUDA = ("CUDAExecutionProvider", *CPU)
 """ONNX Runtime's execution providers for a device."""
 
-ON_GPU = ("CUDAExecutionProvider", TENSORRT)
+ON_GPU = (CUDA[0], TENSORRT)
 """Those that work on a GPU's memory, where the lanes are then."""
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ProviderError
@@ -16,17 +14,15 @@ from fluxpath.runtime.device import Device
 TENSORRT = "TensorrtExecutionProvider"
 
 
-def tensorrt_options(
-    device: Device, path: str | os.PathLike[str], manifest: Manifest, most: int
-) -> dict[str, str]:
-    """Provider options for the gradient graph in the file `path` with batches of 1 to `most`.
+def tensorrt_options(device: Device, digest: str, manifest: Manifest, most: int) -> dict[str, str]:
+    """Provider options for the gradient graph with this digest, in batches of 1 to `most`.
 
     An engine is built for all of these sizes at once, and for `most` best; without, TensorRT would build
     again, for minutes, whenever a batch is larger than all before. Where the model leaves sizes open it does.
-    Engines are kept in fluxpath's cache by the file's hash: TensorRT's own name for one does not tell two
-    models of the same architecture apart.
+    Engines are kept in fluxpath's cache by the digest: TensorRT's own name for one does not tell two models
+    of the same architecture apart.
     """
-    folder = str(cache_folder() / "tensorrt" / _digest(Path(path)))
+    folder = str(cache_folder() / "tensorrt" / digest)
     options = {
         "device_id": str(device.number),
         "has_user_compute_stream": "1",
@@ -64,11 +60,3 @@ def _input_shapes(manifest: Manifest) -> Mapping[str, tuple[int, ...]] | None:
     fixed = {name: tuple(d for d in shape if d is not None) for name, shape in shapes.items()}
     whole = all(len(fixed[name]) == len(shape) for name, shape in shapes.items())
     return fixed if whole and not any(set(":,") & set(name) for name in fixed) else None
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(1 << 24):
-            digest.update(part)
-    return digest.hexdigest()

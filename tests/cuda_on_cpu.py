@@ -86,3 +86,9 @@ class HostDevice:
         size = int(np.prod(shape)) * dtype.itemsize
         memory = (ctypes.c_uint8 * size).from_address(address)
         return np.frombuffer(memory, dtype).reshape(shape)
+
+
+class FakeCuda(HostDevice):
+    """The same by the name of a GPU, for what is told to libraries and not run."""
+
+    kind, stream = "cuda", 77

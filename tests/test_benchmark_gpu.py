@@ -107,3 +107,19 @@ def test_bandwidth_of_lanes_that_go_on(monkeypatch):
     monkeypatch.setattr(parts, "ROUNDS", 1)
     found = parts.fused_bandwidth(HostDevice(), slots=2, features=10)
     assert list(found)[-1] == "copy" and len(found) == 10 and min(found.values()) > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
+def test_the_published_way_has_batch_normalisations_and_the_best_loop_none(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    resnet20, eager = pytest.importorskip("resnet20"), pytest.importorskip("eager")
+    plain = resnet20.random()
+    trained = resnet20.with_batchnorm(plain)
+    folded = eager.folded(trained)
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    called = {node.target for node in folded.graph.nodes if node.op == "call_module"}
+    for model, expected in ((trained, 19), (folded, 0)):
+        modules = dict(model.named_modules())
+        names = modules if model is trained else called
+        assert sum(isinstance(modules[name], torch.nn.BatchNorm2d) for name in names) == expected
+        torch.testing.assert_close(model(x), plain(x), rtol=0, atol=1e-4)

@@ -44,6 +44,12 @@ def check_seal(data: bytes, name: str = "the file") -> None:
         raise ArtifactError(f"{name} is truncated or was altered after export: export the model again")
 
 
+def digest_of(data: bytes) -> str:
+    """The SHA-256 that a sealed gradient graph bears: no two files have the same."""
+    start, end = _digest_span(data)
+    return data[start:end].decode()
+
+
 def weights_of(data: bytes) -> Weights | None:
     """The second file that a sealed gradient graph refers to; None where it has everything in itself."""
     found = _WEIGHTS.search(data)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch_modules
-from cuda_on_cpu import HostDevice
+from cuda_on_cpu import FakeCuda, HostDevice
 
 from fluxpath.errors import ArtifactError
 from fluxpath.export import gradient_from_torch
@@ -149,10 +149,6 @@ def test_a_capture_that_fails_is_run_without(graph, caplog):
     assert [r.getMessage() for r in caplog.records] == [
         "evaluations are not captured as CUDA graphs: operation not permitted when stream is capturing"
     ]
-
-
-class FakeCuda(HostDevice):
-    kind, stream = "cuda", 77
 
 
 @pytest.mark.parametrize("refused", [True, False])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import types
-
 import numpy as np
 import pytest
 import torch
 import torch_modules as modules
-from cuda_on_cpu import HostDevice
+from cuda_on_cpu import FakeCuda, HostDevice
 from torch import nn
 
 from fluxpath.errors import InputError, ProviderError
@@ -181,29 +179,10 @@ def test_half_precision(tmp_path):
 # Where there is no such choice.
 
 
-class FakeCuda(HostDevice):
-    kind, stream = "cuda", 77
-
-
-@pytest.fixture
-def opened(monkeypatch):
-    """The CUDA provider's options of each session of ONNX Runtime that is opened for a device."""
-    given = []
-    original = OnnxSession.__init__
-
-    def instead(self, path, providers=opening.CPU, threads=None, options=None, optimized=True):
-        original(self, path, opening.CPU, threads, optimized=optimized)
-        given.extend(options or [])
-        self._session = types.SimpleNamespace(get_providers=lambda: list(providers))
-
-    monkeypatch.setattr(OnnxSession, "__init__", instead)
-    return given
-
-
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_onnx_runtime_s_cuda_provider_is_told(graph, opened, channels_last):
     OnnxDeviceSession(graph("smooth"), FakeCuda(), opening.CUDA, 1, channels_last=channels_last)
-    assert opened[0]["prefer_nhwc"] == str(int(channels_last))
+    assert opened[0]["CUDAExecutionProvider"]["prefer_nhwc"] == str(int(channels_last))
 
 
 def test_tables_are_refused(script, opened, tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cuda_on_cpu import HostDevice
+from cuda_on_cpu import FakeCuda
 
 from fluxpath.errors import ProviderError
 from fluxpath.manifest import Companion
@@ -17,13 +17,13 @@ from fluxpath.runtime.device_session import OnnxDeviceSession
 from fluxpath.runtime.opening import open_session, read_manifest
 from fluxpath.runtime.session import OnnxSession
 from fluxpath.runtime.tensorrt import TENSORRT, tensorrt_options
-
-
-class FakeCuda(HostDevice):
-    kind, stream = "cuda", 77
-
+from fluxpath.seal import digest_of
 
 PROVIDERS = (TENSORRT, "CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def digest(path):
+    return digest_of(path.read_bytes())
 
 
 @pytest.fixture(autouse=True)
@@ -31,26 +31,10 @@ def float32_stays_float32(monkeypatch):
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
 
 
-@pytest.fixture
-def opened(monkeypatch):
-    """The provider options of each session of ONNX Runtime that is opened for a device."""
-    given = []
-    original = OnnxSession.__init__
-
-    def instead(self, path, providers=opening.CPU, threads=None, options=None, optimized=True):
-        original(self, path, opening.CPU, threads, optimized=optimized)
-        if options is not None:
-            given.append(dict(zip(providers, options, strict=True)))
-            self._session = types.SimpleNamespace(get_providers=lambda: list(providers))
-
-    monkeypatch.setattr(OnnxSession, "__init__", instead)
-    return given
-
-
 def test_one_engine_is_for_all_batch_sizes(graph):
     path = graph("smooth")
     manifest = read_manifest(path)
-    options = tensorrt_options(FakeCuda(), path, manifest, 24)
+    options = tensorrt_options(FakeCuda(), digest(path), manifest, 24)
     sizes = "x".join(map(str, manifest.shape))
     for bound, batch in (("min", 1), ("opt", 24), ("max", 24)):
         assert options[f"trt_profile_{bound}_shapes"] == f"{manifest.input}:{batch}x{sizes},target:{batch}"
@@ -60,14 +44,14 @@ def test_one_engine_is_for_all_batch_sizes(graph):
 def test_further_inputs_have_their_sizes_too(graph):
     path = graph("smooth")
     mask = Companion(name="mask", dtype="int64", shape=(7,))
-    options = tensorrt_options(FakeCuda(), path, replace(read_manifest(path), companions=(mask,)), 3)
+    options = tensorrt_options(FakeCuda(), digest(path), replace(read_manifest(path), companions=(mask,)), 3)
     assert options["trt_profile_max_shapes"].endswith(",target:3,mask:3x7")
 
 
 @pytest.mark.parametrize("change", [{"shape": (3, None, 8)}, {"input": "image:0"}, {"input": "a,b"}])
 def test_without_sizes_or_names_that_fit_there_is_no_profile(graph, change):
     path = graph("smooth")
-    options = tensorrt_options(FakeCuda(), path, replace(read_manifest(path), **change), 3)
+    options = tensorrt_options(FakeCuda(), digest(path), replace(read_manifest(path), **change), 3)
     assert not [name for name in options if "profile" in name]
 
 
@@ -76,7 +60,7 @@ def test_engines_of_two_files_are_kept_apart(graph, tmp_path, monkeypatch):
     first, other = graph("smooth"), graph("linear")
     again = shutil.copy(first, tmp_path / "moved.onnx")
     folders = [
-        tensorrt_options(FakeCuda(), path, read_manifest(path), 3)["trt_engine_cache_path"]
+        tensorrt_options(FakeCuda(), digest(path), read_manifest(path), 3)["trt_engine_cache_path"]
         for path in (first, again, other)
     ]
     assert folders[0] == folders[1] != folders[2]
