@@ -81,9 +81,9 @@ def large_graph(folder: Path) -> Path:
     import torch
     from transformers import ResNetConfig, ResNetForImageClassification
 
-    from fluxpath.export import _load
-    from fluxpath.export._settings import Settings
     from fluxpath.export.gradient_graph import compile_gradient
+    from fluxpath.export.reading import load
+    from fluxpath.export.settings import Settings
     from fluxpath.export.verification import Verification
 
     torch.manual_seed(0)
@@ -94,7 +94,7 @@ def large_graph(folder: Path) -> Path:
         model, (torch.rand(2, 3, 224, 224),), path, dynamo=True, dynamic_shapes=dynamic, verbose=False
     )
     settings = Settings(objective="softmax")
-    source = _load.read(path, settings.oldest_opset)
+    source = load.read(path, settings.oldest_opset)
     unchecked = Verification(error=0.0, typical=0.0, score=0.0)
     return compile_gradient(source, folder / "resnet50.grad.onnx", settings, print, lambda *_: unchecked).path
 

@@ -29,7 +29,7 @@ from report import Neighbours, environment, summary
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = {"resnet50": "ResNet", "vit-b": "ViT"}
 STAGES = {
-    "read": ("_load", "read"),
+    "read": ("load", "read"),
     "prepare": ("gradient_graph", "_prepared"),
     "differentiate": ("gradient_graph", "append_gradient"),
     "finish": ("gradient_graph", "_finished"),
@@ -56,12 +56,13 @@ def make_model(kind: str, path: Path) -> None:
 
 def export(model: Path, folder: Path) -> dict[str, Any]:
     """Seconds and processor seconds of every stage and of the whole; this process's peaks in MB."""
-    from fluxpath.export import _load, gradient_graph
-    from fluxpath.export._settings import Settings
+    from fluxpath.export import gradient_graph
+    from fluxpath.export.reading import load
+    from fluxpath.export.settings import Settings
     from fluxpath.export.verification import Verification
 
     clocks = {stage: [0.0, 0.0] for stage in STAGES}
-    modules = {"_load": _load, "gradient_graph": gradient_graph}
+    modules = {"load": load, "gradient_graph": gradient_graph}
     for stage, (module, name) in STAGES.items():
         setattr(modules[module], name, _clocked(getattr(modules[module], name), clocks[stage]))
     before = _peak_mb()
@@ -71,7 +72,7 @@ def export(model: Path, folder: Path) -> dict[str, Any]:
     clocks["total"] = [0.0, 0.0]
 
     def whole() -> None:
-        source = _load.read(model, settings.oldest_opset)
+        source = load.read(model, settings.oldest_opset)
         gradient_graph.compile_gradient(source, path, settings, lambda _: None, lambda *_: unchecked)
 
     _clocked(whole, clocks["total"])()

@@ -264,8 +264,8 @@ def _predicted(subject: Subject, images: npt.NDArray[np.float32], device: str) -
 
 def _bandwidth(device: str) -> dict[str, float] | None:
     try:
-        from fluxpath.runtime.cuda import cuda_device
-        from fluxpath.runtime.device import parse
+        from fluxpath.runtime.device.base import parse
+        from fluxpath.runtime.device.cuda import cuda_device
 
         found = fused_bandwidth(cuda_device(parse(device)[1]))
     except Exception as error:  # as for a side

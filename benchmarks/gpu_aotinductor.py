@@ -17,11 +17,11 @@ import torch
 from gpu_models import Subject
 from torch.export.passes import move_to_device_pass
 
-from fluxpath.export._settings import Settings
-from fluxpath.export._torch_module import evaluating, subject_of
-from fluxpath.export._torch_trace import traced
-from fluxpath.runtime.torchscript import TorchScriptSession
-from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
+from fluxpath.export.settings import Settings
+from fluxpath.export.torch_module.subject import evaluating, subject_of
+from fluxpath.export.torch_module.trace import traced
+from fluxpath.runtime.backends.torchscript import TorchScriptSession
+from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 
 ANY = 0
 """In the place of a batch size: the package takes every one."""
@@ -61,8 +61,8 @@ def session(script: Path, packages: Mapping[int, Path], device: str, tf32: bool 
     """Runs the packages, by batch size, in the place of the TorchScript file `script`."""
     if not device.startswith("cuda"):
         return PackagedSession(script, packages)
-    from fluxpath.runtime.cuda import cuda_device
-    from fluxpath.runtime.device import parse
+    from fluxpath.runtime.device.base import parse
+    from fluxpath.runtime.device.cuda import cuda_device
 
     return PackagedDeviceSession(script, packages, cuda_device(parse(device)[1]), tf32=tf32)
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from fluxpath.manifest import GRADIENT_DTYPES
 from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
-from fluxpath.runtime.device import Device
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.device_sums import DeviceSums
+from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.device.sums import DeviceSums
 
 ROUNDS = 20
 

@@ -18,8 +18,8 @@ from gpu_models import Subject
 
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import MFABA, Explainer, IntegratedGradients
-from fluxpath.runtime.opening import CUDA
-from fluxpath.runtime.tensorrt import TENSORRT
+from fluxpath.runtime.backends.opening import CUDA
+from fluxpath.runtime.backends.tensorrt import TENSORRT
 
 MFABAS = ("MFABA sharp", "MFABA smooth")
 IG = "Integrated Gradients"
@@ -246,10 +246,10 @@ def _exported(setup: Setup, suffix: str, precision: str) -> Path:
 def _explainer(setup: Setup, path: Path, capture: bool, **options: Any) -> Explainer:
     if capture:
         return Explainer(path, device=setup.device, slots=setup.slots, **options)
-    from fluxpath.runtime.cuda import cuda_device
-    from fluxpath.runtime.device import parse
-    from fluxpath.runtime.device_session import OnnxDeviceSession
-    from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
+    from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+    from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
+    from fluxpath.runtime.device.base import parse
+    from fluxpath.runtime.device.cuda import cuda_device
 
     device = cuda_device(parse(setup.device)[1])
     if path.suffix == ".pt":

@@ -23,11 +23,11 @@ import onnx
 import onnxruntime
 from report import environment, summary
 
-from fluxpath.export import _load
-from fluxpath.export._settings import Settings
 from fluxpath.export.gradient_graph import differentiated
-from fluxpath.export.precision import BFLOAT16_OPSET, PRECISIONS
+from fluxpath.export.passes.precision import BFLOAT16_OPSET, PRECISIONS
+from fluxpath.export.reading import load
 from fluxpath.export.rounding import rounded
+from fluxpath.export.settings import Settings
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10"
 
@@ -35,7 +35,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10"
 def gradient_graph_of(proto: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     """The gradient graph of the model, not verified."""
     settings = Settings(precision=precision)
-    return differentiated(_load.Source(proto, ""), settings)[0]
+    return differentiated(load.Source(proto, ""), settings)[0]
 
 
 def run(proto: onnx.ModelProto, images: npt.NDArray[np.float32]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def main() -> None:
     images = (np.load(options.data)["images"][: options.images] / 255).astype(np.float32)
     table = []
     for activation in ("Relu", "Softplus"):
-        model = _load.read(options.model, BFLOAT16_OPSET).proto
+        model = load.read(options.model, BFLOAT16_OPSET).proto
         for node in model.graph.node:
             node.op_type = activation if node.op_type == "Relu" else node.op_type
         exact = run(gradient_graph_of(model, "float32"), images)

@@ -14,7 +14,7 @@ from onnx import TensorProto
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, ModelError
-from fluxpath.export._files import put
+from fluxpath.files import put
 from fluxpath.manifest import Manifest, Weights
 from fluxpath.seal import check_seal, check_weights, seal, weights_of
 

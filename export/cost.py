@@ -12,8 +12,8 @@ import onnx
 import onnx_ir as ir
 
 from fluxpath.errors import ArtifactError
-from fluxpath.export._inference import infer_shapes
 from fluxpath.export.builder import dims
+from fluxpath.export.reading.inference import infer_shapes
 
 OPEN_SIZE = 32
 """What stands in for a size that the model leaves open, other than the batch."""

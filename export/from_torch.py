@@ -12,15 +12,15 @@ import numpy.typing as npt
 
 from fluxpath import archive
 from fluxpath.errors import ModelError, UnsupportedOperatorError
-from fluxpath.export import _load
-from fluxpath.export._settings import Settings
 from fluxpath.export.gradient_graph import Check, Exported, Progress, compile_gradient
-from fluxpath.export.verification import evaluator
+from fluxpath.export.reading import load
+from fluxpath.export.settings import Settings
+from fluxpath.export.verification.gradient import evaluator
 
 if TYPE_CHECKING:
     import torch
 
-    from fluxpath.export._torch_module import Subject
+    from fluxpath.export.torch_module.subject import Subject
 
 
 def gradient_from_torch(
@@ -78,14 +78,14 @@ def gradient_from_torch(
     module_type = _torch().nn.Module
     if not isinstance(module, module_type):
         raise ModelError(f"the model is a {type(module).__name__}, and it must be a torch.nn.Module")
-    from fluxpath.export._torch_module import digest_of, evaluating, subject_of
+    from fluxpath.export.torch_module.subject import digest_of, evaluating, subject_of
 
     progress("reading the model")
     with evaluating(module):
         subject = subject_of(module, example, settings.input, settings.output)
         digest = digest_of(module)
         if Path(path).suffix == archive.SUFFIX:
-            from fluxpath.export.torchscript import write_torchscript
+            from fluxpath.export.torch_module.torchscript import write_torchscript
 
             return write_torchscript(subject, digest, Path(path), settings, progress)
         return _write_onnx(subject, digest, Path(path), settings, progress)
@@ -94,8 +94,8 @@ def gradient_from_torch(
 def _write_onnx(
     subject: Subject, digest: str, path: Path, settings: Settings, progress: Progress
 ) -> Exported:
-    from fluxpath.export._torch_module import reason, refuse_branching
-    from fluxpath.export._torch_onnx import OPSET, attempts, to_onnx
+    from fluxpath.export.torch_module.exporter import OPSET, attempts, to_onnx
+    from fluxpath.export.torch_module.subject import reason, refuse_branching
 
     # The exporter leaves one output, the logits.
     chosen = replace(settings, input=subject.input, output=None)
@@ -112,7 +112,7 @@ def _write_onnx(
             failures.append(error)
             continue
         try:
-            done = compile_gradient(_load.Source(proto, digest), path, chosen, progress, check)
+            done = compile_gradient(load.Source(proto, digest), path, chosen, progress, check)
         except UnsupportedOperatorError as error:
             failures.append(error)
             continue
@@ -128,7 +128,7 @@ def _write_onnx(
 
 def _check(subject: Subject, settings: Settings) -> tuple[Check | None, list[str]]:
     """Verification by autograd; None and a note where the module does not run in float64."""
-    from fluxpath.export._torch_reference import Reference
+    from fluxpath.export.torch_module.reference import Reference
 
     try:
         reference = Reference(subject, settings)

@@ -16,22 +16,22 @@ import onnx_ir.passes.common as common
 from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
-from fluxpath.export import _classifier, _load
-from fluxpath.export._files import spare_source
-from fluxpath.export._normalization import prepend_normalization
-from fluxpath.export._settings import Settings, described
 from fluxpath.export.artifact import write
 from fluxpath.export.autodiff import differentiate
-from fluxpath.export.batchnorm import fold_batchnorm
 from fluxpath.export.builder import Builder, dims
 from fluxpath.export.deeplift import rescale
-from fluxpath.export.layout import keep_blocked
 from fluxpath.export.objectives import OBJECTIVES
-from fluxpath.export.pad_fusion import keep_pads
-from fluxpath.export.precision import PRECISIONS, narrow
-from fluxpath.export.scale import fold_scales
-from fluxpath.export.shortcut import convolve_shortcuts
-from fluxpath.export.verification import Verification, verify_model
+from fluxpath.export.passes.batchnorm import fold_batchnorm
+from fluxpath.export.passes.layout import keep_blocked
+from fluxpath.export.passes.normalization import prepend_normalization
+from fluxpath.export.passes.pad_fusion import keep_pads
+from fluxpath.export.passes.precision import PRECISIONS, narrow
+from fluxpath.export.passes.scale import fold_scales
+from fluxpath.export.passes.shortcut import convolve_shortcuts
+from fluxpath.export.reading import classifier, load
+from fluxpath.export.settings import Settings, described
+from fluxpath.export.verification.gradient import Verification, verify_model
+from fluxpath.files import spare_source
 from fluxpath.manifest import Manifest
 
 Progress = Callable[[str], None]
@@ -114,7 +114,7 @@ def gradient_from_onnx(
         )
     spare_source(model, path)
     progress("reading the model")
-    return compile_gradient(_load.read(Path(model), settings.oldest_opset), Path(path), settings, progress)
+    return compile_gradient(load.read(Path(model), settings.oldest_opset), Path(path), settings, progress)
 
 
 Check = Callable[[onnx.ModelProto, Manifest], Verification]
@@ -122,7 +122,7 @@ Check = Callable[[onnx.ModelProto, Manifest], Verification]
 
 
 def compile_gradient(
-    source: _load.Source, path: Path, settings: Settings, progress: Progress, check: Check | None = None
+    source: load.Source, path: Path, settings: Settings, progress: Progress, check: Check | None = None
 ) -> Exported:
     """Differentiate, verify and write `source`; see `gradient_from_onnx`.
 
@@ -141,15 +141,15 @@ def compile_gradient(
     return Exported(path, manifest, verification)
 
 
-def _check_by_differences(source: _load.Source, settings: Settings) -> Check:
+def _check_by_differences(source: load.Source, settings: Settings) -> Check:
     forward = ir.to_proto(_prepared(source.proto, settings))
     return lambda written, manifest: verify_model(written, manifest, forward)
 
 
-def differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:
+def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:
     """The gradient graph of `source` and its manifest, not verified."""
     graph = _prepared(source.proto, settings)
-    found = _classifier.find(graph, settings.input, settings.output)
+    found = classifier.find(graph, settings.input, settings.output)
     found = narrow(graph, found, settings.precision)
     if settings.precision == "float32":
         convolve_shortcuts(graph)
@@ -178,7 +178,7 @@ def differentiated(source: _load.Source, settings: Settings) -> tuple[onnx.Model
 
 def append_gradient(
     model: ir.Model,
-    classifier: _classifier.Classifier,
+    classifier: classifier.Classifier,
     objective: str,
     factored: bool = True,
     baseline: npt.NDArray[np.float32] | None = None,
@@ -248,11 +248,11 @@ def _choose(op: Builder, logits: ir.Value, target: ir.Value, classes: int) -> tu
 
 
 def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
-    model = _load.prepare(proto)
-    x = _classifier.make_batch_dynamic(model, settings.input)
+    model = load.prepare(proto)
+    x = classifier.make_batch_dynamic(model, settings.input)
     if settings.mean is not None and settings.std is not None:
         prepend_normalization(model, x, settings.mean, settings.std)
-    model = _load.infer_shapes(model)
+    model = load.infer_shapes(model)
     fold_batchnorm(model)
     _free_names(model.graph)
     return model

@@ -16,12 +16,12 @@ import onnx_ir as ir
 
 from fluxpath import archive
 from fluxpath.errors import ArtifactError, ModelError
-from fluxpath.export import _load
-from fluxpath.export._settings import Settings
 from fluxpath.export.artifact import read, write
 from fluxpath.export.gradient_graph import differentiated
-from fluxpath.export.precision import PRECISIONS
-from fluxpath.export.verification import forward_part
+from fluxpath.export.passes.precision import PRECISIONS
+from fluxpath.export.reading import load
+from fluxpath.export.settings import Settings
+from fluxpath.export.verification.gradient import forward_part
 from fluxpath.manifest import Manifest
 
 
@@ -52,8 +52,8 @@ def write_rounded(path: Path, out: Path, precision: str) -> Manifest:
         rules=manifest.rules,
     )
     forward = ir.to_proto(forward_part(proto, manifest))
-    forward = _load.converted(forward, str(path), settings.oldest_opset)
-    half, described = differentiated(_load.Source(forward, manifest.source), settings)
+    forward = load.converted(forward, str(path), settings.oldest_opset)
+    half, described = differentiated(load.Source(forward, manifest.source), settings)
     described = replace(described, mean=manifest.mean, std=manifest.std)
     return write(rounded(half, PRECISIONS[precision]), described, out)
 

@@ -1,8 +1,11 @@
 """Attributions from gradient graphs, with numpy and ONNX Runtime alone (see `Explainer`)."""
 
 from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.backends.onnx import GradientSession, OnnxSession
+from fluxpath.runtime.backends.opening import read_manifest
+from fluxpath.runtime.bulk.many import Summary
+from fluxpath.runtime.bulk.sinks import Sink
 from fluxpath.runtime.explainer import Explainer
-from fluxpath.runtime.many import Summary
 from fluxpath.runtime.methods import (
     AGI,
     BIG,
@@ -18,9 +21,6 @@ from fluxpath.runtime.methods import (
     Saliency,
     SmoothGrad,
 )
-from fluxpath.runtime.opening import read_manifest
-from fluxpath.runtime.session import GradientSession, OnnxSession
-from fluxpath.runtime.sinks import Sink
 from fluxpath.status import Status
 
 __all__ = [

@@ -15,22 +15,22 @@ from fluxpath.baseline import unpack_baseline
 from fluxpath.checks import positive, whole
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
-from fluxpath.runtime._inputs import as_companions, as_fitting_method, as_images, as_targets, check_rules
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.calibration import LARGEST, suitable_slots
-from fluxpath.runtime.driver import Driver
-from fluxpath.runtime.engine import Engine
+from fluxpath.runtime.backends.calibration import LARGEST, suitable_slots
+from fluxpath.runtime.backends.onnx import GradientSession
+from fluxpath.runtime.backends.opening import lanes_for, open_session
+from fluxpath.runtime.engine.driver import Driver
+from fluxpath.runtime.engine.engine import Engine
+from fluxpath.runtime.engine.pending import Pending
+from fluxpath.runtime.engine.request import Request
+from fluxpath.runtime.inputs import as_companions, as_fitting_method, as_images, as_targets, check_rules
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import MFABA, Method
-from fluxpath.runtime.opening import lanes_for, open_session
-from fluxpath.runtime.pending import Pending
-from fluxpath.runtime.request import Request
-from fluxpath.runtime.session import GradientSession
 
 if TYPE_CHECKING:
-    from fluxpath.runtime.many import Summary
-    from fluxpath.runtime.sinks import Sink
-    from fluxpath.runtime.sources import Source
+    from fluxpath.runtime.bulk.many import Summary
+    from fluxpath.runtime.bulk.sinks import Sink
+    from fluxpath.runtime.bulk.sources import Source
 
 DEFAULT_SLOTS = 32
 
@@ -217,7 +217,7 @@ class Explainer:
         run, and what it wrote stays for the next. Raises InputError for wrong settings, a source without
         images, or a sink that holds another run's results; ClosedError; whatever source or sink raise.
         """
-        from fluxpath.runtime.many import attribute_many
+        from fluxpath.runtime.bulk.many import attribute_many
 
         return attribute_many(
             self, source, sink, target=target, method=method, progress=progress, resume=resume

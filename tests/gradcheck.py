@@ -23,11 +23,11 @@ import onnxruntime
 import plain_operators
 from onnx.reference import ReferenceEvaluator
 
-from fluxpath.export import _load
-from fluxpath.export._double import to_float64
 from fluxpath.export.autodiff import differentiate
-from fluxpath.export.batchnorm import fold_batchnorm
 from fluxpath.export.builder import Builder
+from fluxpath.export.passes.batchnorm import fold_batchnorm
+from fluxpath.export.reading import load
+from fluxpath.export.verification.double import to_float64
 
 STEP, DIRECTIONS = 1e-5, 3
 DOUBLE_TOLERANCE, SINGLE_TOLERANCE = 1e-6, 1e-5
@@ -67,7 +67,7 @@ def _constant(value: Any, rng: np.random.Generator) -> np.ndarray:
 
 def differentiated(forward: onnx.ModelProto) -> onnx.ModelProto:
     """`forward` with the further input `seed` (the shape of y) and the further output `gradient`."""
-    model = _load.infer_shapes(_load.prepare(forward))
+    model = load.infer_shapes(load.prepare(forward))
     fold_batchnorm(model)
     (x,), (y,) = model.graph.inputs, model.graph.outputs
     op = Builder(model.graph)

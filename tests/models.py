@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath import manifest as contract
-from fluxpath.export._double import to_float64
+from fluxpath.export.verification.double import to_float64
 
 SHAPE = {"relu": (2, 8, 8)}
 """Input shapes without the batch, where it is not [1, 6, 6]."""

@@ -14,13 +14,13 @@ import onnx_ir as ir
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ArtifactError, ModelError
-from fluxpath.export._files import spare_source
 from fluxpath.export.artifact import write
 from fluxpath.export.gradient_graph import Exported, Progress, gradient_from_onnx
 from fluxpath.export.whole_method.base import WholeMethod
 from fluxpath.export.whole_method.loop import OUTPUTS, wrap
 from fluxpath.export.whole_method.methods import chosen_method
 from fluxpath.export.whole_method.verification import verify_method
+from fluxpath.files import spare_source
 from fluxpath.manifest import Manifest
 from fluxpath.seal import check_seal, check_weights, weights_of
 

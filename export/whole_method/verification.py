@@ -13,8 +13,8 @@ from onnx.reference import ReferenceEvaluator
 
 from fluxpath import manifest as contract
 from fluxpath.errors import VerificationError
-from fluxpath.export._inputs import random_inputs
 from fluxpath.export.verification import Verification
+from fluxpath.export.verification.inputs import random_inputs
 from fluxpath.export.whole_method.base import STATUS, STEPS, Float64, Walk, WholeMethod
 from fluxpath.export.whole_method.loop import ATTRIBUTION
 from fluxpath.manifest import Manifest

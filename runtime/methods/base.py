@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from fluxpath.runtime.gathering import Collector
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.lanes.gathering import Collector
 
 
 @runtime_checkable

@@ -45,3 +45,8 @@ class DeadlineError(FluxpathError, TimeoutError):
 
 class ClosedError(FluxpathError):
     """The explainer was closed before or while the request was waiting."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or the name of its class where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

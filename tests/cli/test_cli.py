@@ -286,7 +286,7 @@ def test_a_warning_is_a_sentence_too(folder, capsys, monkeypatch):
     def missing(providers):
         raise ProviderError("there is no GPU")
 
-    monkeypatch.setattr("fluxpath.runtime.opening.require_providers", missing)
+    monkeypatch.setattr("fluxpath.runtime.backends.opening.require_providers", missing)
     arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--device", "auto"]
     assert main([*arguments, "--out", str(folder / "auto")]) == 0
     assert capsys.readouterr().err == "fluxpath: device='auto' uses the CPU: there is no GPU\n"

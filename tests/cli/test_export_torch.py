@@ -14,7 +14,7 @@ import torch_modules as modules  # noqa: E402
 from torch import nn  # noqa: E402
 
 from fluxpath.cli import main  # noqa: E402
-from fluxpath.export import _torch_onnx  # noqa: E402
+from fluxpath.export.torch_module import exporter  # noqa: E402
 from fluxpath.runtime import read_manifest  # noqa: E402
 
 FACTORIES = """
@@ -41,7 +41,7 @@ def text():
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with `factories.py` in it, which is on no path; the older exporter, for its speed."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_torch_onnx, "attempts", lambda module: [_torch_onnx.Attempt(False, False)])
+    monkeypatch.setattr(exporter, "attempts", lambda module: [exporter.Attempt(False, False)])
     (tmp_path / "factories.py").write_text(FACTORIES)
     (tmp_path / "broken.py").write_text("1 / 0")
     yield tmp_path
@@ -67,9 +67,9 @@ def test_notes_are_shown(folder: Path, capsys: pytest.CaptureFixture[str], monke
     def fails(subject: object, opset: int) -> None:
         raise RuntimeError("no newer exporter")
 
-    ways = [_torch_onnx.Attempt(True, False), _torch_onnx.Attempt(False, False)]
-    monkeypatch.setattr(_torch_onnx, "attempts", lambda module: ways)
-    monkeypatch.setattr(_torch_onnx, "_newer", fails)
+    ways = [exporter.Attempt(True, False), exporter.Attempt(False, False)]
+    monkeypatch.setattr(exporter, "attempts", lambda module: ways)
+    monkeypatch.setattr(exporter, "_newer", fails)
     assert main(["export", "factories:both", "-o", "g.onnx"]) == 0
     assert "note: exported with the older TorchScript exporter, because" in capsys.readouterr().out
 

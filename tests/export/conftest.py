@@ -8,6 +8,6 @@ import pytest
 @pytest.fixture
 def older_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The older exporter alone, which takes a tenth of a second where the newer takes several."""
-    from fluxpath.export import _torch_onnx
+    from fluxpath.export.torch_module import exporter
 
-    monkeypatch.setattr(_torch_onnx, "attempts", lambda module: [_torch_onnx.Attempt(False, False)])
+    monkeypatch.setattr(exporter, "attempts", lambda module: [exporter.Attempt(False, False)])

@@ -8,8 +8,8 @@ import onnx_ir as ir
 import pytest
 
 from fluxpath.errors import UnsupportedOperatorError
-from fluxpath.export import _load
-from fluxpath.export.batchnorm import fold_batchnorm
+from fluxpath.export.passes.batchnorm import fold_batchnorm
+from fluxpath.export.reading import load
 
 CONSTANTS = {
     "w": (4, 3, 3, 3),
@@ -23,7 +23,7 @@ CONV, NORM = "Conv<pads=[1, 1, 1, 1]>", "BatchNormalization<epsilon=0.001>"
 
 
 def graph_of(text: str, dims: str, **constants: object) -> ir.Model:
-    model = _load.infer_shapes(_load.prepare(gradcheck.parse(text, dims, **constants)))
+    model = load.infer_shapes(load.prepare(gradcheck.parse(text, dims, **constants)))
     fold_batchnorm(model)
     return model
 

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from fluxpath.export import _load
+from fluxpath.export.reading import load
 
 SCALES = [[1, 1, 2, 3], [1, 1, 1.2, 2.5], [1, 1, 0.6, 0.5], [1, 1, 0.7, 1]]
 
@@ -27,8 +27,8 @@ def same(tmp_path: Path, opset: int, operand: list[float] | None, op_type: str, 
     old = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     path = tmp_path / "old.onnx"
     onnx.save(old, path)
-    new = _load.read(path).proto
-    assert _load.opset_of(new) >= _load.OLDEST_OPSET
+    new = load.read(path).proto
+    assert load.opset_of(new) >= load.OLDEST_OPSET
     image = np.random.default_rng(0).standard_normal((2, 3, 5, 6)).astype(np.float32)
     expected, found = (gradcheck.in_single(m)({"x": image})[0] for m in (old, new))
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from fluxpath.export._double import to_float64
+from fluxpath.export.verification.double import to_float64
 
 FINE = np.array([[1 + 1e-12, -2 - 1e-12]])
 """Indistinguishable from whole numbers in float32."""

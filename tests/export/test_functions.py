@@ -9,7 +9,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from fluxpath.export import _load, rules
+from fluxpath.export import rules
+from fluxpath.export.reading import load
 
 Q, K, V = (2, 4, 3, 8), (2, 4, 5, 8), (2, 4, 5, 6)
 
@@ -87,7 +88,7 @@ def test_center_crop_pad(size: list[int]) -> None:
 
 
 def prepared(text: str, dims: str, opset: int, **constants: Any) -> ir.Model:
-    return _load.prepare(gradcheck.parse(text, dims, opset, **constants))
+    return load.prepare(gradcheck.parse(text, dims, opset, **constants))
 
 
 def test_what_has_a_rule_is_kept() -> None:
@@ -103,6 +104,6 @@ def test_what_does_not_depend_on_the_input_is_kept() -> None:
 
 def test_shapes_outlive_the_expansion() -> None:
     model = prepared("c = CenterCropPad<axes=[1]>(x, s) y = Tanh(c)", "batch,5", 20, s=[3])
-    y = _load.infer_shapes(model).graph.outputs[0]
+    y = load.infer_shapes(model).graph.outputs[0]
     assert y.shape is not None and list(y.shape)[1] == 3
     assert list(model.opset_imports) == [""]

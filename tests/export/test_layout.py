@@ -13,7 +13,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath.export import gradient_from_onnx
-from fluxpath.export.layout import keep_blocked
+from fluxpath.export.passes.layout import keep_blocked
 
 SHORTCUT = """
 <ir_version: 10, opset_import: ["": 20]>

@@ -25,11 +25,11 @@ from onnx.backend.test.loader import load_model_tests
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath.errors import ModelError, UnsupportedOperatorError
-from fluxpath.export import _load
-from fluxpath.export._double import to_float64
 from fluxpath.export.autodiff import differentiate
 from fluxpath.export.builder import Builder
+from fluxpath.export.reading import load
 from fluxpath.export.rules import supported_operators
+from fluxpath.export.verification.double import to_float64
 
 STEP, TOLERANCE = 1e-7, 1e-5
 PLAIN = plain_operators.ALL
@@ -95,7 +95,7 @@ class Probe:
         graph = model.graph
         model.ir_version = 10
         for opset in model.opset_import:
-            opset.version = max(opset.version, _load.OLDEST_OPSET)
+            opset.version = max(opset.version, load.OLDEST_OPSET)
         (x, others), y = self._inputs(), graph.output[self.output]
         declared = {v.name: v for v in graph.input}
         del graph.input[:], graph.output[:]
@@ -158,7 +158,7 @@ def probes(case: TestCase) -> Iterator[Probe]:
 
 def gradient_graph(forward: onnx.ModelProto) -> onnx.ModelProto:
     """The inputs and `seed` to y and `gradient`, valid by the standard in shapes and types."""
-    model = _load.infer_shapes(_load.prepare(forward))
+    model = load.infer_shapes(load.prepare(forward))
     x, (y,) = model.graph.inputs[0], model.graph.outputs
     seed = ir.Value(name="seed", type=y.type, shape=y.shape)
     model.graph.inputs.append(seed)
@@ -231,9 +231,9 @@ def _concerns(case: TestCase) -> bool:
 def _is_older(case: TestCase) -> bool:
     """Whether the case tests an operator's version from before the oldest opset that fluxpath takes."""
     version = next(o.version for o in case.model.opset_import if o.domain == "")
-    if version >= _load.OLDEST_OPSET:
+    if version >= load.OLDEST_OPSET:
         return False
-    newest = onnx.defs.get_schema(case.model.graph.node[0].op_type, _load.OLDEST_OPSET)
+    newest = onnx.defs.get_schema(case.model.graph.node[0].op_type, load.OLDEST_OPSET)
     return newest.since_version > version
 
 

@@ -13,7 +13,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath.export import gradient_from_onnx
-from fluxpath.export.pad_fusion import keep_pads
+from fluxpath.export.passes.pad_fusion import keep_pads
 
 HEAD = "f = Flatten(m) y = MatMul(f, v)"
 POOLS = {

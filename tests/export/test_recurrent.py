@@ -12,7 +12,7 @@ import onnx_ir as ir
 import pytest
 
 from fluxpath.errors import UnsupportedOperatorError
-from fluxpath.export import _load
+from fluxpath.export.reading import load
 
 LENGTH, BATCH, FEATURES, HIDDEN = 4, 2, 3, 2
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -41,7 +41,7 @@ def text(kind: str, attributes: str, constants: dict[str, Any], output: str = "y
 
 
 def unrolled(forward: onnx.ModelProto) -> onnx.ModelProto:
-    return ir.to_proto(_load.infer_shapes(_load.prepare(forward)))
+    return ir.to_proto(load.infer_shapes(load.prepare(forward)))
 
 
 def check(text: str, dims: str = f"{LENGTH},batch,{FEATURES}", opset: int = 20, **constants: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath.export import gradient_from_onnx
-from fluxpath.export.scale import fold_scales
+from fluxpath.export.passes.scale import fold_scales
 
 TEXT = """
 <ir_version: 10, opset_import: ["": 20]>

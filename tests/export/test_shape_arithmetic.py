@@ -9,12 +9,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from fluxpath.export import _load
 from fluxpath.export.builder import constant_of
+from fluxpath.export.reading import load
 
 
 def settled(text: str, dims: str, **constants: Any) -> ir.Model:
-    return _load.infer_shapes(_load.prepare(gradcheck.parse(text, dims, **constants)))
+    return load.infer_shapes(load.prepare(gradcheck.parse(text, dims, **constants)))
 
 
 def operators(model: ir.Model) -> list[str]:
@@ -68,7 +68,7 @@ def test_data_is_left_alone() -> None:
 
 def test_a_fixed_batch_is_not_written_into_the_graph() -> None:
     """Expansion and unrolling infer shapes before the batch is made dynamic."""
-    model = _load.prepare(gradcheck.parse("s = Shape(x) n = Gather(s, i) y = Expand(x, s)", "2,3", i=[0]))
+    model = load.prepare(gradcheck.parse("s = Shape(x) n = Gather(s, i) y = Expand(x, s)", "2,3", i=[0]))
     assert "Shape" in operators(model)
 
 

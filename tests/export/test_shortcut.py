@@ -11,7 +11,7 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath.export import gradient_from_onnx
-from fluxpath.export.shortcut import convolve_shortcuts
+from fluxpath.export.passes.shortcut import convolve_shortcuts
 
 TEXT = """
 <ir_version: 10, opset_import: ["": 20]>

@@ -13,9 +13,9 @@ import torch_modules as modules  # noqa: E402
 from torch import nn  # noqa: E402
 
 from fluxpath.export import gradient_from_torch  # noqa: E402
-from fluxpath.export._settings import Settings  # noqa: E402
-from fluxpath.export._torch_module import subject_of  # noqa: E402
-from fluxpath.export._torch_trace import trace  # noqa: E402
+from fluxpath.export.settings import Settings  # noqa: E402
+from fluxpath.export.torch_module.subject import subject_of  # noqa: E402
+from fluxpath.export.torch_module.trace import trace  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
 

@@ -13,12 +13,9 @@ import torch_modules as modules  # noqa: E402
 from torch import nn  # noqa: E402
 
 from fluxpath.errors import ModelError, UnsupportedOperatorError, VerificationError  # noqa: E402
-from fluxpath.export import (  # noqa: E402
-    _torch_onnx,
-    gradient_from_torch,
-    supported_operators,
-)
+from fluxpath.export import gradient_from_torch, supported_operators  # noqa: E402
 from fluxpath.export.rules import _registry  # noqa: E402
+from fluxpath.export.torch_module import exporter  # noqa: E402
 
 IMAGE = torch.zeros(1, 3, modules.SIDE, modules.SIDE)
 ROW = torch.zeros(1, 6)
@@ -28,7 +25,7 @@ def test_the_older_exporter_takes_over_and_says_so(tmp_path: Path, monkeypatch: 
     def fails(subject: object, opset: int) -> None:
         raise RuntimeError("no such operator\nand more")
 
-    monkeypatch.setattr(_torch_onnx, "_newer", fails)
+    monkeypatch.setattr(exporter, "_newer", fails)
     stages: list[str] = []
     done = gradient_from_torch(modules.made(modules.tiny), ROW, tmp_path / "g.onnx", progress=stages.append)
     assert done.notes == (
@@ -53,9 +50,9 @@ def test_attention_is_written_out_where_fused_attention_fails(
     def fails_on_fused(subject: object, opset: int) -> onnx.ModelProto:
         if module.config._attn_implementation != "eager" or module[0].fused_attn:
             raise RuntimeError("no fused attention")
-        return _torch_onnx._older(subject, opset)
+        return exporter._older(subject, opset)
 
-    monkeypatch.setattr(_torch_onnx, "_newer", fails_on_fused)
+    monkeypatch.setattr(exporter, "_newer", fails_on_fused)
     done = gradient_from_torch(module, ROW, tmp_path / "g.onnx")
     assert done.notes == (
         "exported with torch.export with attention written out, because before that no fused attention",
@@ -69,7 +66,7 @@ def test_where_no_exporter_works_there_is_one_sentence_and_no_file(
     def fails(subject: object, attempt: object, opset: int) -> None:
         raise RuntimeError("broken\nat length")
 
-    monkeypatch.setattr(_torch_onnx, "to_onnx", fails)
+    monkeypatch.setattr(exporter, "to_onnx", fails)
     with pytest.raises(ModelError, match=r"^torch cannot export the module to ONNX: broken$"):
         gradient_from_torch(modules.made(modules.tiny), ROW, tmp_path / "g.onnx")
     assert list(tmp_path.iterdir()) == []

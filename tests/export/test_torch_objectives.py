@@ -9,11 +9,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 import torch_modules as modules  # noqa: E402
 
 from fluxpath.errors import VerificationError  # noqa: E402
-from fluxpath.export import (  # noqa: E402
-    _torch_reference,
-)
-from fluxpath.export._torch_objectives import TORCH_OBJECTIVES, choose  # noqa: E402
 from fluxpath.export.objectives import OBJECTIVES  # noqa: E402
+from fluxpath.export.torch_module import reference as torch_reference  # noqa: E402
+from fluxpath.export.torch_module.objectives import TORCH_OBJECTIVES, choose  # noqa: E402
 
 IMAGE = torch.zeros(1, 3, modules.SIDE, modules.SIDE)
 ROW = torch.zeros(1, 6)
@@ -52,13 +50,13 @@ def test_ties_of_the_runner_up_go_to_the_first() -> None:
 
 def test_the_reference_fails_on_another_gradient() -> None:
     """Verification itself: a gradient 1% off is not let through."""
-    from fluxpath.export._settings import Settings
-    from fluxpath.export._torch_module import evaluating, subject_of
+    from fluxpath.export.settings import Settings
+    from fluxpath.export.torch_module.subject import evaluating, subject_of
 
     module = modules.made(modules.tiny)
     with evaluating(module):
         subject = subject_of(module, ROW, None, None)
-    reference = _torch_reference.Reference(subject, Settings())
+    reference = torch_reference.Reference(subject, Settings())
 
     def evaluate(feeds: dict[str, np.ndarray], factor: float) -> dict[str, np.ndarray]:
         score, gradient = modules.float64_gradient(module, feeds["input"], feeds["target"])

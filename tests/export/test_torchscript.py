@@ -18,9 +18,10 @@ from torch import nn  # noqa: E402
 
 from fluxpath import archive  # noqa: E402
 from fluxpath.errors import ArtifactError, ModelError, VerificationError  # noqa: E402
-from fluxpath.export import _torch_trace, gradient_from_onnx, gradient_from_torch, verify  # noqa: E402
-from fluxpath.export._torch_objectives import TORCH_OBJECTIVES, Head  # noqa: E402
+from fluxpath.export import gradient_from_onnx, gradient_from_torch, verify  # noqa: E402
 from fluxpath.export.objectives import OBJECTIVES  # noqa: E402
+from fluxpath.export.torch_module import trace  # noqa: E402
+from fluxpath.export.torch_module.objectives import TORCH_OBJECTIVES, Head  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
 
@@ -198,7 +199,7 @@ def test_a_wrong_head_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         head = right.head(logits, onehot)
         return head._replace(scale=1.01 * head.scale)
 
-    monkeypatch.setitem(_torch_trace.TORCH_OBJECTIVES, "softmax", right._replace(head=wrong))
+    monkeypatch.setitem(trace.TORCH_OBJECTIVES, "softmax", right._replace(head=wrong))
     with pytest.raises(VerificationError, match=r"the gradient is off by 1\.0e-02"):
         gradient_from_torch(modules.made(modules.tiny), ROW, tmp_path / "g.pt")
     assert list(tmp_path.iterdir()) == []
@@ -264,7 +265,7 @@ def test_torch_is_given_what_was_verified(tmp_path: Path) -> None:
     gradient_from_torch(modules.made(modules.tiny), ROW, tmp_path / "g.pt")
     entries, _ = archive.unseal((tmp_path / "g.pt").read_bytes())
     module = torch.jit.load(io.BytesIO(archive.pack(entries)))
-    assert set(module(torch.zeros(2, 6), torch.zeros(2, dtype=torch.int64))) == set(_torch_trace.OUTPUTS)
+    assert set(module(torch.zeros(2, 6), torch.zeros(2, dtype=torch.int64))) == set(trace.OUTPUTS)
 
 
 class WritesIntoAView(nn.Module):

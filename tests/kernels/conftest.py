@@ -10,7 +10,7 @@ from fluxpath.errors import FluxpathError
 
 def real_gpu():
     try:
-        from fluxpath.runtime.cuda import cuda_device
+        from fluxpath.runtime.device.cuda import cuda_device
 
         return cuda_device()
     except FluxpathError as error:

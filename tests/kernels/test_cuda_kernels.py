@@ -14,8 +14,8 @@ from twins import mfaba, relative_error
 from fluxpath import kernels
 from fluxpath.errors import InputError
 from fluxpath.kernels import gpu
-from fluxpath.runtime.device_arrays import DeviceRows
-from fluxpath.runtime.device_kernel import DeviceKernel
+from fluxpath.runtime.device.arrays import DeviceRows
+from fluxpath.runtime.device.kernel import DeviceKernel
 
 NOTES = {
     **dict.fromkeys(("score", "first_score"), np.float32),

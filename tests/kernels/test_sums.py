@@ -8,9 +8,9 @@ from cuda_on_cpu import HostDevice
 from slots import same_bits
 from twins import relative_error
 
-from fluxpath.runtime.device_arrays import DeviceRows
-from fluxpath.runtime.device_sums import DeviceSums, SpareRows
-from fluxpath.runtime.gathering import InOrder, Total, Variance
+from fluxpath.runtime.device.arrays import DeviceRows
+from fluxpath.runtime.device.sums import DeviceSums, SpareRows
+from fluxpath.runtime.lanes.gathering import InOrder, Total, Variance
 
 SIZES = [1, 3, 4, 7, 1000, 1024, 1028, 2050]
 SLOTS = 6

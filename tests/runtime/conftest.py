@@ -6,8 +6,8 @@ import types
 
 import pytest
 
-from fluxpath.runtime import opening
-from fluxpath.runtime.session import OnnxSession
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.onnx import OnnxSession
 
 
 @pytest.fixture

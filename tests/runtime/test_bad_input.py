@@ -14,7 +14,7 @@ from sessions import LinearSession, some_images
 
 from fluxpath.errors import ClosedError, FluxpathError, InputError, ProviderError
 from fluxpath.runtime import MFABA, Explainer, NeFLAG
-from fluxpath.runtime._inputs import as_images
+from fluxpath.runtime.inputs import as_images
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from sessions import FEATURES, LinearSession
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import Explainer
-from fluxpath.runtime.calibration import suitable_slots
+from fluxpath.runtime.backends.calibration import suitable_slots
 from fluxpath.runtime.lanes import Lanes
 
 
@@ -34,14 +34,14 @@ class Timed(LinearSession):
 )
 def test_auto_slots_are_the_fewest_that_are_about_as_fast_as_any(monkeypatch, cost, slots):
     session = Timed(lambda n: 1e-4 * cost(n))
-    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: session.clock)
+    monkeypatch.setattr("fluxpath.runtime.backends.calibration.time.perf_counter", lambda: session.clock)
     assert suitable_slots(session, lambda n: Lanes(n, (FEATURES,), 0.0, 1.0)) == slots
 
 
 def test_what_a_first_evaluation_prepares_does_not_count(monkeypatch):
     seen = []
     session = Timed(lambda n: 1e-3 if n in seen else seen.append(n) or 5.0)
-    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: session.clock)
+    monkeypatch.setattr("fluxpath.runtime.backends.calibration.time.perf_counter", lambda: session.clock)
     assert suitable_slots(session, lambda n: Lanes(n, (FEATURES,), 0.0, 1.0)) == 256
 
 
@@ -49,8 +49,8 @@ def test_auto_slots_respect_the_memory(monkeypatch):
     session, taken = Timed(lambda n: 1e-4), [0]
     bound = session.bind
     session.bind = lambda lanes: (taken.__setitem__(0, 1000 * lanes.slots), bound(lanes))
-    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: session.clock)
-    monkeypatch.setattr("fluxpath.runtime.calibration.resident", lambda: taken[0])
+    monkeypatch.setattr("fluxpath.runtime.backends.calibration.time.perf_counter", lambda: session.clock)
+    monkeypatch.setattr("fluxpath.runtime.backends.calibration.resident", lambda: taken[0])
 
     def lanes(n):
         return Lanes(n, (FEATURES,), 0.0, 1.0)

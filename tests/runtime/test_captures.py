@@ -16,12 +16,13 @@ from cuda_on_cpu import FakeCuda, HostDevice
 
 from fluxpath.errors import ArtifactError
 from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, OnnxSession, opening
-from fluxpath.runtime.captures import PLAIN_RUNS, Captures, bucket
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.device_session import OnnxDeviceSession
-from fluxpath.runtime.torchscript import TorchScriptSession
-from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
+from fluxpath.runtime import MFABA, Explainer, NeFLAG, OnnxSession
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.captures import PLAIN_RUNS, Captures, bucket
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+from fluxpath.runtime.backends.torchscript import TorchScriptSession
+from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
+from fluxpath.runtime.device.lanes import DeviceLanes
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 5, 8, 31, 32, 256])

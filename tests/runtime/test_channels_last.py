@@ -11,14 +11,15 @@ from torch import nn
 
 from fluxpath.errors import InputError, ProviderError
 from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, OnnxSession, opening
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.device_session import OnnxDeviceSession
+from fluxpath.runtime import MFABA, Explainer, NeFLAG, OnnxSession
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+from fluxpath.runtime.backends.opening import open_session
+from fluxpath.runtime.backends.tensorrt import TENSORRT
+from fluxpath.runtime.backends.torchscript import TorchScriptSession
+from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
+from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.opening import open_session
-from fluxpath.runtime.tensorrt import TENSORRT
-from fluxpath.runtime.torchscript import TorchScriptSession
-from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
 
 SIDE, PLACES = 8, 6 * 8 * 8
 

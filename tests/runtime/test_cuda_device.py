@@ -12,7 +12,7 @@ from cuda_notes import Driver, Result
 
 from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
-from fluxpath.runtime import cuda
+from fluxpath.runtime.device import cuda
 
 
 @pytest.fixture

@@ -15,13 +15,16 @@ from sessions import DeviceLinear, LinearSession, some_images
 
 from fluxpath.errors import FluxpathError, ProviderError
 from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import AGI, BIG, MFABA, Explainer, GuidedIG, NeFLAG, cuda, opening, session
-from fluxpath.runtime.device import parse
-from fluxpath.runtime.device_arrays import DeviceRows, DeviceVectors
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.device_session import OnnxDeviceSession
+from fluxpath.runtime import AGI, BIG, MFABA, Explainer, GuidedIG, NeFLAG
+from fluxpath.runtime.backends import onnx as session
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
+from fluxpath.runtime.device import cuda
+from fluxpath.runtime.device.arrays import DeviceRows, DeviceVectors
+from fluxpath.runtime.device.base import parse
+from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
 
 METHODS = [
     MFABA(),

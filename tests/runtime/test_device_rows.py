@@ -12,9 +12,9 @@ from uneven import Uneven
 
 from fluxpath.errors import DeadlineError, OutOfMemoryError
 from fluxpath.runtime import MFABA, Explainer, IntegratedGradients, NeFLAG, SmoothGrad, Status
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.engine import Engine
-from fluxpath.runtime.request import Request
+from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.engine.engine import Engine
+from fluxpath.runtime.engine.request import Request
 
 
 def used(engine):

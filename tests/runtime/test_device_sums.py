@@ -11,21 +11,13 @@ from cuda_on_cpu import HostDevice
 from sessions import FEATURES, DeviceLinear, LinearSession, some_images
 from uneven import TERMS, Uneven, in_order
 
-from fluxpath.runtime import (
-    LPI,
-    MFABA,
-    ExpectedGradients,
-    Explainer,
-    IntegratedGradients,
-    NeFLAG,
-    SmoothGrad,
-    opening,
-)
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.device_session import OnnxDeviceSession
-from fluxpath.runtime.engine import Engine
+from fluxpath.runtime import LPI, MFABA, ExpectedGradients, Explainer, IntegratedGradients, NeFLAG, SmoothGrad
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.engine.engine import Engine
+from fluxpath.runtime.engine.request import Request
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.request import Request
 
 RULES = ("trapezoid", "left", "right", "middle", "gauss-legendre")
 VARIANTS = ("mean", "squared", "variance")

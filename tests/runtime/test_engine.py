@@ -13,9 +13,9 @@ from twins import mfaba, neflag, neflag_starts
 from uneven import Uneven, in_order
 
 from fluxpath.runtime import MFABA, Attribution, Explainer, NeFLAG, Status
-from fluxpath.runtime.engine import Engine
+from fluxpath.runtime.engine.engine import Engine
+from fluxpath.runtime.engine.request import Request
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.request import Request
 
 SHARP = MFABA("sharp", step_size=0.02, max_steps=12)
 PATHS = [MFABA("sharp", path=path, step_size=0.02, max_steps=12) for path in ("taylor", "norm", "cosine")]

@@ -11,11 +11,12 @@ from cuda_on_cpu import HostDevice
 
 from fluxpath.errors import ArtifactError
 from fluxpath.export import gradient_from_onnx, gradient_from_torch
-from fluxpath.runtime import AGI, MFABA, Explainer, NeFLAG, OnnxSession, Saliency, opening
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.device_session import OnnxDeviceSession
-from fluxpath.runtime.half import narrowed, widened
-from fluxpath.runtime.torchscript_device import TorchScriptDeviceSession
+from fluxpath.runtime import AGI, MFABA, Explainer, NeFLAG, OnnxSession, Saliency
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
+from fluxpath.runtime.device.half import narrowed, widened
+from fluxpath.runtime.device.lanes import DeviceLanes
 
 METHODS = [MFABA(), MFABA(ascent="smooth", path="norm"), NeFLAG(n=2, max_steps=4), Saliency(absolute=False)]
 

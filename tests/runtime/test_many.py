@@ -12,7 +12,7 @@ from sessions import CLASSES, FEATURES, LinearSession, some_images
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import MFABA, DeepLIFT, Explainer, NeFLAG
-from fluxpath.runtime.many import WINDOW
+from fluxpath.runtime.bulk.many import WINDOW
 
 SHORT = MFABA("sharp", step_size=0.05, max_steps=3)
 SLOTS = 4

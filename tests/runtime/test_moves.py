@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sessions import FEATURES, LinearSession
 
-from fluxpath.runtime.engine import Engine
+from fluxpath.runtime.engine.engine import Engine
+from fluxpath.runtime.engine.request import Request
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.request import Request
 from fluxpath.status import Status
 
 

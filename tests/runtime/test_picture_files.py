@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from fluxpath.errors import InputError
-from fluxpath.runtime import picture
-from fluxpath.runtime.picture import load_image, save_png
+from fluxpath.runtime.pictures import picture
+from fluxpath.runtime.pictures.picture import load_image, save_png
 
 
 def photo(*shape: int) -> np.ndarray:

@@ -24,9 +24,9 @@ from fluxpath.runtime import (
     SmoothGrad,
     Status,
 )
-from fluxpath.runtime.engine import Engine
+from fluxpath.runtime.engine.engine import Engine
+from fluxpath.runtime.engine.request import Request
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.request import Request
 
 SHARP = MFABA("sharp", step_size=0.02, max_steps=12)
 

@@ -17,9 +17,9 @@ from sessions import CLASSES, LinearSession
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime import MFABA, Explainer, NeFLAG
-from fluxpath.runtime.sinks import open_sink
-from fluxpath.runtime.sinks.base import Head
-from fluxpath.runtime.sinks.journal import header
+from fluxpath.runtime.bulk.sinks import open_sink
+from fluxpath.runtime.bulk.sinks.base import Head
+from fluxpath.runtime.bulk.sinks.journal import header
 
 SHAPE = (1, 4, 5)
 N = 12
@@ -311,7 +311,7 @@ def test_overlays_replace_no_array_of_others(explainer, tmp_path):
 
 def test_parquet_in_several_groups(explainer, expected, tmp_path, monkeypatch):
     """Two rows a group: what is larger than memory is written and read back in pieces."""
-    monkeypatch.setattr("fluxpath.runtime.sinks.parquet.GROUP_BYTES", 2 * IMAGES[0].nbytes)
+    monkeypatch.setattr("fluxpath.runtime.bulk.sinks.parquet.GROUP_BYTES", 2 * IMAGES[0].nbytes)
     explainer.attribute_many(ITEMS[:5], tmp_path / "out.parquet", method=METHOD)
     explainer.attribute_many(ITEMS, tmp_path / "out.parquet", method=METHOD)
     check(tmp_path / "out.parquet", expected)

@@ -11,11 +11,12 @@ from cuda_notes import Driver
 from sessions import FEATURES, LinearSession, some_images
 
 from fluxpath.kernels import gpu
-from fluxpath.runtime import MFABA, InputXGradient, IntegratedGradients, cuda
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.engine import Engine
-from fluxpath.runtime.request import Request
-from fluxpath.runtime.staging import Staging
+from fluxpath.runtime import MFABA, InputXGradient, IntegratedGradients
+from fluxpath.runtime.device import cuda
+from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.device.staging import Staging
+from fluxpath.runtime.engine.engine import Engine
+from fluxpath.runtime.engine.request import Request
 
 
 @pytest.fixture

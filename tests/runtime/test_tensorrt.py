@@ -12,11 +12,14 @@ from cuda_on_cpu import FakeCuda
 
 from fluxpath.errors import ProviderError
 from fluxpath.manifest import Companion
-from fluxpath.runtime import Explainer, cuda, device_session, opening
-from fluxpath.runtime.device_session import OnnxDeviceSession
-from fluxpath.runtime.opening import open_session, read_manifest
-from fluxpath.runtime.session import OnnxSession
-from fluxpath.runtime.tensorrt import TENSORRT, tensorrt_options
+from fluxpath.runtime import Explainer
+from fluxpath.runtime.backends import onnx_device as device_session
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.onnx import OnnxSession
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+from fluxpath.runtime.backends.opening import open_session, read_manifest
+from fluxpath.runtime.backends.tensorrt import TENSORRT, tensorrt_options
+from fluxpath.runtime.device import cuda
 from fluxpath.seal import digest_of
 
 PROVIDERS = (TENSORRT, "CUDAExecutionProvider", "CPUExecutionProvider")

@@ -19,8 +19,8 @@ from fluxpath import archive  # noqa: E402
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError  # noqa: E402
 from fluxpath.export import gradient_from_torch  # noqa: E402
 from fluxpath.runtime import AGI, MFABA, Explainer, NeFLAG, OnnxSession, read_manifest  # noqa: E402
+from fluxpath.runtime.backends.torchscript import TorchScriptSession  # noqa: E402
 from fluxpath.runtime.lanes import Lanes  # noqa: E402
-from fluxpath.runtime.torchscript import TorchScriptSession  # noqa: E402
 
 SLOTS = 6
 
@@ -131,7 +131,7 @@ from fluxpath.runtime import Explainer, read_manifest
 onnx, script = sys.argv[1:]
 Explainer(onnx).close()
 read_manifest(script)
-print("torch" in sys.modules, "fluxpath.runtime.torchscript" in sys.modules)
+print("torch" in sys.modules, "fluxpath.runtime.backends.torchscript" in sys.modules)
 Explainer(script).close()
 print("torch" in sys.modules)
 """

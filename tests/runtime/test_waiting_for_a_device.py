@@ -19,13 +19,13 @@ from fluxpath.runtime import (
     NeFLAG,
     SmoothGrad,
     Status,
-    opening,
 )
-from fluxpath.runtime.calibration import suitable_slots
-from fluxpath.runtime.device_lanes import DeviceLanes
-from fluxpath.runtime.device_session import OnnxDeviceSession
-from fluxpath.runtime.engine import Engine
-from fluxpath.runtime.request import Request
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.calibration import suitable_slots
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.engine.engine import Engine
+from fluxpath.runtime.engine.request import Request
 
 
 def downloads(path, method, images, target=1):
@@ -131,8 +131,8 @@ def timed(monkeypatch):
         clock[0] += 1e-4
 
     session.run = run
-    monkeypatch.setattr("fluxpath.runtime.calibration.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("fluxpath.runtime.calibration.resident", lambda: 1 / 0)
+    monkeypatch.setattr("fluxpath.runtime.backends.calibration.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("fluxpath.runtime.backends.calibration.resident", lambda: 1 / 0)
     return session
 
 

@@ -42,7 +42,7 @@ def _archived(path: Path, count: int) -> Images:
 
 
 def _photos(path: Path, count: int, manifest: Manifest) -> Images:
-    from fluxpath.runtime.sources import PhotoLoader, photos_in
+    from fluxpath.runtime.bulk.sources import PhotoLoader, photos_in
 
     if None in manifest.shape:
         raise InputError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fluxpath.runtime import Attribution, Explainer, Method, Sink, Summary
-    from fluxpath.runtime.sources import Source
+    from fluxpath.runtime.bulk.sources import Source
 
 FORMATS = ("png", "npy", "npz", "parquet")
 FILE_SUFFIXES = {f".{name}" for name in FORMATS[1:]}
@@ -97,7 +97,7 @@ class _Tabled:
 
 def _source(paths: list[Path]) -> Source:
     """One folder as it is, so that results lie as its images do; else a list of files."""
-    from fluxpath.runtime.sources import listed
+    from fluxpath.runtime.bulk.sources import listed
 
     if len(paths) == 1:
         return paths[0]
@@ -116,9 +116,9 @@ def _target(options: argparse.Namespace) -> Path:
 
 
 def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, source: Source) -> Sink:
-    from fluxpath.runtime.many import head_of
-    from fluxpath.runtime.sinks import open_sink
-    from fluxpath.runtime.sources import PhotoLoader
+    from fluxpath.runtime.bulk.many import head_of
+    from fluxpath.runtime.bulk.sinks import open_sink
+    from fluxpath.runtime.bulk.sources import PhotoLoader
 
     manifest = explainer.manifest
     PhotoLoader(explainer.shape, manifest.low, manifest.high).check()

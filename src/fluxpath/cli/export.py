@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
     given = {"mean": options.mean, "std": options.std, "class_names": read_names(options.classes)}
     settings |= {} if model is None else model.settings
     if model is None:
-        from fluxpath.export._files import spare_source
+        from fluxpath.files import spare_source
 
         spare_source(options.model, options.output)
     settings |= {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,1 @@
+"""From a model file to the form that the autodiff works on."""

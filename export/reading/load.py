@@ -1,0 +1,142 @@
+"""Reads an ONNX classifier and brings it into the form that the autodiff works on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+from google.protobuf.message import DecodeError
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ModelError
+from fluxpath.export.reading import inference
+from fluxpath.export.reading.functions import expand_functions
+from fluxpath.export.reading.recurrent import unroll
+from fluxpath.export.reading.shape_arithmetic import fold_shapes
+from fluxpath.export.rules import unsupported
+
+OLDEST_OPSET = 18
+"""Rules are written for this operator set and later; older models are converted first."""
+
+CONVERTED_OPSET = 20
+"""The operator set that older models are converted to."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model as it was read: its protobuf (converted to a supported opset) and its file's hash."""
+
+    proto: onnx.ModelProto
+    digest: str
+
+
+def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
+    """Read and check the model at `path`, and convert it if its opset is below `oldest`.
+
+    ModelError says what is wrong with it.
+    """
+    if not path.is_file():
+        raise ModelError(f"there is no model file '{path}'")
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        proto = onnx.load(path, format="protobuf")
+        # By its path: a model beyond protobuf's 2 GB has no other form that the checker takes.
+        onnx.checker.check_model(os.fspath(path))
+    except (DecodeError, onnx.checker.ValidationError, ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"'{path}' is not a valid ONNX model: {reason}") from error
+    if any(entry.key == contract.KEY for entry in proto.metadata_props):
+        raise ModelError(f"'{path}' is what an export wrote: export the model that it was made of")
+    return Source(converted(proto, str(path), oldest), f"sha256:{digest}")
+
+
+def opset_of(proto: onnx.ModelProto) -> int:
+    """The version of the standard operator set that the model uses."""
+    return next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
+
+
+def converted(proto: onnx.ModelProto, name: str, oldest: int) -> onnx.ModelProto:
+    """The model called `name` in operator set `oldest` or later; ModelError where there is no way."""
+    version = opset_of(proto)
+    if version >= oldest:
+        return proto
+    wanted = max(CONVERTED_OPSET, oldest)
+    try:
+        later = onnx.version_converter.convert_version(proto, wanted)
+    except Exception as error:  # the converter raises whatever its C++ side throws
+        raise ModelError(
+            f"'{name}' uses opset {version} and cannot be converted to {wanted} ({error}): "
+            f"export the model with opset {oldest} or later"
+        ) from error
+    if version < 11:
+        _keep_coordinates(later.graph)
+    return later
+
+
+def _keep_coordinates(graph: onnx.GraphProto) -> None:
+    """Say how Resize found coordinates before opset 11 gave it attributes for that.
+
+    The converter leaves them out, which stands for another way. Nearest rounded down in upsampling and up
+    in downsampling.
+    """
+    vectors = [t for t in graph.initializer if len(t.dims) == 1 and t.dims[0] < 10]
+    scales = {t.name: onnx.numpy_helper.to_array(t) for t in vectors}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            scales[node.output[0]] = onnx.numpy_helper.to_array(node.attribute[0].t)
+    for node in graph.node:
+        if node.op_type == "Resize" and not node.domain:
+            down = any(s < 1 for s in scales.get(node.input[2], ()))
+            node.attribute.append(onnx.helper.make_attribute("coordinate_transformation_mode", "asymmetric"))
+            node.attribute.append(onnx.helper.make_attribute("nearest_mode", "ceil" if down else "floor"))
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _keep_coordinates(attribute.g)
+
+
+def prepare(proto: onnx.ModelProto) -> ir.Model:
+    """The model in memory: functions inlined, constants as initializers, comments and copies gone."""
+    _forget_comments(proto.graph)
+    model = ir.from_proto(proto)
+    for step in (
+        common.InlinePass(),
+        common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.RemoveInitializersFromInputsPass(),
+        common.ClearMetadataAndDocStringPass(),
+        common.NameFixPass(),
+    ):
+        model = step(model).model
+    model = unroll(expand_functions(model))
+    for last in (
+        # Now, so that none of them removes the value that the manifest names once it is written.
+        common.IdentityEliminationPass(),
+        common.CommonSubexpressionEliminationPass(),
+        common.RemoveUnusedNodesPass(),
+    ):
+        model = last(model).model
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        if node.domain:
+            raise unsupported(node, model.opset_imports.get(node.domain, 0), "is not of the ONNX standard")
+    return model
+
+
+def _forget_comments(graph: onnx.GraphProto) -> None:
+    """Values and tensors have them as well as nodes, and they may hold paths of whoever wrote the model."""
+    for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
+
+
+def infer_shapes(model: ir.Model) -> ir.Model:
+    """Infer element types and shapes of all values, and compute the shape arithmetic that is then known."""
+    model = inference.infer_shapes(model)
+    while fold_shapes(model):
+        model = inference.infer_shapes(common.RemoveUnusedNodesPass()(model).model)
+    return model

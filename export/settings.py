@@ -1,0 +1,127 @@
+"""What can be chosen at export, and what the manifest says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.baseline import pack_baseline
+from fluxpath.errors import ModelError
+from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.passes.precision import BFLOAT16_OPSET, PRECISIONS
+from fluxpath.export.reading.load import OLDEST_OPSET
+from fluxpath.manifest import Companion, Manifest
+
+RULES = ("gradient", "deeplift")
+"""What the backward pass may compute."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen at export; see `gradient_from_onnx`. Raises ModelError for what cannot."""
+
+    objective: str = "softmax"
+    input: str | None = None
+    output: str | None = None
+    input_range: tuple[float, float] | None = (0.0, 1.0)
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    class_names: Sequence[str] | None = None
+    factored: bool = True
+    precision: str = "float32"
+    gradient_dtype: str = "float32"
+    rules: str = "gradient"
+    baseline: npt.ArrayLike = 0.0
+
+    @property
+    def oldest_opset(self) -> int:
+        """Models of an earlier operator set are converted."""
+        return BFLOAT16_OPSET if self.precision == "bfloat16" else OLDEST_OPSET
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ModelError(f"there is no objective '{self.objective}', there are {', '.join(OBJECTIVES)}")
+        if self.precision not in PRECISIONS:
+            raise ModelError(f"there is no precision '{self.precision}', there are {', '.join(PRECISIONS)}")
+        if self.gradient_dtype not in ("float32", self.precision):
+            raise ModelError(
+                f"gradient_dtype is {self.gradient_dtype}, and must be float32 or the precision, which is "
+                f"{self.precision}"
+            )
+        if self.gradient_dtype != "float32" and not self.factored:
+            raise ModelError(
+                f"gradient_dtype is {self.gradient_dtype}, in which the whole derivative of a sure "
+                "prediction is zero: leave it factored"
+            )
+        if (self.mean is None) != (self.std is None):
+            raise ModelError("mean and std go together, and only one of them was given")
+        if self.rules not in RULES:
+            raise ModelError(f"there are no rules '{self.rules}', there are {', '.join(RULES)}")
+        if self.rules == "deeplift" and self.objective != "logit":
+            raise ModelError(
+                f"the objective is '{self.objective}', and DeepLIFT explains the raw output: take 'logit'"
+            )
+        if self.rules == "deeplift" and self.precision != "float32":
+            raise ModelError(f"the precision is {self.precision}, and DeepLIFT's differences need float32")
+        bounds = self.input_range
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ModelError(f"input_range is {bounds}, and its first number must be below its second")
+
+    def baseline_in(self, shape: tuple[int | None, ...]) -> npt.NDArray[np.float32]:
+        """DeepLIFT's baseline, of the input's shape without the batch; ModelError where it does not fit."""
+        try:
+            given = np.asarray(self.baseline, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ModelError("the baseline is no array of numbers: give a number or an array") from error
+        fixed = tuple(d for d in shape if d is not None)
+        if len(fixed) != len(shape):
+            raise ModelError(f"the input has shape {shape}, and DeepLIFT needs one without open sizes")
+        if given.shape not in ((), fixed) or not np.isfinite(given).all():
+            raise ModelError(
+                f"the baseline has shape {given.shape}, and must be a finite number or array of shape {fixed}"
+            )
+        return np.broadcast_to(given, fixed).copy()
+
+
+def described(
+    settings: Settings,
+    *,
+    input: str,
+    shape: tuple[int | None, ...],
+    classes: int,
+    objective: str,
+    opset: int | None,
+    source: str,
+    logits: str,
+    companions: tuple[Companion, ...],
+    outputs: tuple[str, ...],
+) -> Manifest:
+    """The manifest of what was found in a model and chosen in `settings`."""
+    names = settings.class_names
+    if names is not None and len(names) != classes:
+        raise ModelError(f"{len(names)} class names were given, and the model has {classes} classes")
+    low, high = settings.input_range if settings.input_range is not None else (None, None)
+    return Manifest(
+        input=input,
+        shape=shape,
+        classes=classes,
+        objective=objective,
+        opset=opset,
+        source=source,
+        logits=logits,
+        low=low,
+        high=high,
+        mean=tuple(settings.mean) if settings.mean is not None else None,
+        std=tuple(settings.std) if settings.std is not None else None,
+        class_names=tuple(names) if names is not None else None,
+        factored=settings.factored,
+        precision=settings.precision,
+        gradient=settings.gradient_dtype,
+        rules=settings.rules,
+        baseline=None if settings.rules == "gradient" else pack_baseline(settings.baseline_in(shape)),
+        companions=companions,
+        outputs=outputs,
+    )

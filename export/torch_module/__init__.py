@@ -1,0 +1,1 @@
+"""Torch modules: to ONNX with torch's exporters, or traced to TorchScript."""

@@ -1,0 +1,119 @@
+"""Writes a torch module as ONNX with torch's own exporters, the newest first."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import onnx
+import torch
+
+from fluxpath.export.torch_module.subject import Subject
+
+OPSET = 20
+"""The operator set asked of the exporters: what the rules are tested with most."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to export: torch's newer or older exporter, fused attention as it is or written out."""
+
+    newer: bool
+    plain_attention: bool
+
+    def __str__(self) -> str:
+        exporter = "torch.export" if self.newer else "the older TorchScript exporter"
+        return exporter + (" with attention written out" if self.plain_attention else "")
+
+
+def attempts(module: torch.nn.Module) -> list[Attempt]:
+    """The ways to try, in order."""
+    with plain_attention(module) as found:
+        ways = (False, True) if found else (False,)
+    return [Attempt(newer, plain) for newer in (True, False) for plain in ways]
+
+
+def to_onnx(subject: Subject, attempt: Attempt, opset: int = OPSET) -> onnx.ModelProto:
+    """The subject as an ONNX model with a dynamic batch; raises whatever torch's exporter raises."""
+    with (
+        plain_attention(subject.call) if attempt.plain_attention else _unchanged(),
+        quiet(),
+        torch.no_grad(),
+    ):
+        return _newer(subject, opset) if attempt.newer else _older(subject, opset)
+
+
+def _newer(subject: Subject, opset: int) -> onnx.ModelProto:
+    batch = torch.export.Dim("batch")
+    # The batch of the example is 2: torch.export takes a batch of 1 for a constant.
+    program = torch.onnx.export(
+        subject.call,
+        subject.rows(2),
+        dynamo=True,
+        dynamic_shapes={"values": tuple({0: batch} for _ in subject.names)},
+        input_names=list(subject.names),
+        output_names=["logits"],
+        opset_version=opset,
+        verbose=False,
+    )
+    assert program is not None
+    proto: onnx.ModelProto = program.model_proto
+    return proto
+
+
+def _older(subject: Subject, opset: int) -> onnx.ModelProto:
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        subject.call,
+        subject.rows(2),
+        buffer,
+        dynamo=False,
+        dynamic_axes={name: {0: "batch"} for name in (*subject.names, "logits")},
+        input_names=list(subject.names),
+        output_names=["logits"],
+        opset_version=min(opset, OPSET),
+    )
+    return onnx.load_model_from_string(buffer.getvalue())
+
+
+@contextmanager
+def plain_attention(module: torch.nn.Module) -> Iterator[bool]:
+    """Attention as MatMul, Softmax, MatMul where transformers or timm leave the choice; says if any does."""
+    switched: list[tuple[object, str, object]] = []
+    for part in module.modules():
+        config = getattr(part, "config", None)
+        kind = getattr(config, "_attn_implementation", None)
+        if config is not None and kind not in (None, "eager"):
+            switched.append((config, "_attn_implementation", kind))
+            config._attn_implementation = "eager"
+        if getattr(part, "fused_attn", False) is True:
+            switched.append((part, "fused_attn", True))
+            part.fused_attn = False
+    try:
+        yield bool(switched)
+    finally:
+        for owner, name, value in switched:
+            setattr(owner, name, value)
+
+
+@contextmanager
+def _unchanged() -> Iterator[bool]:
+    yield False
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without torch's own warnings: what matters of them comes back as an error or a note."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

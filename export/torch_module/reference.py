@@ -1,0 +1,130 @@
+"""Verification against torch.autograd: the module itself in float64, an independent and full gradient."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ModelError
+from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.settings import Settings
+from fluxpath.export.torch_module.objectives import TORCH_OBJECTIVES, choose, compared
+from fluxpath.export.torch_module.subject import Subject, reason
+from fluxpath.export.verification.gradient import (
+    Evaluate,
+    Verification,
+    judged,
+    scale_ratio,
+    score_error,
+)
+from fluxpath.export.verification.inputs import POINTS, random_inputs
+from fluxpath.manifest import Manifest
+
+Array = npt.NDArray[Any]
+
+
+class Reference:
+    """A float64 copy of the subject's module. Raises ModelError where it cannot be copied or run so."""
+
+    def __init__(self, subject: Subject, settings: Settings) -> None:
+        self._subject = subject
+        self._settings = settings
+        with _in_float64(subject):
+            self._call = copy.deepcopy(subject.call).double().requires_grad_(False)
+            self._margin(self._call, np.zeros((2, *subject.shape)), np.zeros(2, np.int64))
+
+    def check(self, evaluate: Evaluate, manifest: Manifest) -> Verification:
+        """Hold the whole gradient of a graph, at a few random inputs, against autograd's in float64."""
+        rng = np.random.default_rng(20240229)
+        x = random_inputs(manifest, rng)
+        wanted = np.where(np.arange(POINTS) % 2, rng.integers(manifest.classes, size=POINTS), -1)
+        with _in_float64(self._subject):
+            logits, true = self._margin(self._call, x.astype(np.float64), wanted)
+        if not true.any():
+            raise ModelError(
+                f"the derivative of the module's logits is zero at all of {POINTS} inputs: compute them "
+                "without rounding, and from the input"
+            )
+        target = np.where(wanted < 0, logits.argmax(1), wanted)
+        names = [n for n in self._subject.names if n != manifest.input]
+        feeds = {n: v.cpu().numpy() for n, v in zip(names, self._companions(POINTS), strict=True)}
+        out = evaluate({manifest.input: x, contract.TARGET: wanted.astype(np.int64), **feeds})
+        objective = OBJECTIVES[manifest.objective]
+        ratio = scale_ratio(
+            out[contract.SCALE].astype(np.float64), objective.factor(objective.margin(logits, target))
+        )
+        given = out[contract.GRADIENT].astype(np.float64).reshape(POINTS, -1) * ratio[:, None]
+        errors = _relative(given, true)
+        # Of a model that is that ill-conditioned, torch's own float32 gradient is no better.
+        single = _relative(self._margin(self._subject.call, x, target)[1], true)
+        figures = score_error(out, objective, logits, target)
+        return judged(errors, figures, manifest.precision, 3 * float(np.median(single)))
+
+    def _margin(self, call: torch.nn.Module, inputs: Array, target: Array) -> tuple[Array, Array]:
+        """The logits that are compared, and the gradient of the objective's margin, one row an input."""
+        device = self._subject.example[0].device
+        x = torch.from_numpy(inputs).to(device).requires_grad_()
+        values = [v.to(x.dtype) if v.is_floating_point() else v for v in self._companions(len(x))]
+        values.insert(self._subject.explained, normalised(x, self._settings))
+        logits = compared(call(*values), self._subject.binary(self._settings.objective))
+        if not logits.requires_grad:
+            raise ModelError(
+                "the module's logits do not depend on the input through differentiable operations: compute "
+                "them without detach, argmax, rounding or comparison"
+            )
+        _, onehot = choose(logits.detach(), torch.from_numpy(target).to(device))
+        objective = self._subject.effective(self._settings.objective)
+        margin = TORCH_OBJECTIVES[objective].margin(logits, onehot)
+        (gradient,) = torch.autograd.grad(margin.sum(), x)
+        return logits.detach().cpu().numpy(), gradient.reshape(len(x), -1).cpu().numpy()
+
+    def _companions(self, count: int) -> list[torch.Tensor]:
+        rows = list(self._subject.rows(count))
+        rows.pop(self._subject.explained)
+        return rows
+
+
+def _relative(given: Array, true: Array) -> Array:
+    norm = np.linalg.norm(true, axis=1)
+    errors: Array = np.linalg.norm(given - true, axis=1) / np.where(norm > 0, norm, 1.0)
+    return errors
+
+
+def normalised(x: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """(x - mean) / std, one entry a channel; `x` itself where the settings have none."""
+    if settings.mean is None or settings.std is None:
+        return x
+    if x.ndim < 2 or not x.shape[1] == len(settings.mean) == len(settings.std):
+        raise ModelError(
+            f"mean and std have {len(settings.mean)} and {len(settings.std)} entries, and an input of shape "
+            f"{list(x.shape[1:])} needs one each a channel"
+        )
+    mean, std = (
+        torch.tensor(list(v), dtype=x.dtype, device=x.device).reshape(-1, *[1] * (x.ndim - 2))
+        for v in (settings.mean, settings.std)
+    )
+    return (x - mean) / std
+
+
+@contextmanager
+def _in_float64(subject: Subject) -> Iterator[None]:
+    """Tensors that the module makes as it runs are float64 as well."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # whatever the module raises
+        raise ModelError(
+            f"the module cannot run in float64, which verification needs: {reason(error)}"
+        ) from error
+    finally:
+        torch.set_default_dtype(usual)

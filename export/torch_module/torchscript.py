@@ -1,0 +1,84 @@
+"""Writes a gradient graph as TorchScript: traced, scripted, frozen, sealed."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fluxpath import archive
+from fluxpath import manifest as contract
+from fluxpath.errors import ModelError
+from fluxpath.export.gradient_graph import Exported, Progress
+from fluxpath.export.settings import Settings, described
+from fluxpath.export.torch_module.exporter import quiet
+from fluxpath.export.torch_module.reference import Reference
+from fluxpath.export.torch_module.subject import Subject, reason
+from fluxpath.export.torch_module.trace import LOGITS, OUTPUTS, trace
+from fluxpath.export.verification.gradient import Evaluate
+from fluxpath.files import put
+
+_TRACES = ".debug_pkl"
+"""Entries of a TorchScript archive with source paths and stack traces of the machine that wrote it."""
+
+
+def write_torchscript(
+    subject: Subject, digest: str, path: Path, settings: Settings, progress: Progress
+) -> Exported:
+    """Differentiate, verify and write `subject`; see `gradient_from_torch`."""
+    reference = Reference(subject, settings)
+    progress("differentiating")
+    entries = _entries(_scripted(trace(subject, settings)))
+    manifest = described(
+        settings,
+        input=subject.input,
+        shape=subject.shape,
+        classes=subject.classes(settings.objective),
+        objective=subject.effective(settings.objective),
+        opset=None,
+        source=digest,
+        logits=LOGITS,
+        companions=subject.companions,
+        outputs=OUTPUTS,
+    )
+    progress("verifying against float64")
+    verification = reference.check(_evaluator(archive.seal(entries, manifest), manifest), manifest)
+    manifest = replace(manifest, error=verification.error)
+    put(archive.seal(entries, manifest), path)
+    return Exported(path, manifest, verification)
+
+
+def _scripted(graph: torch.fx.GraphModule) -> torch.jit.ScriptModule:
+    try:
+        with quiet():
+            return torch.jit.freeze(torch.jit.script(graph.eval()))
+    except Exception as error:  # the script compiler raises RuntimeError and several of its own
+        raise ModelError(f"torch cannot script the module's gradient: {reason(error)}") from error
+
+
+def _entries(module: torch.jit.ScriptModule) -> dict[str, bytes]:
+    """What torch.jit.save writes of `module`, but for stack traces."""
+    buffer = io.BytesIO()
+    with quiet():
+        torch.jit.save(module, buffer)
+    with zipfile.ZipFile(buffer) as saved:
+        return {name: saved.read(name) for name in saved.namelist() if not name.endswith(_TRACES)}
+
+
+def _evaluator(data: bytes, manifest: contract.Manifest) -> Evaluate:
+    """Runs the bytes that go into the file."""
+    with quiet():
+        module = torch.jit.load(io.BytesIO(data), "cpu")
+    order = [manifest.input, contract.TARGET, *(c.name for c in manifest.companions)]
+
+    def evaluate(feeds: Mapping[str, Any]) -> dict[str, Any]:
+        with torch.inference_mode():
+            out = module(*(torch.from_numpy(feeds[name]) for name in order))
+        return {name: (v.float() if v.is_floating_point() else v).numpy() for name, v in out.items()}
+
+    return evaluate

@@ -1,0 +1,264 @@
+"""Checks a gradient graph against central differences of the forward model in float64."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+from onnx.reference import ReferenceEvaluator
+
+from fluxpath import archive
+from fluxpath import manifest as contract
+from fluxpath.baseline import unpack_baseline
+from fluxpath.errors import ArtifactError, FluxpathError, VerificationError
+from fluxpath.export.artifact import read, split, too_large
+from fluxpath.export.objectives import OBJECTIVES, Objective
+from fluxpath.export.reference import OPERATORS
+from fluxpath.export.verification.double import to_float64
+from fluxpath.export.verification.inputs import companion_values, given_inputs, random_inputs
+from fluxpath.manifest import Manifest
+
+Float64 = npt.NDArray[np.float64]
+Evaluate = Callable[[dict[str, Any]], dict[str, Any]]
+"""Runs a gradient graph: arrays in and out by name."""
+
+TYPICAL_ERROR, LARGEST_ERROR = 1e-3, 0.2
+"""Bounds on the median and the worst relative error. A float32 graph stays near 1e-6 but where rounding
+carries an activation over a kink; a wrong rule is of the order of one."""
+
+LARGEST_SCORE_ERROR = 1e-2
+"""Bound on the score's error, which no kink makes large."""
+
+DIRECTIONS, STEP = 2, 1e-8
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Relative errors of scale * gradient against float64: the worst and the median; and of the score."""
+
+    error: float
+    typical: float
+    score: float
+
+
+def verify(path: str | os.PathLike[str], images: npt.NDArray[np.float32] | None = None) -> Verification:
+    """Verify the gradient graph in the file `path` against its own forward part in float64.
+
+    images: inputs to verify at, float32 [n, ...]; None takes a few random ones. A thousandth of noise is
+    mixed in, because equal pixels tie in a MaxPool, where there is no derivative to compare with. Raises
+    ArtifactError where the file is not an intact gradient graph, InputError where the images do not fit it,
+    VerificationError where its gradient is wrong.
+    """
+    if Path(path).suffix == archive.SUFFIX and Path(path).is_file():
+        raise ArtifactError(
+            f"'{path}' is TorchScript, which has no float64 form: it was verified as it was written, and "
+            "'fluxpath info' shows the error"
+        )
+    proto, manifest = read(Path(path))
+    return verify_model(proto, manifest, proto, images)
+
+
+def verify_model(
+    artifact: onnx.ModelProto,
+    manifest: Manifest,
+    forward: onnx.ModelProto,
+    images: npt.NDArray[np.float32] | None = None,
+) -> Verification:
+    """Compare `artifact` in float32 with finite differences of `forward`'s logits in float64.
+
+    At each of a few random inputs x and directions v ~ N(0, I), <gradient, v> is held against the central
+    difference of the objective. An error e of the gradient shows as <e, v>, of the size of |e|. The
+    difference is taken of the objective's margin, whose slope stays exact where the score saturates.
+    """
+    rng = np.random.default_rng(20240229)
+    x = random_inputs(manifest, rng) if images is None else given_inputs(images, manifest, rng)
+    points = len(x)
+    companions = companion_values(manifest, points)
+    with _running("the model in float64"):
+        logits = _float64_logits(forward, manifest, companions)
+        z = logits(x.astype(np.float64))
+    target = np.where(np.arange(points) % 2, rng.integers(manifest.classes, size=points), z.argmax(1))
+    if manifest.rules == "deeplift":
+        return _completeness(artifact, manifest, logits, x, companions)
+    with _running("the gradient graph"):
+        out = evaluator(artifact)({manifest.input: x, contract.TARGET: target.astype(np.int64), **companions})
+    scale = out[contract.SCALE].astype(np.float64)
+    gradient = out[contract.GRADIENT].astype(np.float64).reshape(points, -1)
+    objective = OBJECTIVES[manifest.objective]
+    factor = objective.factor(objective.margin(z, target))
+    ratio = scale_ratio(scale, factor)
+    errors = []
+    width = 1.0 if manifest.low is None or manifest.high is None else manifest.high - manifest.low
+    for _ in range(DIRECTIONS):
+        v = rng.standard_normal(x.shape)
+        ahead, behind = (
+            objective.margin(logits(x + sign * STEP * width * v), target) for sign in (1.0, -1.0)
+        )
+        true = (ahead - behind) / (2 * STEP * width)
+        given = ratio * (gradient * v.reshape(points, -1)).sum(1)
+        norm = np.linalg.norm(gradient, axis=1)
+        errors.append(np.abs(given - true) / np.where(norm > 0, norm, 1.0))
+    return judged(np.asarray(errors), score_error(out, objective, z, target), manifest.precision)
+
+
+def _completeness(
+    artifact: onnx.ModelProto,
+    manifest: Manifest,
+    logits: Callable[[Float64], Float64],
+    x: npt.NDArray[np.float32],
+    companions: dict[str, npt.NDArray[Any]],
+) -> Verification:
+    """Hold the sum of DeepLIFT's multipliers times the difference against the logit's difference."""
+    assert manifest.baseline is not None
+    baseline = unpack_baseline(manifest.baseline, x[0].size).astype(np.float64)
+    z = logits(x.astype(np.float64))
+    z0 = logits(np.broadcast_to(baseline.reshape(x[0].shape), x.shape).copy())
+    target = np.arange(len(x)) % manifest.classes
+    with _running("the gradient graph"):
+        out = evaluator(artifact)({manifest.input: x, contract.TARGET: target, **companions})
+    parts = out[contract.GRADIENT].astype(np.float64).reshape(len(x), -1)
+    parts = parts * (x.reshape(len(x), -1) - baseline)
+    true = (z - z0)[np.arange(len(x)), target]
+    # Large parts may cancel, and their rounding with them.
+    size = np.maximum(np.abs(true), np.linalg.norm(parts, axis=1))
+    errors = np.abs(parts.sum(1) - true) / np.where(size > 0, size, 1.0)
+    return judged(errors, score_error(out, OBJECTIVES[manifest.objective], z, target), manifest.precision)
+
+
+@contextmanager
+def _running(what: str) -> Iterator[None]:
+    """Whatever a runtime raises comes out as VerificationError."""
+    try:
+        yield
+    except FluxpathError:
+        raise
+    except Exception as error:  # runtimes raise types of their own and of their C++ side
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise VerificationError(
+            f"{what} cannot be run ({lines[0][:300]}): check that the model itself runs, and if it does, "
+            "please report it"
+        ) from error
+
+
+def scale_ratio(scale: Float64, factor: Float64) -> Float64:
+    """The graph's scale by the true one, so that a gradient is compared where both are as small as 1e-300."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(factor == scale, 1.0, scale / factor)
+    return np.where(factor < 1e-30, 1.0, ratio)
+
+
+def judged(errors: Float64, score_error: float, precision: str, unavoidable: float = 0.0) -> Verification:
+    """The figures of the relative `errors`; VerificationError if they are those of a wrong gradient.
+
+    unavoidable: a median error that a right gradient may have as well.
+    """
+    result = Verification(float(np.max(errors)), float(np.median(errors)), score_error)
+    # Of a half-precision graph the loss is measured; its rules were verified in float32.
+    half = precision != "float32" and np.isfinite(result.error)
+    typical = max(TYPICAL_ERROR, min(unavoidable, LARGEST_ERROR))
+    if not half and not (result.error <= LARGEST_ERROR and result.typical <= typical):
+        raise VerificationError(
+            f"the gradient is off by {result.typical:.1e} at the median and {result.error:.1e} at worst "
+            f"(at most {typical:.1g} and {LARGEST_ERROR} are right): a derivative rule or the model's "
+            "runtime is wrong, please report the model"
+        )
+    if not half and not result.score <= LARGEST_SCORE_ERROR:
+        raise VerificationError(
+            f"the score is off by {result.score:.1e} (at most {LARGEST_SCORE_ERROR} is right): the "
+            "objective's head or the model's runtime is wrong, please report the model"
+        )
+    return result
+
+
+def score_error(
+    out: dict[str, Any], objective: Objective, z: Float64, target: npt.NDArray[np.int64]
+) -> float:
+    """The largest error of the score, relative where the score is above one."""
+    true = objective.value(objective.margin(z, target))
+    return float(np.max(np.abs(out[contract.SCORE] - true) / np.maximum(1.0, np.abs(true))))
+
+
+def _float64_logits(
+    forward: onnx.ModelProto, manifest: Manifest, companions: dict[str, npt.NDArray[Any]]
+) -> Callable[[Float64], Float64]:
+    model = forward_part(forward, manifest)
+    feeds = {
+        name: value.astype(np.float64) if value.dtype == np.float32 else value
+        for name, value in companions.items()
+    }
+    reference = ReferenceEvaluator(to_float64(model), new_ops=list(OPERATORS))
+
+    def logits(x: Float64) -> Float64:
+        # Row by row, because the evaluator keeps every value of a run: 0.6 GB a row of a ViT-B.
+        values = {manifest.input: x, **feeds}
+        runs = (
+            reference.run(None, {name: v[i : i + 1] for name, v in values.items()}) for i in range(len(x))
+        )
+        z = np.stack([np.asarray(result, np.float64).reshape(-1) for (result,) in runs])
+        # One logit of a binary classifier is compared with the zero of the other class.
+        return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] < manifest.classes else z
+
+    return logits
+
+
+def forward_part(proto: onnx.ModelProto, manifest: Manifest) -> ir.Model:
+    """The classifier inside a gradient graph, or before it became one; its one output is the logits."""
+    model = ir.from_proto(proto)
+    wanted = {v.name: v for node in model.graph for v in node.outputs}.get(manifest.logits)
+    if wanted is None:
+        raise ArtifactError(f"the graph has no value '{manifest.logits}': export the model again")
+    del model.graph.outputs[:]
+    model.graph.outputs.append(wanted)
+    model = common.RemoveUnusedNodesPass()(model).model
+    names = (manifest.input, *(c.name for c in manifest.companions))
+    for value in [v for v in model.graph.inputs if v.name not in names]:
+        model.graph.inputs.remove(value)
+    return model
+
+
+def evaluator(artifact: onnx.ModelProto) -> Evaluate:
+    """ONNX Runtime where it can, because that is what will run the file; else the standard's reference."""
+    names = [contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE]
+    run = _onnxruntime(artifact) or ReferenceEvaluator(artifact).run
+    return lambda feeds: dict(zip(names, run(names, feeds), strict=True))
+
+
+def _onnxruntime(artifact: onnx.ModelProto) -> Callable[..., Any] | None:
+    """The graph in ONNX Runtime on the CPU; None where it is absent or has no kernels for it (bfloat16)."""
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+    except ImportError:
+        return None
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        with TemporaryDirectory() as folder:
+            # With its usual optimizers, as anybody will run it.
+            session = onnxruntime.InferenceSession(
+                _serialized(artifact, Path(folder)), options, providers=["CPUExecutionProvider"]
+            )
+    except state.NotImplemented:
+        return None
+    run: Callable[..., Any] = session.run
+    return run
+
+
+def _serialized(artifact: onnx.ModelProto, folder: Path) -> bytes | str:
+    """The graph as bytes, or as a path where it is larger than protobuf can hold."""
+    if not too_large(artifact):
+        data: bytes = artifact.SerializeToString()
+        return data
+    stub, _ = split(artifact, folder / "weights", "weights")
+    onnx.save(stub, folder / "graph.onnx")
+    return str(folder / "graph.onnx")

@@ -1,0 +1,94 @@
+"""How many slots suit a gradient graph on this machine: a short measurement at load."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fluxpath.errors import InputError, OutOfMemoryError
+from fluxpath.runtime.backends.onnx import GradientSession
+from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.lanes import Lanes
+
+LARGEST = 256
+BUDGET = 2.0
+"""Seconds of evaluations after which no larger number is tried.
+
+What a backend does at its first one of a size does not count: a GPU's libraries start, and plan convolutions,
+for longer than that.
+"""
+
+RUNS = 3
+"""Evaluations of a number of slots."""
+
+GAIN = 0.97
+"""A larger number must do a slot in this share of the time, or it is not worth its memory."""
+
+
+def suitable_slots(
+    session: GradientSession, lanes_of: Callable[[int], Lanes], max_memory: int | None = None
+) -> int:
+    """The smallest of 1, 2, 4, ... slots whose time a slot is within 3% of the best.
+
+    lanes_of: makes the arrays for a number of slots. max_memory: bytes that arrays and activations together
+    may take; the next number is tried only if twice the memory that the last one took stays below it.
+    Raises InputError where one slot takes more than that.
+
+    What they take is by how much the memory that is in use grows while this measures: the process's own, or
+    where the lanes live on a device, the device's. The latter includes what ONNX Runtime's arena and torch
+    have allocated there and keep, and what other processes, or other threads of this one, allocate meanwhile:
+    measure when nobody does. The weights were there before. Images of many lanes take rows beyond it later
+    (`device_sums.SpareRows`).
+    """
+    device: Device | None = getattr(session, "device", None)
+    used = resident if device is None else device.used
+    start, spent = used(), 0.0
+    times: dict[int, float] = {}
+    count = 1
+    while count <= LARGEST:
+        best = min(times.values(), default=math.inf)
+        try:
+            seconds = _seconds(session, lanes_of(count), count)
+        except OutOfMemoryError:
+            if count == 1:
+                raise
+            break
+        times[count], spent = seconds / count, spent + RUNS * seconds
+        taken = max(0, used() - start)
+        if max_memory is not None and taken > max_memory:
+            del times[count]
+            break
+        slower = count > 2 and times[count] > GAIN * best
+        too_long = spent > BUDGET
+        if too_long or slower or (max_memory is not None and 2 * taken > max_memory):
+            break
+        count *= 2
+    if not times:
+        raise InputError(
+            f"max_memory is {max_memory} bytes, and one slot of this model takes {taken}: allow more"
+        )
+    best = min(times.values())
+    return min(count for count, seconds in times.items() if GAIN * seconds <= best)
+
+
+def _seconds(session: GradientSession, lanes: Lanes, count: int) -> float:
+    """The better of two evaluations after one that allocates."""
+    session.bind(lanes)
+    seconds = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        session.run(count)
+        _ = lanes.status[:1]  # waits for a device
+        seconds.append(time.perf_counter() - start)
+    return min(seconds[1:])
+
+
+def resident() -> int:
+    """Bytes of this process in memory; 0 where the system does not tell."""
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return 0
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,238 @@
+"""Runs a gradient graph on ONNX Runtime, in place on the engine's arrays."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError
+from fluxpath.manifest import Manifest
+from fluxpath.runtime.device.half import ONNX_TYPES, RAW, widened
+from fluxpath.runtime.lanes import Lanes
+from fluxpath.seal import check_seal, check_weights, weights_of
+
+_INPUTS = {contract.TARGET: "tensor(int64)"}
+_OUTPUTS = {contract.SCORE: "tensor(float)", contract.LABEL: "tensor(int64)", contract.SCALE: "tensor(float)"}
+_GRADIENTS = {"float32": "tensor(float)", "float16": "tensor(float16)", "bfloat16": "tensor(bfloat16)"}
+
+_OUT_OF_MEMORY = re.compile(
+    "out of memory|bad_?alloc|failed to allocate memory|memory allocation", re.IGNORECASE
+)
+"""What the messages of ONNX Runtime's allocators have in common."""
+
+_ELEMENTS = {
+    "float32": "tensor(float)",
+    "float64": "tensor(double)",
+    "int64": "tensor(int64)",
+    "int32": "tensor(int32)",
+    "bool": "tensor(bool)",
+}
+
+
+class GradientSession(Protocol):
+    """What the engine needs of a backend."""
+
+    manifest: Manifest
+
+    @property
+    def output(self) -> int | None:
+        """The classes in the model's own first output, float32 [batch, classes]; None if it is not that."""
+        ...
+
+    def bind(self, lanes: Lanes) -> None:
+        """Use these arrays from now on: `point` and `target` in, the graph's outputs out."""
+        ...
+
+    def run(self, count: int) -> None:
+        """Evaluate the first `count` slots."""
+        ...
+
+
+class OnnxSession:
+    """A gradient graph in ONNX Runtime.
+
+    Reads the file once and checks its seal before any parser sees it. Raises ArtifactError where it is not
+    an intact gradient graph, ProviderError where onnxruntime or a provider is missing. optimized: False runs
+    the nodes one by one as they are, casts that only round among them.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        threads: int | None = None,
+        provider_options: Sequence[dict[str, str]] | None = None,
+        optimized: bool = True,
+    ) -> None:
+        data = read_file(Path(path))
+        check_seal(data, f"'{path}'")
+        source = _source(Path(path), data)
+        self._ort = require_providers(providers)
+        options = self._ort.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        if not optimized:
+            options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            # Pad_Fusion merges a zero Pad into a MaxPool that follows, which is wrong for negative values.
+            self._session = self._ort.InferenceSession(
+                source,
+                options,
+                providers=list(providers),
+                provider_options=None if provider_options is None else list(provider_options),
+                disabled_optimizers=["Pad_Fusion"],
+                enable_fallback=0,  # trying other providers prints to stdout and hides the first error
+            )
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            raise ArtifactError(f"ONNX Runtime cannot load '{path}': {first_line(error)}") from error
+        try:
+            metadata = self._session.get_modelmeta().custom_metadata_map
+            if contract.KEY not in metadata:
+                raise ArtifactError(f"'{path}' has no manifest: write it with 'fluxpath export MODEL.onnx'")
+            self.manifest = Manifest.from_json(metadata[contract.KEY])
+            self._check_interface()
+        except UnicodeDecodeError as error:
+            raise ArtifactError(f"'{path}' has a name that is not UTF-8: export the model again") from error
+        self._lanes: Lanes | None = None
+        self._half: npt.NDArray[np.uint16] | None = None
+        self._bindings: dict[int, Any] = {}
+
+    @property
+    def output(self) -> int | None:
+        """The classes in the graph's first output where it is float32 [batch, classes], else None."""
+        first = self._session.get_outputs()[0]
+        fits = (
+            first.name not in (*_OUTPUTS, contract.GRADIENT)
+            and first.type == "tensor(float)"
+            and len(first.shape) == 2
+        )
+        return self.manifest.classes if fits and first.shape[1] == self.manifest.classes else None
+
+    def bind(self, lanes: Lanes) -> None:
+        """Use the engine's arrays; nothing but a gradient in half precision is copied."""
+        self._lanes = lanes
+        self._bindings.clear()
+        whole = self.manifest.gradient == "float32"
+        self._half = None if whole else np.zeros((lanes.slots, lanes.features), RAW)
+
+    def run(self, count: int) -> None:
+        """Evaluate the gradient graph on the first `count` slots."""
+        try:
+            self._execute(count)
+        except Exception as error:
+            if _OUT_OF_MEMORY.search(str(error)):
+                raise OutOfMemoryError(
+                    f"ONNX Runtime has no memory for {count} slots: {first_line(error)}"
+                ) from error
+            raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}") from error
+
+    def _execute(self, count: int) -> None:
+        self._session.run_with_iobinding(self._binding(count))
+        if self._half is not None and self._lanes is not None:
+            self._lanes.gradient[:count] = widened(self._half[:count], self.manifest.gradient)
+
+    def _binding(self, count: int) -> Any:
+        binding = self._bindings.get(count)
+        if binding is None:
+            binding = self._bindings[count] = self._bound(count)
+        return binding
+
+    def _bound(self, count: int) -> Any:
+        lanes = self._lanes
+        assert lanes is not None
+        binding = self._session.io_binding()
+        shape = (count, *lanes.shape)
+        binding.bind_cpu_input(self.manifest.input, lanes.point[:count].reshape(shape))
+        binding.bind_cpu_input(contract.TARGET, lanes.target[:count])
+        for name, rows in lanes.companions.items():
+            binding.bind_cpu_input(name, rows[:count])
+        if lanes.output is not None:
+            first, rows = self._session.get_outputs()[0].name, lanes.output
+            binding.bind_output(first, "cpu", 0, np.float32, (count, rows.shape[1]), rows.ctypes.data)
+        gradient: Any = lanes.gradient if self._half is None else self._half
+        element = ONNX_TYPES[self.manifest.gradient]
+        binding.bind_output(contract.GRADIENT, "cpu", 0, element, shape, gradient.ctypes.data)
+        for name, array in (
+            (contract.SCALE, lanes.scale),
+            (contract.SCORE, lanes.score),
+            (contract.LABEL, lanes.label),
+        ):
+            binding.bind_output(name, "cpu", 0, array.dtype.type, (count,), array.ctypes.data)
+        return binding
+
+    def _check_interface(self) -> None:
+        """The manifest's word against the graph's own inputs and outputs."""
+        inputs = {v.name: v for v in self._session.get_inputs()}
+        outputs = {v.name: v for v in self._session.get_outputs()}
+        wanted = {self.manifest.input: "tensor(float)", **_INPUTS}
+        wanted |= {c.name: _ELEMENTS[c.dtype] for c in self.manifest.companions}
+        given = {**_OUTPUTS, contract.GRADIENT: _GRADIENTS[self.manifest.gradient]}
+        for kind, values, types in (("input", inputs, wanted), ("output", outputs, given)):
+            for name, element in types.items():
+                if name not in values or values[name].type != element:
+                    raise ArtifactError(
+                        f"the graph has no {kind} '{name}' of type {element}, which its manifest asks for: "
+                        "export the model again"
+                    )
+        for name in inputs:
+            if name not in wanted:
+                raise ArtifactError(f"the graph has the further input '{name}', which nothing feeds")
+        shape = tuple(d if isinstance(d, int) else None for d in inputs[self.manifest.input].shape[1:])
+        if shape != self.manifest.shape:
+            raise ArtifactError(
+                f"the graph's input has shape {shape} and its manifest says {self.manifest.shape}: "
+                "export the model again"
+            )
+
+
+def read_file(path: Path) -> bytes:
+    """What the file holds; ArtifactError if it cannot be read."""
+    if not path.is_file():
+        raise ArtifactError(f"there is no gradient graph '{path}'")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read '{path}': {error.strerror}") from error
+
+
+def _source(path: Path, data: bytes) -> str | bytes:
+    """What ONNX Runtime opens: the bytes that were checked, or the path where a second file has weights."""
+    weights = weights_of(data)
+    if weights is None:
+        return data
+    check_weights(path.with_name(weights.file), weights)
+    return str(path)
+
+
+def require_providers(providers: Sequence[str]) -> Any:
+    """The module onnxruntime; ProviderError where it or one of the providers is missing."""
+    ort = _onnxruntime()
+    for provider in providers:
+        if provider not in (available := ort.get_available_providers()):
+            raise ProviderError(
+                f"ONNX Runtime has no execution provider '{provider}' here, it has {', '.join(available)}"
+            )
+    return ort
+
+
+def _onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ProviderError(
+            'onnxruntime is not installed: pip install "fluxpath[cpu]", or "fluxpath[cuda]" for a GPU'
+        ) from error
+    return onnxruntime
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its class."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,159 @@
+"""Runs a gradient graph on ONNX Runtime in place on a device's arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.runtime.backends.calibration import LARGEST
+from fluxpath.runtime.backends.captures import Captures
+from fluxpath.runtime.backends.channels_last import require_images
+from fluxpath.runtime.backends.onnx import OnnxSession, first_line, read_file
+from fluxpath.runtime.backends.tensorrt import TENSORRT, require_float32, tensorrt_options
+from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.device.half import ONNX_TYPES
+from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.lanes import Lanes
+from fluxpath.seal import digest_of, precision_of
+
+CUDA = "CUDAExecutionProvider"
+
+
+class OnnxDeviceSession(OnnxSession):
+    """See `OnnxSession`; the graph's inputs and outputs are the lanes' own memory on the device.
+
+    The execution provider works on the device's stream, so that the kernels follow without a wait. Batch
+    sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out, as does
+    TensorRT among the providers, which captures one batch size at the most. tf32: True lets float32
+    convolutions and products round what they take to TF32. most: the largest batch that TensorRT is to
+    expect. channels_last: True has the CUDA provider compute convolutions and pooling in that order.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: Device,
+        providers: Sequence[str],
+        threads: int | None = None,
+        *,
+        capture: bool = True,
+        tf32: bool = False,
+        most: int = LARGEST,
+        channels_last: bool = False,
+    ) -> None:
+        if channels_last and providers[0] != CUDA:
+            raise ProviderError(
+                f"of ONNX Runtime's providers {CUDA} alone has a choice of channels_last, and not "
+                f"{providers[0]}: leave it out"
+            )
+        self.device, self._channels_last = device, channels_last
+        data = read_file(Path(path))
+        self._tensorrt: dict[str, str] = {}
+        if TENSORRT in providers:
+            manifest = OnnxSession(path, threads=threads, optimized=False).manifest
+            require_float32(manifest, tf32)
+            self._tensorrt, capture = tensorrt_options(device, digest_of(data), manifest, most), False
+        # In ONNX Runtime's convolutions the switch for TF32 is one for the tensor cores, whatever the element
+        # type. Those of 16 bits lose nothing by TF32, and without tensor cores they are slow.
+        self._tf32 = tf32 or precision_of(data) != "float32"
+        # ONNX Runtime keeps a captured graph for the thread that made it, and cuDNN's plan of a convolution
+        # for one batch size: at another one it plans them all anew.
+        self._captures = Captures(capture, per_thread=True, rounded=True)
+        try:
+            super().__init__(path, providers, threads, self._provider_options(providers, capture))
+        except ArtifactError as error:
+            if not capture or device.kind != "cuda":
+                raise
+            # It refuses to capture a graph of which a part runs on the CPU; a bad file fails again.
+            super().__init__(path, providers, threads, self._provider_options(providers, False))
+            self._captures.give_up(first_line(error))
+        if channels_last:
+            require_images(self.manifest, path)
+        self._graph_options: dict[int, Any] = {}
+        _require_started(providers[0], self._session.get_providers())
+
+    def _provider_options(self, providers: Sequence[str], capture: bool) -> list[dict[str, str]]:
+        known = {
+            TENSORRT: self._tensorrt,
+            CUDA: {
+                "device_id": str(self.device.number),
+                "user_compute_stream": str(self.device.stream),
+                "enable_cuda_graph": str(int(capture)),
+                "use_tf32": str(int(self._tf32)),
+                "prefer_nhwc": str(int(self._channels_last)),
+            },
+        }
+        return [known.get(name, {}) for name in providers]
+
+    def _run_options(self, graph: int) -> Any:
+        """For a run that captures or replays graph number `graph`; -1 runs without."""
+        if graph not in self._graph_options:
+            options = self._graph_options[graph] = self._ort.RunOptions()
+            options.add_run_config_entry("gpu_graph_id", str(graph))
+            if self.device.kind == "cuda":
+                # What reads the outputs is on the same stream, in order.
+                options.add_run_config_entry("disable_synchronize_execution_providers", "1")
+        return self._graph_options[graph]
+
+    def bind(self, lanes: Lanes) -> None:
+        """Use these arrays, which must be on the session's device."""
+        if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
+            raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
+        self._lanes = lanes
+        self._bindings.clear()
+        self._captures.bind(lanes.slots)
+
+    def _execute(self, count: int) -> None:
+        lanes = self._lanes
+        assert isinstance(lanes, DeviceLanes)
+        lanes.changed()
+        size, graph = self._captures.choose(count)
+        if graph is not None:
+            try:
+                self._session.run_with_iobinding(self._binding(size), self._run_options(graph))
+                return
+            except Exception as error:  # whatever cannot be captured; memory may be missing
+                self._captures.give_up(first_line(error))
+        self._session.run_with_iobinding(self._binding(size), self._run_options(-1))
+
+    def _bound(self, count: int) -> Any:
+        lanes: Any = self._lanes
+        place = (self.device.kind, self.device.number)
+        binding = self._session.io_binding()
+        image = (count, *lanes.shape)
+        inputs = {
+            self.manifest.input: (lanes.point, image),
+            contract.TARGET: (lanes.target, (count,)),
+            **{name: (rows, (count, *rows.shape[1:])) for name, rows in lanes.companions.items()},
+        }
+        outputs: dict[str, tuple[Any, tuple[int, ...]]] = {
+            contract.SCALE: (lanes.scale, (count,)),
+            contract.SCORE: (lanes.score, (count,)),
+            contract.LABEL: (lanes.label, (count,)),
+        }
+        if lanes.output is not None:
+            first = self._session.get_outputs()[0].name
+            outputs[first] = (lanes.output, (count, lanes.output.shape[1]))
+        for name, (array, shape) in inputs.items():
+            binding.bind_input(name, *place, np.dtype(array.dtype).type, shape, array.address)
+        element = ONNX_TYPES[self.manifest.gradient]
+        binding.bind_output(contract.GRADIENT, *place, element, image, lanes.gradient.address)
+        for name, (array, shape) in outputs.items():
+            binding.bind_output(name, *place, np.dtype(array.dtype).type, shape, array.address)
+        return binding
+
+
+def _require_started(first: str, got: Sequence[str]) -> None:
+    """ProviderError where ONNX Runtime went on with the next provider, as when libraries are missing."""
+    if got and got[0] != first:
+        what, more = ("TensorRT", " tensorrt") if first == TENSORRT else ("CUDA or cuDNN", "")
+        raise ProviderError(
+            f"ONNX Runtime cannot start {first}, as when {what} libraries are missing: "
+            f"pip install \"onnxruntime-gpu[cuda,cudnn]\"{more}, or use device='cpu'"
+        )

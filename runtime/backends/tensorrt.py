@@ -1,0 +1,62 @@
+"""What ONNX Runtime's TensorRT provider is told of a gradient graph: batch sizes, a cache, and TF32."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from fluxpath import manifest as contract
+from fluxpath.errors import ProviderError
+from fluxpath.kernels.gpu import cache_folder
+from fluxpath.manifest import Manifest
+from fluxpath.runtime.device.base import Device
+
+TENSORRT = "TensorrtExecutionProvider"
+
+
+def tensorrt_options(device: Device, digest: str, manifest: Manifest, most: int) -> dict[str, str]:
+    """Provider options for the gradient graph with this digest, in batches of 1 to `most`.
+
+    An engine is built for all of these sizes at once, and for `most` best; without, TensorRT would build
+    again, for minutes, whenever a batch is larger than all before. Where the model leaves sizes open it does.
+    Engines are kept in fluxpath's cache by the digest: TensorRT's own name for one does not tell two models
+    of the same architecture apart.
+    """
+    folder = str(cache_folder() / "tensorrt" / digest)
+    options = {
+        "device_id": str(device.number),
+        "has_user_compute_stream": "1",
+        "user_compute_stream": str(device.stream),
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": folder,
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": folder,
+    }
+    shapes = _input_shapes(manifest)
+    if shapes is not None:
+        for bound, batch in (("min", 1), ("opt", most), ("max", most)):
+            options[f"trt_profile_{bound}_shapes"] = ",".join(
+                f"{name}:{'x'.join(map(str, (batch, *shape)))}" for name, shape in shapes.items()
+            )
+    return options
+
+
+def require_float32(manifest: Manifest, tf32: bool) -> None:
+    """ProviderError where a float32 graph would be rounded to TF32 and nobody asked for that.
+
+    The provider has no option for it; NVIDIA's libraries read the variable when they are loaded.
+    """
+    if manifest.precision == "float32" and not tf32 and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0":
+        raise ProviderError(
+            "TensorRT rounds what float32 convolutions take to TF32: set NVIDIA_TF32_OVERRIDE=0 before the "
+            "process starts, or pass tf32=True"
+        )
+
+
+def _input_shapes(manifest: Manifest) -> Mapping[str, tuple[int, ...]] | None:
+    """The inputs' shapes without the batch; None where one is open or has a name that options cannot have."""
+    shapes: dict[str, tuple[int | None, ...]] = {manifest.input: manifest.shape, contract.TARGET: ()}
+    shapes |= {c.name: c.shape for c in manifest.companions}
+    fixed = {name: tuple(d for d in shape if d is not None) for name, shape in shapes.items()}
+    whole = all(len(fixed[name]) == len(shape) for name, shape in shapes.items())
+    return fixed if whole and not any(set(":,") & set(name) for name in fixed) else None

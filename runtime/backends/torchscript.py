@@ -1,0 +1,119 @@
+"""Runs a gradient graph in TorchScript. Imported only where a file ending in ".pt" is opened by name."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from fluxpath import archive
+from fluxpath import manifest as contract
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.runtime.backends.channels_last import require_images, rewrite
+from fluxpath.runtime.backends.onnx import first_line, read_file
+from fluxpath.runtime.lanes import Lanes
+
+_RESULTS = (contract.GRADIENT, contract.SCALE, contract.SCORE, contract.LABEL)
+
+
+class TorchScriptSession:
+    """A gradient graph in TorchScript, on the CPU in place on the engine's arrays.
+
+    Reads the file once; torch gets nothing but what its seal covers. threads: of torch, in the whole
+    process. channels_last: True has torch hold images and convolutions' weights in that order; the lanes
+    stay as they are. Raises ArtifactError where it is not an intact gradient graph, ProviderError where torch
+    or CUDA is missing, InputError where channels_last does not fit.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: str = "cpu",
+        threads: int | None = None,
+        channels_last: bool = False,
+    ) -> None:
+        entries, self.manifest = archive.unseal(read_file(Path(path)))
+        missing = [name for name in _RESULTS if name not in self.manifest.outputs]
+        if missing:
+            raise ArtifactError(f"'{path}' gives no '{missing[0]}': export the model again")
+        self._torch = _torch()
+        if device.startswith("cuda"):
+            require_cuda()
+        if threads is not None:
+            self._torch.set_num_threads(threads)
+        self._device = self._torch.device(device)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # TorchScript is announced as deprecated
+                self._module = self._torch.jit.load(io.BytesIO(archive.pack(entries)), self._device)
+        except Exception as error:  # torch raises RuntimeError and several of its own
+            raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
+        self._order: Any = None
+        if channels_last:
+            require_images(self.manifest, path)
+            self._order = rewrite(self._torch, self._module.graph, len(self.manifest.shape) + 1, path)
+
+    @property
+    def output(self) -> int | None:
+        """The classes, where the first output is sure to have a column for each.
+
+        Of two classes the module may give one logit a row, and the manifest does not tell.
+        """
+        classes = self.manifest.classes
+        return classes if classes > 2 and self.manifest.outputs[0] not in _RESULTS else None
+
+    def bind(self, lanes: Lanes) -> None:
+        """Use the engine's arrays: tensors that share their memory."""
+        arrays = {
+            self.manifest.input: lanes.point.reshape(lanes.slots, *lanes.shape),
+            contract.TARGET: lanes.target,
+            **lanes.companions,
+        }
+        results = {
+            contract.GRADIENT: lanes.gradient.reshape(lanes.slots, *lanes.shape),
+            contract.SCALE: lanes.scale,
+            contract.SCORE: lanes.score,
+            contract.LABEL: lanes.label,
+        }
+        if lanes.output is not None:
+            results[self.manifest.outputs[0]] = lanes.output
+        self._inputs = [self._torch.from_numpy(a) for a in arrays.values()]
+        self._results = {name: self._torch.from_numpy(array) for name, array in results.items()}
+
+    def run(self, count: int) -> None:
+        """Evaluate the gradient graph on the first `count` slots."""
+        try:
+            with self._torch.inference_mode():
+                image, *more = (v[:count].to(self._device) for v in self._inputs)
+                if self._order is not None:
+                    image = image.contiguous(memory_format=self._order)
+                given = self._module(image, *more)
+                for name, result in self._results.items():
+                    result[:count].copy_(given[name])
+        except Exception as error:
+            where = "" if self._order is None else " in channels-last order"
+            raise FluxpathError(f"torch failed on the gradient graph{where}: {_last_line(error)}") from error
+
+
+def require_cuda() -> None:
+    """ProviderError where torch is missing or finds no GPU."""
+    if not _torch().cuda.is_available():
+        raise ProviderError("torch finds no CUDA device here: use device='cpu'")
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ProviderError(
+            'a TorchScript file needs torch, which is not installed: pip install "fluxpath[torch]", or '
+            "export the model as .onnx"
+        ) from error
+    return torch
+
+
+def _last_line(error: Exception) -> str:
+    """Where torch's interpreter says what went wrong, below a listing of the code."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

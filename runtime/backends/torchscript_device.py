@@ -1,0 +1,126 @@
+"""Runs a gradient graph in TorchScript on tensors that are the lanes' own memory on a device."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fluxpath import manifest as contract
+from fluxpath.errors import FluxpathError
+from fluxpath.runtime.backends.captures import Captures
+from fluxpath.runtime.backends.onnx import first_line
+from fluxpath.runtime.backends.torchscript import TorchScriptSession
+from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.lanes import Lanes
+
+
+class TorchScriptDeviceSession(TorchScriptSession):
+    """See `TorchScriptSession`; nothing is copied to the host, and torch works on the device's stream.
+
+    Batch sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out.
+    tf32: True lets float32 convolutions and products round what they take to TF32, in the whole process.
+    channels_last: see `TorchScriptSession`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        device: Device,
+        threads: int | None = None,
+        *,
+        capture: bool = True,
+        tf32: bool = False,
+        channels_last: bool = False,
+    ) -> None:
+        name = "cpu" if device.kind == "cpu" else f"{device.kind}:{device.number}"
+        super().__init__(path, name, threads, channels_last)
+        self.device = device
+        if device.kind == "cuda":
+            self._allow_tf32(tf32)
+        self._captures = Captures(capture)
+        self._graphs: dict[int, Callable[[], object]] = {}
+        self._pool: Any = None
+
+    def _allow_tf32(self, allowed: bool) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch has a newer setting, which not all of its releases have
+            self._torch.backends.cudnn.allow_tf32 = allowed
+            self._torch.backends.cuda.matmul.allow_tf32 = allowed
+
+    def bind(self, lanes: Lanes) -> None:
+        """Use these arrays, which must be on the session's device."""
+        if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
+            raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
+        self._lanes = lanes
+        self._captures.bind(lanes.slots)
+        self._graphs.clear()
+        image = (lanes.slots, *lanes.shape)
+        self._inputs = [
+            self._tensor(lanes.point, image),
+            self._tensor(lanes.target),
+            *(self._tensor(rows) for rows in lanes.companions.values()),
+        ]
+        self._results = {
+            contract.GRADIENT: self._gradient(lanes.gradient, image),
+            contract.SCALE: self._tensor(lanes.scale),
+            contract.SCORE: self._tensor(lanes.score),
+            contract.LABEL: self._tensor(lanes.label),
+        }
+        if lanes.output is not None:
+            self._results[self.manifest.outputs[0]] = self._tensor(lanes.output)
+
+    def run(self, count: int) -> None:
+        """Evaluate the gradient graph on the first `count` slots."""
+        self._lanes.changed()
+        with self._on_stream():
+            size, graph = self._captures.choose(count)
+            if graph is not None:
+                try:
+                    if graph not in self._graphs:
+                        self._graphs[graph] = self._captured(size)
+                    self._graphs[graph]()
+                    return
+                except Exception as error:  # whatever torch could not capture; memory for it may be missing
+                    self._captures.give_up(first_line(error))
+            super().run(count)
+
+    def _captured(self, size: int) -> Callable[[], object]:
+        """The evaluation of `size` slots as something to call."""
+        evaluate = super().run
+        for _ in range(2):  # the script compiler looks at two runs of a size and then rewrites the module
+            evaluate(size)
+        if self.device.kind != "cuda":
+            return lambda: evaluate(size)
+        cuda = self._torch.cuda
+        # One evaluation at a time runs: all graphs may use the same memory in between.
+        self._pool = self._pool or cuda.graph_pool_handle()
+        graph: Any = cuda.CUDAGraph()
+        with cuda.graph(graph, self._pool, cuda.current_stream(), capture_error_mode="thread_local"):
+            evaluate(size)
+        replay: Callable[[], object] = graph.replay
+        return replay
+
+    def _on_stream(self) -> Any:
+        if self.device.kind != "cuda":
+            return contextlib.nullcontext()
+        stream = self._torch.cuda.ExternalStream(self.device.stream, device=self._device)
+        return self._torch.cuda.stream(stream)
+
+    def _gradient(self, array: Any, shape: tuple[int, ...]) -> Any:
+        if self.manifest.gradient == "float32":
+            return self._tensor(array, shape)
+        # The array interface has no name for bfloat16: its bits go as integers.
+        bits = self.device.view(array.address, shape, np.dtype(np.int16))
+        return self._torch.as_tensor(bits, device=self._device).view(
+            getattr(self._torch, self.manifest.gradient)
+        )
+
+    def _tensor(self, array: Any, shape: tuple[int, ...] | None = None) -> Any:
+        view = self.device.view(array.address, shape or array.shape, array.dtype)
+        return self._torch.as_tensor(view, device=self._device)

@@ -1,0 +1,161 @@
+"""Attribution of many images: a bounded number in flight, results in order, failures alone."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.bulk.sinks import Sink, open_sink
+from fluxpath.runtime.bulk.sinks.base import Head
+from fluxpath.runtime.bulk.sources import Item, PhotoLoader, Source, items
+from fluxpath.runtime.inputs import as_fitting_method, as_targets, check_rules
+from fluxpath.runtime.methods import MFABA, Method
+
+if TYPE_CHECKING:
+    from fluxpath.runtime.explainer import Explainer
+
+# Images in flight for each slot: enough that the engine never waits while one is read or written.
+WINDOW = 2
+
+
+@dataclass
+class Summary:
+    """What became of a run's images. written, skipped: how many were written, and how many were before.
+
+    failures: a sentence for each image that failed, by its name.
+    """
+
+    written: int = 0
+    skipped: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        text = f"{self.written} written"
+        text += f", {self.skipped} skipped as already written" if self.skipped else ""
+        return text + (f", {len(self.failures)} failed" if self.failures else "")
+
+
+@dataclass(frozen=True)
+class _Flight:
+    name: str
+    image: npt.NDArray[np.float32]
+    future: Future[Attribution]
+
+
+def attribute_many(
+    explainer: Explainer,
+    source: Source,
+    sink: str | os.PathLike[str] | Sink,
+    *,
+    target: int | None = None,
+    method: Method | None = None,
+    progress: bool = True,
+    resume: bool = True,
+) -> Summary:
+    """See `Explainer.attribute_many`."""
+    chosen = as_fitting_method(
+        MFABA() if method is None else method, explainer.shape, explainer.manifest.classes
+    )
+    manifest = explainer.manifest
+    # What is wrong for all is an error, not a failure of each.
+    check_rules(chosen, manifest.rules)
+    as_targets(target, 1, manifest.classes)
+    if manifest.companions:
+        names = ", ".join(c.name for c in manifest.companions)
+        raise InputError(f"the model has further inputs ({names}): call submit, which takes them")
+    coming, total = items(source, PhotoLoader(explainer.shape, manifest.low, manifest.high))
+    if isinstance(sink, str | os.PathLike):
+        head = head_of(explainer, source, target, chosen)
+        sink = open_sink(sink, head, resume=resume, low=manifest.low, high=manifest.high)
+    run = _Run(explainer, sink, target, chosen)
+    try:
+        run.all(coming, total, progress)
+        sink.close()
+    except BaseException:
+        getattr(sink, "abandon", lambda: None)()
+        raise
+    return run.summary
+
+
+def head_of(explainer: Explainer, source: Source, target: int | None, method: Method) -> Head:
+    """What must be equal for results to belong together: model, method, target and the source's folder."""
+    folder = isinstance(source, str | os.PathLike)
+    run = {
+        "model": f"{explainer.manifest.source} {zlib.crc32(repr(explainer.manifest).encode()):08x}",
+        "method": repr(method),
+        "target": None if target is None else str(int(target)),
+        "source": str(Path(source).resolve()) if folder else None,  # type: ignore[arg-type]
+    }
+    return Head(run, explainer.shape)
+
+
+class _Run:
+    """The window: images that were submitted and not written yet, at most WINDOW a slot."""
+
+    def __init__(self, explainer: Explainer, sink: Sink, target: int | None, method: Method) -> None:
+        self._explainer, self._sink = explainer, sink
+        self._target, self._method = target, method
+        self._limit = WINDOW * explainer.slots
+        self._window: deque[_Flight] = deque()
+        self._names: set[str] = set()
+        self.summary = Summary()
+
+    def all(self, coming: Iterator[Item], total: int | None, progress: bool) -> None:
+        """Every item, under a progress bar."""
+        with tqdm(total=total, unit="image", delay=1, leave=False, disable=None if progress else True) as bar:
+            for item in coming:
+                self.take(item)
+                bar.update(self.landed - bar.n)
+            while self._window:
+                self.land(len(self._window) - 1)
+                bar.update(self.landed - bar.n)
+
+    @property
+    def landed(self) -> int:
+        """How many images are over and done with."""
+        return self.summary.written + self.summary.skipped + len(self.summary.failures)
+
+    def take(self, item: Item) -> None:
+        """Submit an item unless it is done or damaged; write what has come in, waiting if too much is out."""
+        if item.name in self._names:
+            sentence = f"the name '{item.name}' came before, and names must be distinct"
+            self.summary.failures[item.name] = sentence
+            return
+        self._names.add(item.name)
+        if self._sink.done(item.name):
+            self.summary.skipped += 1
+            return
+        try:
+            self._submit(item)
+        except InputError as error:
+            self.summary.failures[item.name] = str(error)
+        self.land(self._limit - 1)
+
+    def _submit(self, item: Item) -> None:
+        image = item.load()
+        if image.shape != self._explainer.shape:
+            raise InputError(
+                f"the image has shape {list(image.shape)}, and must have {list(self._explainer.shape)}"
+            )
+        target = self._target if item.target is None else item.target
+        future = self._explainer.submit(image, target, self._method)
+        self._window.append(_Flight(item.name, image.astype(np.float32), future))
+
+    def land(self, most: int) -> None:
+        """Write results from the front: those that are there, and until no more than `most` are out."""
+        while self._window and (len(self._window) > most or self._window[0].future.done()):
+            flight = self._window.popleft()
+            self._sink.write(flight.name, flight.image, flight.future.result())
+            self.summary.written += 1

@@ -1,0 +1,57 @@
+"""One .npz file: the stacked values and an array a column."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.bulk.sinks._atomic import replacing
+from fluxpath.runtime.bulk.sinks.base import Head, Row, as_columns, from_columns
+from fluxpath.runtime.bulk.sinks.journal import Journal, header
+
+
+class Npz:
+    """`values` float32 [n, *shape]; `name` text; `target`, `label`, `score`, `steps`, `status`, `end_score`
+    [n] as in `Attribution` (NaN for no end score); `run`, how they came about, as JSON.
+    """
+
+    def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
+        """The values are copied, not loaded: they may be larger than memory."""
+        columns = {**as_columns(rows), "run": np.array(json.dumps(journal.head.entry()))}
+        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            with (
+                journal.values.open("rb") as source,
+                archive.open("values.npy", "w", force_zip64=True) as target,
+            ):
+                shutil.copyfileobj(source, target, 1 << 20)
+            for key, array in columns.items():
+                with archive.open(f"{key}.npy", "w", force_zip64=True) as target:
+                    np.lib.format.write_array(target, array, allow_pickle=False)
+
+    def read(self, path: Path) -> tuple[Head, list[Row]]:
+        """All but the values."""
+        try:
+            with np.load(path) as file:
+                entry = json.loads(str(file["run"]))
+                rows = from_columns(file)
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"'{path}' is no intact result of fluxpath's: start over, or write elsewhere"
+            ) from error
+        return Head.of(entry, path), rows
+
+    def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
+        """The rows; the archive checks their checksum at the end."""
+        head, rows = self.read(path)
+        size = 4 * int(np.prod(head.shape, dtype=np.int64))
+        with zipfile.ZipFile(path) as archive, archive.open("values.npy") as source:
+            source.read(len(header(head.shape, len(rows))))
+            for _ in rows:
+                yield np.frombuffer(source.read(size), "<f4").reshape(head.shape)

@@ -1,0 +1,42 @@
+"""A sink by its path: the suffix says which."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.bulk.sinks.base import Head, Sink
+from fluxpath.runtime.bulk.sinks.npy import Npy
+from fluxpath.runtime.bulk.sinks.npz import Npz
+from fluxpath.runtime.bulk.sinks.parquet import Parquet
+from fluxpath.runtime.bulk.sinks.pictures import FolderSink
+from fluxpath.runtime.bulk.sinks.stacked import Format, StackedSink
+
+FORMATS: dict[str, Callable[[], Format]] = {".npz": Npz, ".npy": Npy, ".parquet": Parquet}
+
+
+def open_sink(
+    path: str | os.PathLike[str],
+    head: Head,
+    *,
+    resume: bool = True,
+    low: float | None = None,
+    high: float | None = None,
+    npy: bool = False,
+    flat: bool = False,
+) -> Sink:
+    """The sink that `path` names: a .npz, .npy or .parquet file, or a folder of overlays.
+
+    A folder is what is one, ends in "/" or has no suffix; low, high, npy and flat are for it (`FolderSink`).
+    Raises InputError for another suffix, and as the sinks do.
+    """
+    text, plain = os.fspath(path), Path(path)
+    if text.endswith(("/", os.sep)) or plain.is_dir() or not plain.suffix:
+        return FolderSink(plain, head, resume, low=low, high=high, npy=npy, flat=flat)
+    if plain.suffix not in FORMATS:
+        raise InputError(
+            f"'{text}' is none of a {', '.join(FORMATS)} file and a folder (write '{text}/' for a folder)"
+        )
+    return StackedSink(plain, FORMATS[plain.suffix](), head, resume)

@@ -1,0 +1,81 @@
+"""One Parquet file: a row an image. Needs pyarrow, fluxpath's extra `parquet`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.bulk.sinks._atomic import replacing
+from fluxpath.runtime.bulk.sinks.base import COLUMNS, Head, Row, as_columns, from_columns
+from fluxpath.runtime.bulk.sinks.journal import Journal, groups
+
+# A row group is held in memory while it is written.
+GROUP_BYTES = 1 << 24
+
+
+class Parquet:
+    """Columns name, target, label, score, steps, status, end_score and values: list<float32>, flattened.
+
+    The file's metadata has the images' shape and the run, as JSON under "fluxpath". Raises InputError where
+    pyarrow is missing.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import pyarrow.parquet
+        except ImportError as error:
+            raise InputError('Parquet files need pyarrow: pip install "fluxpath[parquet]"') from error
+        self._arrow: Any = pyarrow
+        self._parquet: Any = pyarrow.parquet
+
+    def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
+        """Group by group."""
+        arrow = self._arrow
+        fields = [("name", arrow.string())]
+        fields += [(key, arrow.from_numpy_dtype(kind)) for key, kind in COLUMNS.items()]
+        fields += [("values", arrow.list_(arrow.float32()))]
+        schema = arrow.schema(fields, metadata={"fluxpath": json.dumps(journal.head.entry())})
+        size = int(np.prod(journal.head.shape, dtype=np.int64))
+        step = max(1, GROUP_BYTES // (4 * size))
+        with replacing(path) as temporary, self._parquet.ParquetWriter(temporary, schema) as writer:
+            for i, values in enumerate(groups(journal.values, journal.head.shape, len(rows), step)):
+                group = rows[i * step : (i + 1) * step]
+                offsets = arrow.array(np.arange(len(group) + 1, dtype=np.int32) * size)
+                lists = arrow.ListArray.from_arrays(offsets, arrow.array(values.reshape(-1)))
+                columns = [arrow.array(column) for column in self._columns(group)]
+                writer.write_table(arrow.Table.from_arrays([*columns, lists], schema=schema))
+
+    def _columns(self, rows: list[Row]) -> Iterator[Any]:
+        """No end score is null, as Parquet can say it."""
+        for key, column in as_columns(rows).items():
+            missing = key.endswith("score") and np.isnan(column)
+            yield self._arrow.array(column, mask=missing) if np.any(missing) else column
+
+    def read(self, path: Path) -> tuple[Head, list[Row]]:
+        """All but the values."""
+        try:
+            with self._parquet.ParquetFile(path) as file:
+                entry = json.loads((file.schema_arrow.metadata or {})[b"fluxpath"])
+                table = file.read(["name", *COLUMNS])
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"'{path}' is no intact result of fluxpath's: start over, or write elsewhere"
+            ) from error
+        columns = {key: table[key].to_pylist() for key in table.column_names}
+        for key in ("score", "end_score"):
+            columns[key] = [np.nan if v is None else v for v in columns[key]]
+        return Head.of(entry, path), from_columns(columns)
+
+    def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
+        """The rows, group by group."""
+        head, _ = self.read(path)
+        with self._parquet.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                column = file.read_row_group(group, ["values"])["values"].combine_chunks()
+                yield from column.flatten().to_numpy().reshape(-1, *head.shape)

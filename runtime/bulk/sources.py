@@ -1,0 +1,126 @@
+"""What `Explainer.attribute_many` takes, as items: a name, the image when it is asked for, a target."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import InputError
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# The list of results in a folder of overlays; a folder that holds one is no source.
+RESULTS = "results.jsonl"
+
+Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to come. load: float32 [*shape] or what the caller gave, InputError if it is damaged."""
+
+    name: str
+    load: Callable[[], npt.NDArray[Any]]
+    target: int | None = None
+
+
+@dataclass(frozen=True)
+class PhotoLoader:
+    """Photos from files as the model takes them, shape [1 or 3, h, w], black at low and white at high."""
+
+    shape: tuple[int, ...]
+    low: float | None
+    high: float | None
+
+    def check(self) -> tuple[int, int, int]:
+        """The shape; InputError where the model does not take pictures."""
+        if len(self.shape) != 3 or self.shape[0] not in (1, 3):
+            raise InputError(
+                f"the model takes inputs of shape {list(self.shape)}, and photos need [1 or 3, h, w]"
+            )
+        return self.shape[0], self.shape[1], self.shape[2]
+
+    def load(self, path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
+        """The photo; InputError as `load_image`."""
+        from fluxpath.runtime.pictures.picture import load_image
+
+        bounds = (0.0, 1.0) if self.low is None or self.high is None else (self.low, self.high)
+        return load_image(path, self.check(), bounds)
+
+
+def items(source: Source, photos: PhotoLoader) -> tuple[Iterator[Item], int | None]:
+    """The source's items and how many, where that is known; see `Explainer.attribute_many`.
+
+    Raises InputError: a folder without images or a path where nothing is, no iterable.
+    """
+    if isinstance(source, str | os.PathLike):
+        photos.check()
+        files = photos_in(Path(source))
+        root = Path(source) if Path(source).is_dir() else Path(source).parent
+        return (_photo(f.relative_to(root).as_posix(), f, photos) for f in files), len(files)
+    if not isinstance(source, Iterable):
+        raise InputError(f"source is {source!r}, it must be a folder of images or an iterable of images")
+    count = len(source) if isinstance(source, Sized) else None
+    return (_item(i, given, photos) for i, given in enumerate(source)), count
+
+
+def photos_in(path: Path) -> list[Path]:
+    """The image itself, or those in a folder and the folders in it, sorted.
+
+    Hidden files and folders are left out, and folders that fluxpath wrote. InputError for none.
+    """
+    if not path.exists():
+        raise InputError(f"there is no image or folder '{path}'")
+    if not path.is_dir():
+        return [path]
+    found: list[Path] = []
+    for folder, folders, files in os.walk(path):
+        at = Path(folder)
+        if at != path and RESULTS in files:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [at / f for f in files if Path(f).suffix.lower() in SUFFIXES and not f.startswith(".")]
+    if not found:
+        raise InputError(f"the folder '{path}' holds no image ({', '.join(SUFFIXES)})")
+    return sorted(found)
+
+
+def _item(index: int, given: Any, photos: PhotoLoader) -> Item:
+    """One element of an iterable: a path, an array, or a tuple that names it and may give its target."""
+    if isinstance(given, str | os.PathLike):
+        return _photo(Path(given).as_posix(), given, photos)
+    if not isinstance(given, tuple):
+        return Item(f"{index:06d}", lambda: _array(given))
+    if len(given) not in (2, 3) or not isinstance(given[0], str):
+        return Item(f"{index:06d}", _misshapen)
+    name, image, *target = given
+    chosen = target[0] if target else None
+    if isinstance(image, str | os.PathLike):
+        return _photo(name, image, photos, chosen)
+    return Item(name, lambda: _array(image), chosen)
+
+
+def _photo(name: str, path: str | os.PathLike[str], photos: PhotoLoader, target: int | None = None) -> Item:
+    return Item(name, lambda: photos.load(path), target)
+
+
+def _array(given: Any) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except Exception as error:  # whatever the object's own conversion raises
+        raise InputError(f"the image cannot be read as one array: {error}") from error
+
+
+def _misshapen() -> npt.NDArray[Any]:
+    raise InputError("an item must be an array, a path, (name, image) or (name, image, target)")
+
+
+def listed(paths: Sequence[Path]) -> list[Path]:
+    """Every image of several files and folders, in order."""
+    return [file for path in paths for file in photos_in(path)]

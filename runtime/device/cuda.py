@@ -1,0 +1,212 @@
+"""An NVIDIA GPU as a `Device`, by way of the driver. Imported only where one is asked for."""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import threading
+import weakref
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
+from fluxpath.kernels import gpu
+from fluxpath.runtime.device.staging import Staging
+
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no waiting for the default stream
+_RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
+_OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
+_MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
+_STAGED = 1 << 16
+"""Bytes of pinned memory a stream: several ticks' lists of slots."""
+
+_this_thread = threading.local()
+
+
+def cuda_device(number: int = 0) -> CudaDevice:
+    """GPU `number` with a stream of its own; all of one GPU share its kernels. Raises ProviderError."""
+    return _first(number).sibling()
+
+
+@lru_cache(maxsize=16)
+def _first(number: int) -> CudaDevice:
+    try:
+        return CudaDevice(number)
+    except ProviderError:
+        raise
+    except FluxpathError as error:  # a driver too old for the machine code, a device that others hold
+        raise ProviderError(f"CUDA device {number} cannot be used ({error}): use device='cpu'") from error
+
+
+class CudaDevice:
+    """The device's primary context, which ONNX Runtime and torch use too, and a stream in it.
+
+    What is launched into a stream while a graph is captured from it becomes part of the graph, so no two
+    explainers may use one stream.
+    """
+
+    kind = "cuda"
+
+    def __init__(self, number: int = 0) -> None:
+        self._driver = _driver()
+        self.number = number
+        try:
+            self._call("cuInit", 0)
+            count = int(self._call("cuDeviceGetCount"))
+        except Exception as error:  # a missing libcuda is a RuntimeError of the bindings
+            raise ProviderError(
+                f"no NVIDIA driver answers here ({error}): install one, or use device='cpu'"
+            ) from error
+        if number >= count:
+            raise ProviderError(f"there is no CUDA device {number} here, it has {count}: use device='cpu'")
+        handle = self._call("cuDeviceGet", number)
+        self._context = self._call("cuDevicePrimaryCtxRetain", handle)
+        self._enter()
+        attribute = self._driver.CUdevice_attribute
+        major, minor = (
+            int(self._call("cuDeviceGetAttribute", attribute(a), handle)) for a in (_MAJOR, _MINOR)
+        )
+        self.arch = f"sm_{major}{minor}"
+        self._stream, self._staging = self._new_stream()
+        self.stream = int(self._stream)
+        self._free_streams = [(self._stream, self._staging)]
+        code = np.frombuffer(gpu.cubin(self.arch), np.uint8)
+        self._module = self._call("cuModuleLoadData", code.ctypes.data)
+        self._kernels = {k: self._call("cuModuleGetFunction", self._module, k.encode()) for k in gpu.KERNELS}
+
+    def sibling(self) -> CudaDevice:
+        """The same device with another stream, for as long as it is used; the own one goes first."""
+        other = copy.copy(self)
+        self._enter()
+        streams = self._free_streams
+        other._stream, other._staging = streams.pop() if streams else self._new_stream()
+        other.stream = int(other._stream)
+        # Not destroyed: a session of ONNX Runtime or torch may outlive the device by a moment.
+        weakref.finalize(other, streams.append, (other._stream, other._staging))
+        return other
+
+    def allocate(self, size: int) -> int:
+        """See `Device`."""
+        self._enter()
+        address = self._call("cuMemAlloc", size)
+        self._call("cuMemsetD8Async", address, 0, size, self._stream)
+        return int(address)
+
+    def free(self, address: int) -> None:
+        """See `Device`; waits for what still runs."""
+        self._enter()
+        self._call("cuStreamSynchronize", self._stream)
+        self._call("cuMemFree", address)
+
+    def used(self) -> int:
+        """See `Device`."""
+        self._enter()
+        free, total = self._call("cuMemGetInfo")
+        return int(total) - int(free)
+
+    def pinned(self, size: int) -> npt.NDArray[np.uint8]:
+        """See `Device`."""
+        self._enter()
+        array, address = self._pinned(size)
+        weakref.finalize(array, self._free_pinned, address)
+        return array
+
+    def upload(self, address: int, source: npt.NDArray[Any]) -> None:
+        """See `Device`; waits for nothing where the array is small, as lists of slots are."""
+        self._enter()
+        if self._staging.fits(source.nbytes):
+            if (staged := self._staging.place(source)) is None:
+                self._wait()
+                staged = self._staging.place(source)
+            self._call("cuMemcpyHtoDAsync", address, staged, source.nbytes, self._stream)
+            return
+        self._call("cuMemcpyHtoDAsync", address, source.ctypes.data, source.nbytes, self._stream)
+        # The driver may read pinned memory later; images come from pageable memory, which it has copied or
+        # staged, but does not promise so for every size.
+        self._wait()
+
+    def download(self, target: npt.NDArray[Any], address: int) -> None:
+        """See `Device`."""
+        self._enter()
+        self._call("cuMemcpyDtoHAsync", target.ctypes.data, address, target.nbytes, self._stream)
+        self._wait()
+
+    def copy(self, to: int, source: int, size: int) -> None:
+        """See `Device`."""
+        self._enter()
+        self._call("cuMemcpyDtoDAsync", to, source, size, self._stream)
+
+    def launch(self, kernel: str, grid: tuple[int, int], arguments: Sequence[ctypes._CDataType]) -> None:
+        """See `Device`."""
+        self._enter()
+        given = (ctypes.c_void_p * len(arguments))(*(ctypes.addressof(a) for a in arguments))
+        shape = (*grid, 1, gpu.THREADS, 1, 1)
+        self._call(
+            "cuLaunchKernel", self._kernels[kernel], *shape, 0, self._stream, ctypes.addressof(given), 0
+        )
+
+    def view(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> object:
+        """See `Device`."""
+        return _View(address, shape, dtype)
+
+    def _wait(self) -> None:
+        """Until the stream has done all it was given."""
+        self._call("cuStreamSynchronize", self._stream)
+        self._staging.done()
+
+    def _new_stream(self) -> tuple[Any, Staging]:
+        """With its staging memory, which is kept as long: copies from there may still be under way."""
+        stream = self._call("cuStreamCreate", _NON_BLOCKING)
+        return stream, Staging(self._pinned(_STAGED)[0])
+
+    def _pinned(self, size: int) -> tuple[npt.NDArray[np.uint8], int]:
+        address = int(self._call("cuMemHostAlloc", size, 0))
+        memory: Any = (ctypes.c_uint8 * size).from_address(address)
+        return np.frombuffer(memory, np.uint8), address
+
+    def _free_pinned(self, address: int) -> None:
+        self._enter()
+        self._call("cuMemFreeHost", address)
+
+    def _enter(self) -> None:
+        """Make the context current in this thread, where another library may have left its own."""
+        self._call("cuCtxSetCurrent", self._context)
+        if not getattr(_this_thread, "relaxed", False):
+            # ONNX Runtime captures so that other threads' allocations fail meanwhile, but for such threads.
+            self._call("cuThreadExchangeStreamCaptureMode", self._driver.CUstreamCaptureMode(_RELAXED))
+            _this_thread.relaxed = True
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        error, *results = getattr(self._driver, name)(*arguments)
+        if int(error) != 0:
+            kind = OutOfMemoryError if int(error) == _OUT_OF_MEMORY else FluxpathError
+            raise kind(f"CUDA failed: {name} says {error.name}")
+        if len(results) > 1:
+            return results
+        return results[0] if results else None
+
+
+class _View:
+    def __init__(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.__cuda_array_interface__ = {
+            "data": (address, False),
+            "shape": shape,
+            "typestr": dtype.str,
+            "strides": None,
+            "version": 3,
+        }
+
+
+def _driver() -> Any:
+    try:
+        from cuda.bindings import driver
+    except ImportError as error:
+        raise ProviderError(
+            "a CUDA device needs cuda-core and its cuda-bindings, which are not installed: "
+            'pip install "fluxpath[cuda]"'
+        ) from error
+    return driver

@@ -1,0 +1,208 @@
+"""Gathers images from lanes that live on a device, there."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.kernels.gpu import THREADS
+from fluxpath.runtime.device.arrays import DeviceRows
+from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.lanes.gathering import Collector, Gathering, Total, Variance
+
+_GATHERED = np.dtype([("own", "u8"), ("first", "i4"), ("count", "i4"), ("before", "i4"), ("unused", "i4")])
+"""Gathered of cuda/sums.cuh."""
+_BLOCK = 2**24
+"""How many bytes more are allocated where no row is free; at most 16 rows, at least one."""
+_ALIGNMENT = 256
+
+Addition = tuple[int, int, list[int]]
+"""An image's own row, how many lanes are in it after this, and the rows that it takes; addresses."""
+Launch = tuple[str, tuple[int, int], tuple[Any, ...]]
+"""The arguments of `Device.launch`."""
+
+
+class SpareRows:
+    """Rows of `size` bytes that are taken and given back; their memory is kept for the next ones.
+
+    There are as many as were ever needed within two ticks, rounded up to a block. An image needs one from the
+    end of its first lane to that of its last, and one for each lane that ended before its turn: at most as
+    many as it has lanes, and few unless a walk is much longer than those after it. The images under way are
+    those of which a lane runs, as many as there are slots at most, and for each request those whose lanes
+    wait: one, or where the model tells the target, as many as it told in the same ticks, again at most as
+    many as there are slots.
+    """
+
+    def __init__(self, device: Device, size: int) -> None:
+        self._device = device
+        self._size = -(-size // _ALIGNMENT) * _ALIGNMENT
+        self._more = max(1, min(16, _BLOCK // self._size))
+        self._blocks: list[DeviceRows] = []
+        self._free: list[int] = []
+        self._returned: list[int] = []
+
+    @property
+    def used(self) -> int:
+        """How many are taken."""
+        return len(self._blocks) * self._more - len(self._free) - len(self._returned)
+
+    def take(self) -> int:
+        """The address of a row; what it holds is undefined."""
+        if not self._free:
+            block = DeviceRows(self._device, (self._more, self._size), np.uint8)
+            self._blocks.append(block)
+            self._free += [block.address + k * self._size for k in range(self._more)]
+        return self._free.pop()
+
+    def give_back(self, address: int) -> None:
+        """The row may still be read or written by what is to be launched next; see `launched`."""
+        self._returned.append(address)
+
+    def launched(self) -> None:
+        """Whatever is launched from now on comes after what used the rows that were given back."""
+        self._free += self._returned
+        self._returned.clear()
+
+
+class DeviceSums:
+    """All images' gathering of the rows of `Lanes.sum`: `add_up` adds what was taken since the last one.
+
+    That is a launch for all images, in which each goes through its own lanes in their order, and another
+    one where there are variances.
+    """
+
+    def __init__(self, device: Device, rows: DeviceRows) -> None:
+        self.device = device
+        self.features = rows.shape[1]
+        self.blocks = -(-self.features // (4 * THREADS))
+        self._rows = rows
+        whole = -(-self.features // 4) * 4
+        self.sums, self.moments = SpareRows(device, 4 * whole), SpareRows(device, 16 * whole)
+        self._due: dict[str, dict[DeviceTotal, list[int]]] = {"add_sums": {}, "add_moments": {}}
+        self._kept: list[tuple[int, int]] = []
+        self._list = DeviceRows(device, (4096,), np.uint8)
+
+    def gathering(self, collector: Collector) -> Gathering | None:
+        """What does on the device as `collector` does; None for a collector that is the caller's own."""
+        kinds = {Total: DeviceTotal, Variance: DeviceVariance}
+        kind = kinds.get(type(collector))
+        return None if kind is None else kind(self)
+
+    def row(self, slot: int) -> int:
+        """The address of the lane's sum."""
+        return self._rows.address + slot * self._rows.row
+
+    def add(self, image: DeviceTotal, rows: list[int]) -> None:
+        """Add these rows to the image."""
+        self._due[image.kernel].setdefault(image, []).extend(rows)
+
+    def keep(self, row: int) -> int:
+        """Copy a row, which will be overwritten after this tick, into a spare one."""
+        spare = self.sums.take()
+        self._kept.append((spare, row))
+        return spare
+
+    def forget(self, image: DeviceTotal) -> None:
+        """Add nothing to this image."""
+        self._due[image.kernel].pop(image, None)
+
+    def add_up(self) -> None:
+        """Launch what was taken."""
+        work = {k: [(i.address, i.taken, rows) for i, rows in due.items()] for k, due in self._due.items()}
+        # A copy is the sum of a single row. That makes 0 of -0, which no sum that it is added to shows: they
+        # begin with 0, and never come to -0.
+        work["add_sums"] += [(spare, 1, [row]) for spare, row in self._kept]
+        for launch in self.prepared(work):
+            self.device.launch(*launch)
+        for due in self._due.values():
+            due.clear()
+        self._kept.clear()
+        for spare in (self.sums, self.moments):
+            spare.launched()
+
+    def prepared(self, work: Mapping[str, Sequence[Addition]]) -> list[Launch]:
+        """What to launch, by kernel, once the lists for it are on the device."""
+        gathered = np.zeros(sum(len(images) for images in work.values()), _GATHERED)
+        rows: list[int] = []
+        for place, (own, taken, more) in enumerate(image for images in work.values() for image in images):
+            gathered[place] = (own, len(rows), len(more), taken - len(more), 0)
+            rows += more
+        if not rows:
+            return []
+        data = gathered.tobytes() + np.asarray(rows, np.uint64).tobytes()
+        if len(data) > len(self._list):
+            self._list = DeviceRows(self.device, (2 * len(data),), np.uint8)
+        self.device.upload(self._list.address, np.frombuffer(data, np.uint8))
+        launches: list[Launch] = []
+        at, addresses = self._list.address, self._list.address + gathered.nbytes
+        for kernel, images in work.items():
+            if images:
+                given = (ctypes.c_void_p(at), ctypes.c_void_p(addresses), ctypes.c_int64(self.features))
+                launches.append((kernel, (self.blocks, len(images)), given))
+            at += len(images) * _GATHERED.itemsize
+        return launches
+
+
+class DeviceTotal:
+    """`Gathering` of `Total` on a device: a row of its own, to which those of the lanes are added."""
+
+    kernel = "add_sums"
+
+    def __init__(self, sums: DeviceSums) -> None:
+        self._sums = sums
+        self._own = self._spare()
+        self.address = self._own.take()
+        self.taken = 0
+        """How many lanes are in it, with those that are to be added at the end of the tick."""
+        self._early: dict[int, int] = {}
+
+    def _spare(self) -> SpareRows:
+        return self._sums.sums
+
+    def take(self, number: int, slot: int) -> None:
+        """See `Gathering`; the lanes that end in a tick come in the order of their numbers."""
+        row = self._sums.row(slot)
+        if number != self.taken:
+            self._early[number] = self._sums.keep(row)
+            return
+        due = [row]
+        self.taken += 1
+        while self.taken in self._early:
+            due.append(self._early.pop(self.taken))
+            self._sums.sums.give_back(due[-1])
+            self.taken += 1
+        self._sums.add(self, due)
+
+    def result(self, values: npt.NDArray[np.float32]) -> None:
+        """See `Gathering`: the one copy that leaves the device."""
+        try:
+            self._sums.device.download(values, self.address)
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """See `Gathering`."""
+        self._sums.forget(self)
+        self._own.give_back(self.address)
+        for row in self._early.values():
+            self._sums.sums.give_back(row)
+        self._early.clear()
+
+
+class DeviceVariance(DeviceTotal):
+    """`Gathering` of `Variance` on a device: two float64 rows, the mean and the summed squares."""
+
+    kernel = "add_moments"
+
+    def _spare(self) -> SpareRows:
+        return self._sums.moments
+
+    def result(self, values: npt.NDArray[np.float32]) -> None:
+        """See `Gathering`."""
+        given = (ctypes.c_void_p(self.address), ctypes.c_int(self.taken), ctypes.c_int64(self._sums.features))
+        self._sums.device.launch("variance_of", (self._sums.blocks, 1), given)
+        super().result(values)

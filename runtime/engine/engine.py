@@ -1,0 +1,215 @@
+"""The slot engine: lanes of many images, methods and callers in one gradient evaluation."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from fluxpath.errors import DeadlineError, OutOfMemoryError
+from fluxpath.runtime.backends.onnx import GradientSession
+from fluxpath.runtime.engine.request import Lane, Request
+from fluxpath.runtime.engine.waiting import Waiting
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import Method
+
+_log = logging.getLogger("fluxpath")
+
+
+class Engine:
+    """Runs lanes in the first slots of a fixed number. Not thread-safe: one thread ticks at a time.
+
+    A tick evaluates the gradient graph once on the active slots, advances each lane by its method, takes
+    the results of those that ended and gives their slots to waiting lanes at once (see `Waiting` for whose
+    turn it is). A request that was cancelled, is past its deadline or whose method raises leaves its slots
+    in the same way, and nobody else notices.
+
+    Where the backend runs out of memory, half as many lanes are evaluated at a time from then on; those
+    beyond keep their state in their slots until one of the first is free.
+    """
+
+    def __init__(self, session: GradientSession, lanes: Lanes) -> None:
+        self._session = session
+        self._lanes = lanes
+        session.bind(lanes)
+        self._limit = lanes.slots
+        self._waiting = Waiting()
+        self._running: list[Lane] = []
+        self._groups: list[tuple[Method, Slots]] | None = []
+        self._soonest = np.zeros(lanes.slots, np.int32)
+        """After how many evaluations each lane may end; kept where lanes live apart from the host."""
+        self._timed = False
+        """Whether any request since the engine was last idle has a deadline."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether any lane runs or waits."""
+        return bool(self._running or self._waiting)
+
+    def add(self, request: Request) -> None:
+        """Queue a request's lanes."""
+        self._timed = request.deadline is not None or (self._timed and self.busy)
+        self._waiting.add(request)
+
+    def fail(self, error: Exception) -> None:
+        """Give up everything that runs or waits with `error`."""
+        requests = [*self._waiting.clear(), *(lane.request for lane in self._running)]
+        self._running.clear()
+        self._groups = None
+        for request in requests:
+            request.fail(error)
+
+    def tick(self) -> None:
+        """Drop, admit, evaluate once, advance, retire and refill."""
+        self._drop()
+        self._admit()
+        if not self._running:
+            return
+        active = self._evaluate()
+        self._lanes.note_start(active)
+        for method, slots in self._grouped(active):
+            try:
+                method.advance(self._lanes, slots)
+            except Exception as error:  # a method of the caller's own may raise anything
+                self._fail_lanes(slots, error)
+        if self._lanes.apart and self._none_can_have_ended(active):
+            return  # so the host need not wait, and can launch the next tick at once
+        ended = self._lanes.status[:active].nonzero()[0].tolist()
+        if ended:
+            self._retire(ended)
+
+    def _none_can_have_ended(self, active: int) -> bool:
+        self._soonest[:active] -= 1
+        return bool((self._soonest[:active] > 0).all())
+
+    def _drop(self) -> None:
+        """Free the slots of requests that nobody waits for any more."""
+        if self._timed:
+            now = time.monotonic()
+            for request in [*self._waiting, *(lane.request for lane in self._running)]:
+                if request.deadline is not None and request.deadline < now:
+                    request.fail(
+                        DeadlineError("the attribution was not done by its deadline: allow more time")
+                    )
+        over = [slot for slot, lane in enumerate(self._running) if lane.request.over]
+        for slot in over:
+            self._running[slot].request.acknowledge()
+        if over:
+            self._vacate(over)
+
+    def _evaluate(self) -> int:
+        """Run the gradient graph on as many lanes as the backend has memory for; how many that were."""
+        while True:
+            active = min(len(self._running), self._limit)
+            try:
+                self._session.run(active)
+            except OutOfMemoryError:
+                if active == 1:
+                    raise
+                self._limit, self._groups = active // 2, None
+                _log.warning("out of memory with %d slots, going on with %d", active, self._limit)
+            else:
+                return active
+
+    def _admit(self) -> None:
+        fresh: list[int] = []
+        while len(self._running) < self._limit:
+            lane = self._waiting.next_lane()
+            if lane is None:
+                break
+            self._running.append(lane)
+            fresh.append(len(self._running) - 1)
+        self._start(fresh)
+
+    def _start(self, fresh: list[int]) -> None:
+        """Fill the slots of newly admitted lanes and let their methods place them."""
+        if not fresh:
+            return
+        self._groups = None
+        new = [self._running[slot] for slot in fresh]
+        images = [lane.request.images[lane.index] for lane in new]
+        targets = [int(lane.request.targets[lane.index]) for lane in new]
+        self._lanes.fill(fresh, images, targets, [lane.number for lane in new])
+        if self._lanes.apart:
+            self._soonest[fresh] = [getattr(lane.method, "shortest", 1) for lane in new]
+        for slot, lane in zip(fresh, new, strict=True):
+            for name, rows in lane.request.companions.items():
+                self._lanes.companions[name][slot] = rows[lane.index]
+        for method, slots in self._by_method(fresh):
+            numbers = np.asarray([self._running[s].number for s in slots], np.int32)
+            try:
+                method.start(self._lanes, slots, numbers)
+            except Exception as error:  # as in `tick`
+                self._fail_lanes(slots, error)
+
+    def _fail_lanes(self, slots: Slots, error: Exception) -> None:
+        """End the requests whose lanes are in `slots` with `error`; the next tick frees the slots."""
+        for slot in slots:
+            self._running[slot].request.fail(error)
+
+    def _retire(self, ended: list[int]) -> None:
+        """Deliver the lanes that ended, finish images of which these were the last, and free the slots."""
+        last: list[Lane] = []
+        apart = self._lanes.apart
+        for slot in sorted(ended, key=lambda s: self._running[s].number) if apart else ended:
+            lane = self._running[slot]
+            request = lane.request
+            if request.over:
+                request.acknowledge()
+                continue
+            try:
+                if request.deliver(lane, self._lanes, slot):
+                    last.append(lane)
+            except Exception as error:  # a collector of the caller's own may raise anything
+                request.fail(error)
+            if lane.opens:
+                self._waiting.add(request, soon=True)
+        if apart:
+            self._lanes.add_up()
+        for lane in last:
+            try:
+                lane.request.finish(lane.index)
+            except Exception as error:  # as above
+                lane.request.fail(error)
+        self._vacate(ended)
+
+    def _vacate(self, free: list[int]) -> None:
+        """Give these slots (ascending) to waiting lanes, or close the gaps from the end."""
+        refilled: list[int] = []
+        moves: dict[int, int] = {}
+        for slot in reversed(free):
+            lane = self._waiting.next_lane() if len(self._running) <= self._limit else None
+            if lane is not None:
+                self._running[slot] = lane
+                refilled.append(slot)
+                continue
+            lane, last = self._running.pop(), len(self._running)
+            if slot < last:
+                self._running[slot] = lane
+                if last in refilled:
+                    refilled[refilled.index(last)] = slot
+                else:  # a lane that was moved there already comes from where it was before
+                    moves[slot] = moves.pop(last, last)
+        if moves:
+            self._lanes.rearrange(moves)
+            self._soonest[list(moves)] = self._soonest[list(moves.values())]
+        self._groups = None
+        self._start(refilled)
+
+    def _grouped(self, active: int) -> list[tuple[Method, Slots]]:
+        """The first `active` slots by method."""
+        if self._groups is None:
+            self._groups = self._by_method(range(active))
+        return self._groups
+
+    def _by_method(self, slots: Sequence[int]) -> list[tuple[Method, Slots]]:
+        """These slots by method; equal settings are one group."""
+        methods = [self._running[slot].method for slot in slots]
+        if all(method is methods[0] for method in methods):  # as a rule, and settings are slow to hash
+            return [(methods[0], np.asarray(slots, np.int32))]
+        groups: dict[Method, list[int]] = {}
+        for slot, method in zip(slots, methods, strict=True):
+            groups.setdefault(method, []).append(slot)
+        return [(m, np.asarray(s, np.int32)) for m, s in groups.items()]

@@ -1,0 +1,32 @@
+"""Input x Gradient: the gradient at the image times the image.
+
+Shrikumar, Greenside, Shcherbina, Kundaje: "Not Just a Black Box: Learning Important Features Through
+Propagating Activation Differences", arXiv 1605.01713, 2016.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import FromImage
+from fluxpath.runtime.methods.points.weights import TIMES_IMAGE
+
+
+@dataclass(frozen=True)
+class InputXGradient(FromImage):
+    """Input x Gradient: x * grad f(x), element by element. One gradient; in units of the objective.
+
+    There are no settings.
+    """
+
+    @property
+    def end_lane(self) -> int | None:
+        """There is no path that could be complete."""
+        return None
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """The product is the attribution."""
+        lanes.kernel.advance_weighted(slots, np.ones(len(slots), np.float32), TIMES_IMAGE)

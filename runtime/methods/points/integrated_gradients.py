@@ -1,0 +1,103 @@
+"""Integrated Gradients: the mean gradient on the straight line from a baseline to the image.
+
+Sundararajan, Taly, Yan: "Axiomatic Attribution for Deep Networks", ICML 2017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.arrays import FixedArray, number_or_array
+from fluxpath.checks import one_of, whole
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.points.weights import TIMES_DIFFERENCE, Numbers
+
+RULES = ("trapezoid", "left", "right", "middle", "gauss-legendre")
+
+
+@dataclass(frozen=True)
+class IntegratedGradients:
+    """Settings of Integrated Gradients (Eq. 1, summed as in Eq. 3):
+
+        (x - b) * sum_k w_k grad f(b + a_k (x - b)),   sum_k w_k = 1
+
+    steps: into how many equal pieces the line is cut, 1 or more; with "gauss-legendre" the number of nodes,
+        at most 1000.
+    rule: where the gradient of a piece is taken: "left" (towards b), "right" (the paper's sum), "middle",
+        or as the mean of both ends, "trapezoid"; or "gauss-legendre" quadrature on the whole line. That is
+        `steps` gradients, and steps + 1 with "trapezoid"; and one at the image, for label and score, where
+        that is not among the points ("left", "middle", "gauss-legendre").
+    baseline: b, a number for all elements or an array of the input's shape without the batch, in units of
+        the input. It may lie outside the input's valid range.
+
+    In units of the objective. `steps` of the result counts the gradients in the sum. Where b is among the
+    points ("trapezoid", "left") the result has an end score, at b, and so an error rate. Raises InputError
+    for other settings, and for a baseline of another shape when a request is made.
+    """
+
+    steps: int = 50
+    rule: Literal["trapezoid", "left", "right", "middle", "gauss-legendre"] = "trapezoid"
+    baseline: float | npt.ArrayLike | FixedArray = 0.0
+
+    def __post_init__(self) -> None:
+        one_of("rule", self.rule, RULES)
+        whole("steps", self.steps, 1, 1000 if self.rule == "gauss-legendre" else 1_000_000)
+        object.__setattr__(self, "baseline", number_or_array("baseline", self.baseline))
+
+    @property
+    def lanes(self) -> int:
+        """One a point, from the baseline on."""
+        return self.steps + (self.rule == "trapezoid")
+
+    @property
+    def starts_at_image(self) -> bool:
+        """At most one lane does."""
+        return False
+
+    @property
+    def image_lane(self) -> int | None:
+        """The last point, with the rules that have the image."""
+        return self.lanes - 1 if self.rule in ("trapezoid", "right") else None
+
+    @property
+    def end_lane(self) -> int | None:
+        """The first point, with the rules that have the baseline."""
+        return 0 if self.rule in ("trapezoid", "left") else None
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """An array as baseline must have the input's shape."""
+        if isinstance(self.baseline, FixedArray):
+            self.baseline.check("baseline", shape)
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """Put each lane at its point of the line."""
+        baseline = self.baseline
+        if isinstance(baseline, FixedArray):
+            lanes.pending[slots] = baseline.array.reshape(-1)
+        elif baseline != 0:  # which a fresh lane has there
+            lanes.pending[slots] = baseline
+        lanes.kernel.start_straight(slots, _points(self.steps, self.rule)[0][numbers])
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """The point's share of the integral."""
+        weights = _points(self.steps, self.rule)[1]
+        lanes.kernel.advance_weighted(slots, weights[lanes.number[slots]], TIMES_DIFFERENCE)
+
+
+@lru_cache(maxsize=64)
+def _points(steps: int, rule: str) -> tuple[Numbers, Numbers]:
+    """Shares a_k of the way from baseline to image, and weights w_k."""
+    if rule == "gauss-legendre":
+        nodes, weights = np.polynomial.legendre.leggauss(steps)
+        return ((1 + nodes) / 2).astype(np.float32), (weights / 2).astype(np.float32)
+    pieces = np.arange(steps + (rule == "trapezoid"))
+    shift = {"trapezoid": 0.0, "left": 0.0, "middle": 0.5, "right": 1.0}[rule]
+    weights = np.full(len(pieces), 1 / steps)
+    if rule == "trapezoid":
+        weights[[0, -1]] /= 2
+    return ((pieces + shift) / steps).astype(np.float32), weights.astype(np.float32)

@@ -1,0 +1,115 @@
+"""LPI: gradients integrated along paths from references near the image.
+
+Yang, Akhtar, Wen, Mian: "Local Path Integration for Attribution", AAAI 2023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.arrays import FixedArray, several
+from fluxpath.checks import one_of, whole
+from fluxpath.errors import InputError
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.points.weights import TIMES_DIFFERENCE, Numbers, uniforms
+
+
+@dataclass(frozen=True)
+class LPI:
+    """Settings of Local Path Integration. With references r_j of density p_j, sum_j p_j = 1:
+
+        sum_j p_j (x - r_j) * 1/steps sum_k grad f(r_j + a_jk (x - r_j))
+
+    references: the r_j, [m, *shape] with the input's shape, in units of the input. The paper takes them from
+        the image's local distribution: of a training set clustered by the model's outputs, from the cluster
+        that the image falls into; its code takes there the images next to the centres of 20 clusters within.
+        Choosing them is the caller's part; images of different clusters are requests with different settings.
+    densities: p_j, m numbers above zero (there: how many images are in each of the 20), divided by their sum
+        here so that the attribution is complete; the published code divides by m once more. None: all the
+        same.
+    steps: the number of gradients on each path, 1 or more; 1 in the paper's experiments. (With more, the
+        published code multiplies some of them by the way from another reference than their own.)
+    rule: where they are taken: "random", uniform on the path, or "middle", in the middle of each of `steps`
+        equal pieces.
+    seed: of the counter-based generator (Philox); a_jk depends on seed and j * steps + k alone.
+
+    m * steps gradients, and one at the image, for label and score. In units of the objective; the published
+    code's is the logit. Raises InputError for other settings, and for references of another shape when a
+    request is made.
+    """
+
+    references: npt.ArrayLike | FixedArray
+    densities: npt.ArrayLike | FixedArray | None = None
+    steps: int = 1
+    rule: Literal["random", "middle"] = "random"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        references = several("references", self.references)
+        object.__setattr__(self, "references", references)
+        whole("steps", self.steps, 1, 1_000_000)
+        one_of("rule", self.rule, ("random", "middle"))
+        whole("seed", self.seed, 0, 2**64 - 1)
+        if self.densities is not None:
+            densities = FixedArray("densities", self.densities)
+            count = len(references.array)
+            if densities.array.shape != (count,) or not (densities.array > 0).all():
+                raise InputError(
+                    f"densities of shape {list(densities.array.shape)} must be {count} numbers above zero, "
+                    "one a reference"
+                )
+            object.__setattr__(self, "densities", densities)
+
+    @property
+    def lanes(self) -> int:
+        """One a point of a path, path by path."""
+        assert isinstance(self.references, FixedArray)
+        return len(self.references.array) * self.steps
+
+    @property
+    def starts_at_image(self) -> bool:
+        """A lane starts between the image and a reference."""
+        return False
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        """The references must be inputs of the model."""
+        assert isinstance(self.references, FixedArray)
+        self.references.check("references", shape, self.references.array.shape[:1])
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """Put each lane on the path from its reference."""
+        assert isinstance(self.references, FixedArray)
+        lanes.pending[slots] = self.references.rows()[numbers // self.steps]
+        shares = _shares(self.lanes, self.steps, self.seed if self.rule == "random" else None)
+        lanes.kernel.start_straight(slots, shares[numbers])
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """The point's share of its path's integral, and the path's of the whole."""
+        assert isinstance(self.references, FixedArray)
+        weights = _weights(
+            self.densities,  # type: ignore[arg-type]
+            len(self.references.array),
+            self.steps,
+        )
+        weights = weights[lanes.number[slots] // self.steps]
+        lanes.kernel.advance_weighted(slots, weights, TIMES_DIFFERENCE)
+
+
+@lru_cache(maxsize=16)
+def _shares(lanes: int, steps: int, seed: int | None) -> Numbers:
+    """How far each lane is on its way from the reference to the image."""
+    shares = (np.arange(lanes) % steps + 0.5) / steps if seed is None else uniforms(seed, lanes)[:, 0]
+    return shares.astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _weights(densities: FixedArray | None, references: int, steps: int) -> Numbers:
+    """The weight of a gradient on each path."""
+    given = np.ones(references) if densities is None else densities.array.astype(np.float64)
+    weights: Numbers = (given / given.sum() / steps).astype(np.float32)
+    return weights

@@ -1,0 +1,84 @@
+"""SmoothGrad: the mean gradient around the image, and its two relatives.
+
+Smilkov, Thorat, Kim, Viegas, Wattenberg: "SmoothGrad: removing noise by adding noise", arXiv 1706.03825,
+2017. Squared: Hooker, Erhan, Kindermans, Kim: "A Benchmark for Interpretability Methods in Deep Neural
+Networks", NeurIPS 2019. VarGrad: Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim: "Sanity Checks for
+Saliency Maps", NeurIPS 2018.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fluxpath.checks import one_of, positive, whole
+from fluxpath.errors import InputError
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.lanes.gathering import Collector, Total, Variance
+from fluxpath.runtime.methods.points.weights import GRADIENT, SQUARED
+
+
+@dataclass(frozen=True)
+class SmoothGrad:
+    """Settings of SmoothGrad. With g_k = grad f(x + sigma * range * z_k), z_k ~ N(0, 1) in each element:
+
+        "mean":      1/n sum_k g_k
+        "squared":   1/n sum_k g_k^2
+        "variance":  1/n sum_k (g_k - mean)^2   (VarGrad)
+
+    n: the number of samples, 1 or more. sigma: standard deviation of the noise in units of the input's
+    range, high - low of the model; of the input itself where the model has no range. variant: as above.
+    seed: of the counter-based generator (Philox); the noise depends on seed, sample and element alone.
+    clip: whether the noisy images are kept in the model's range; in the paper they are not.
+
+    n gradients, and one at the image, for label and score. In units of the objective per unit of the input,
+    squared for "squared" and "variance". Raises InputError for other settings.
+    """
+
+    n: int = 50
+    sigma: float = 0.15
+    variant: Literal["mean", "squared", "variance"] = "mean"
+    seed: int = 0
+    clip: bool = False
+
+    def __post_init__(self) -> None:
+        whole("n", self.n, 1)
+        positive("sigma", self.sigma)
+        one_of("variant", self.variant, ("mean", "squared", "variance"))
+        whole("seed", self.seed, 0, 2**64 - 1)
+        if not isinstance(self.clip, bool):
+            raise InputError(f"clip is {self.clip!r}, it must be True or False")
+
+    @property
+    def lanes(self) -> int:
+        """One a sample."""
+        return self.n
+
+    @property
+    def starts_at_image(self) -> bool:
+        """The image is not a sample."""
+        return False
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """Put each sample at its noisy image."""
+        width = lanes.high - lanes.low
+        lanes.kernel.start_noise(
+            slots,
+            numbers,
+            deviation=self.sigma * (width if np.isfinite(width) else 1.0),
+            low=lanes.low if self.clip else -np.inf,
+            high=lanes.high if self.clip else np.inf,
+            seed=self.seed,
+        )
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """The sample's gradient, or its square."""
+        weight = 1.0 if self.variant == "variance" else 1.0 / self.n
+        weights = np.full(len(slots), weight, np.float32)
+        lanes.kernel.advance_weighted(slots, weights, SQUARED if self.variant == "squared" else GRADIENT)
+
+    def collector(self, features: int) -> Collector:
+        """A sum, or the running variance."""
+        return Variance(features) if self.variant == "variance" else Total(features)

@@ -1,0 +1,128 @@
+"""AGI: gradients of the explained class, added up along targeted attacks on other classes.
+
+Pan, Li, Zhu: "Explaining Deep Neural Network Models with Adversarial Gradient Integration", IJCAI 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.checks import one_of, positive, whole
+from fluxpath.errors import FluxpathError
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import Method
+from fluxpath.runtime.methods.walks.derivative import finite_derivative
+from fluxpath.status import Status
+
+
+@dataclass(frozen=True)
+class AGI:
+    """Settings of AGI. From x_0, the image, for each of `classes` false classes i, t the explained class:
+
+        d_j = clamp(x_j + step_size * sign(grad f_i(x_j))) - x_j,   x_{j+1} = x_j + d_j
+        attribution -= grad f_t(x_j) * d_j,   until i is predicted
+
+    The walk goes on from where it is, as the paper's path of steepest ascent does; the published code takes
+    every step from the image again, so that its points stay within one step of it.
+
+    classes: how many false classes, 1 or more; where the model has fewer, all of them.
+    choice: "random", drawn with `seed`, the same ones for every image, as in the paper; or "top", those with
+        the largest output at the image (needs the model's own output in the gradient graph, unless there are
+        two classes).
+    step_size: change of each element in a step, in units of the input. max_steps: the most steps of a walk;
+        0.05 and 20 are the paper's (50 steps in the published code).
+
+    A walk that starts where i is predicted already, the explained class being another, is empty. A step
+    costs two gradients, the arrival one more: 2 * steps + 1 evaluations a false class. A model of a single
+    class has no false one, and the attribution is zero. In units of the objective; the published code's is
+    the softmax. Raises InputError for other settings.
+    """
+
+    classes: int = 20
+    choice: Literal["random", "top"] = "random"
+    step_size: float = 0.05
+    max_steps: int = 20
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole("classes", self.classes, 1)
+        one_of("choice", self.choice, ("random", "top"))
+        positive("step_size", self.step_size)
+        whole("max_steps", self.max_steps, 1)
+        whole("seed", self.seed, 0, 2**64 - 1)
+
+    @property
+    def lanes(self) -> int:
+        """One lane a false class."""
+        return self.classes
+
+    @property
+    def starts_at_image(self) -> bool:
+        """x_0 is the image."""
+        return True
+
+    def fitted(self, classes: int) -> Method:
+        """No lanes for false classes that a model of so many classes does not have."""
+        return replace(self, classes=min(self.classes, max(classes - 1, 1)))
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """The lane is at x_0 already."""
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """Half a step: the explained class's gradient is kept, or with the false one's the lane moves."""
+        slots, derivative = finite_derivative(lanes, slots)
+        arrived = lanes.target[slots] == lanes.first_target[slots]
+        self._arrive(lanes, slots[arrived], derivative[arrived])
+        self._move(lanes, slots[~arrived])
+
+    def _arrive(self, lanes: Lanes, slots: Slots, derivative: npt.NDArray[np.float32]) -> None:
+        """With the explained class's gradient: end, or ask for the false class's at the same point."""
+        for slot in slots:
+            if lanes.kept[slot] is None:
+                lanes.kept[slot] = self._false_class(lanes, slot)
+        false = np.array([lanes.kept[slot] for slot in slots], np.int64)
+        ends = [(false < 0) | (lanes.label[slots] == false), lanes.step[slots] == self.max_steps]
+        lanes.status[slots] = np.select(ends, [Status.BOUNDARY, Status.MAX_STEPS], Status.RUNNING)
+        on = ~(ends[0] | ends[1])
+        lanes.pending[slots[on]] = derivative[on]
+        lanes.target[slots[on]] = false[on]
+
+    def _move(self, lanes: Lanes, slots: Slots) -> None:
+        """With the false class's gradient: one step, whose sign does not need the scale."""
+        sign = np.sign(lanes.gradient[slots])
+        on = sign.any(axis=1)
+        lanes.status[slots[~on]] = Status.ZERO_GRADIENT
+        slots, point = slots[on], lanes.point[slots[on]]
+        moved = point + np.float32(self.step_size) * sign[on]
+        moved = np.clip(moved, np.float32(lanes.low), np.float32(lanes.high))
+        lanes.sum[slots] -= lanes.pending[slots] * (moved - point)
+        lanes.point[slots] = moved
+        lanes.step[slots] += 1
+        lanes.target[slots] = lanes.first_target[slots]
+
+    def _false_class(self, lanes: Lanes, slot: np.int32) -> int:
+        """The lane's false class, at its first evaluation; -1 where the model has no such."""
+        explained, number = int(lanes.first_target[slot]), int(lanes.number[slot])
+        count = lanes.classes
+        if self.choice == "random" or count <= 2:
+            order = _shuffled(count, self.seed)
+        elif lanes.output is not None:
+            order = np.argsort(-lanes.output[slot], kind="stable")
+        else:
+            raise FluxpathError(
+                'AGI with choice="top" needs the model\'s own output, which this gradient graph does not '
+                'give: use choice="random"'
+            )
+        false = order[order != explained]
+        return int(false[number]) if number < len(false) else -1
+
+
+@lru_cache(maxsize=16)
+def _shuffled(count: int, seed: int) -> npt.NDArray[np.int64]:
+    """The classes in the order of `seed`."""
+    return np.random.Generator(np.random.Philox(key=seed)).permutation(count)

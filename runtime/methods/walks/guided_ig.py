@@ -1,0 +1,129 @@
+"""Guided Integrated Gradients: a path from the baseline that moves the least sensitive elements first.
+
+Kapishnikov, Venugopalan, Avci, Wedin, Terry, Bolukbasi: "Guided Integrated Gradients: An Adaptive Path
+Method for Removing Noise", CVPR 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.checks import number, whole
+from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.walks.derivative import finite_derivative
+from fluxpath.status import Status
+
+Row = npt.NDArray[np.float32]
+
+_REACHED = 1e-9
+"""By which share of a distance two of them may differ and count as one, for the rounding of their sums."""
+
+
+@dataclass(frozen=True)
+class GuidedIG:
+    """Settings of Guided IG. From x_0, the baseline x', to the image x in n = `steps` steps:
+
+        ||x - x_k||_1 = (1 - k/n) ||x - x'||_1;   attribution = sum_k (x_{k+1} - x_k) g_k,   g_k = grad f(x_k)
+
+    Within a step only the set S moves, each element of it by the same share of its way:
+
+        y_i = infinite where element i has arrived, |g_i| elsewhere;   S = {i: y_i <= the p-th quantile of y}
+
+    and where all of S has arrived before the step's distance is covered, the next S follows, with the same
+    gradient. The quantile is over all elements, those that have arrived included, as in the published code.
+
+    steps: n, 1 or more. fraction: p, above 0 and up to 1; with 1 the path is the straight line.
+    baseline: x', the same number for every element, in units of the input.
+    max_dist: how far an element may be from the straight line, as a share of its whole way: in step k every
+        element lies between the shares k/n - max_dist and k/n + max_dist, and one that is behind catches up
+        first. 1 leaves it free, 0 is the straight line.
+
+    Path, sum and defaults are those of the authors' code, PAIR's `saliency`.
+    There are n evaluations, and one at the image, for label and score. In units of the objective. A walk
+    along which every gradient is zero ends with ZERO_GRADIENT. Raises InputError for other settings.
+    """
+
+    steps: int = 200
+    fraction: float = 0.25
+    baseline: float = 0.0
+    max_dist: float = 0.02
+
+    def __post_init__(self) -> None:
+        whole("steps", self.steps, 1)
+        number("fraction", self.fraction, 1e-6, 1.0)
+        number("baseline", self.baseline, -1e30, 1e30)
+        number("max_dist", self.max_dist, 0.0, 1.0)
+
+    @property
+    def lanes(self) -> int:
+        """One walk an image."""
+        return 1
+
+    @property
+    def starts_at_image(self) -> bool:
+        """It starts at the baseline."""
+        return False
+
+    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
+        """Put the lanes at the baseline."""
+        lanes.point[slots] = self.baseline
+
+    def advance(self, lanes: Lanes, slots: Slots) -> None:
+        """One step of each walk."""
+        slots, derivative = finite_derivative(lanes, slots)
+        lanes.length[slots] += derivative.any(axis=1)  # how many gradients were not zero
+        lanes.step[slots] += 1
+        sizes, steps = np.abs(lanes.gradient[slots]), lanes.step[slots]
+        before, points, images = lanes.point[slots], lanes.point[slots], lanes.image[slots]
+        for point, image, size, step in zip(points, images, sizes, steps, strict=True):
+            self._move(point, image, size, int(step))
+        lanes.point[slots] = points
+        lanes.sum[slots] += (points - before) * derivative
+        done = slots[steps == self.steps]
+        moved = lanes.length[done] > 0
+        lanes.status[done] = np.where(moved, Status.COMPLETE, Status.ZERO_GRADIENT)
+
+    def _move(self, point: Row, image: Row, size: Row, step: int) -> None:
+        """Move `point` in place until its distance to the image is that after `step` steps."""
+        share = step / self.steps
+        wanted = (1 - share) * _distance(image, np.full_like(image, self.baseline))
+        ends = self._at(min(share + self.max_dist, 1.0), image)
+        self._catch_up(point, image, share - self.max_dist)
+        y = size.copy()  # the path follows the gradient's sizes, whatever the scale
+        while (left := _distance(image, point) - wanted) > _REACHED * wanted:
+            y[point == ends] = np.inf
+            chosen = (y <= _quantile(y, self.fraction)) & (y < np.inf)
+            way = _distance(ends[chosen], point[chosen])
+            if not chosen.any():
+                return
+            if left >= way:
+                point[chosen] = ends[chosen]
+            else:
+                point[chosen] += np.float32(left / way) * (ends[chosen] - point[chosen])
+                return
+
+    def _at(self, share: float, image: Row) -> Row:
+        """The point of the straight line at `share` of the way; at 1 the image to the bit."""
+        if share >= 1.0:
+            return image
+        return (self.baseline + share * (image.astype(np.float64) - self.baseline)).astype(np.float32)
+
+    def _catch_up(self, point: Row, image: Row, share: float) -> None:
+        """Move the elements that lag behind `share` of their way to it."""
+        if share > 0.0:
+            least = self._at(share, image)
+            behind = np.abs(image - point) > np.abs(image - least)
+            point[behind] = least[behind]
+
+
+def _distance(a: Row, b: Row) -> float:
+    return float(np.abs(a.astype(np.float64) - b).sum())
+
+
+def _quantile(values: Row, fraction: float) -> np.float32:
+    """The smaller neighbour of the quantile: the value at place floor(fraction * (n - 1)) of the sorted."""
+    place = int(fraction * (len(values) - 1))
+    return np.float32(np.partition(values, place)[place])

@@ -1,0 +1,1 @@
+"""Attributions to pictures, photos to arrays; numpy and Pillow only."""
