@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +11,11 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, ModelError
-from fluxpath.files import put
+from fluxpath.artifact import read_sealed
+from fluxpath.errors import ArtifactError
+from fluxpath.files import replacing_model
 from fluxpath.manifest import Manifest, Weights
-from fluxpath.seal import check_seal, check_weights, seal, weights_of
+from fluxpath.seal import seal
 
 INLINE_LIMIT = 2**31 - 2**24
 """Weights up to this many bytes stay in the file itself; protobuf ends at 2 GiB, the rest is for nodes."""
@@ -39,20 +38,8 @@ def write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> Manifest:
         _put(proto, manifest, path)
         return manifest
     data = path.with_name(path.name + ".data")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{data.name}.")
-    except OSError as error:
-        raise ModelError(f"cannot write to the folder '{path.parent}': {error.strerror}") from error
-    os.close(handle)
-    try:
-        stub, digest = split(proto, Path(name), data.name)
-        os.chmod(name, 0o644)
-        os.replace(name, data)
-    except BaseException as error:
-        os.unlink(name)
-        if isinstance(error, OSError):
-            raise ModelError(f"cannot write '{data}': {error.strerror}") from error
-        raise
+    with replacing_model(data) as temporary:
+        stub, digest = split(proto, temporary, data.name)
     manifest = replace(manifest, weights=Weights(data.name, digest))
     try:
         _put(stub, manifest, path)
@@ -64,20 +51,14 @@ def write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> Manifest:
 
 def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     """A gradient graph that `write` wrote, with its weights; ArtifactError where it is not intact."""
-    if not path.is_file():
-        raise ArtifactError(f"there is no gradient graph '{path}'")
-    data = path.read_bytes()
-    check_seal(data, f"'{path}'")
+    data, sealed = read_sealed(path)
     try:
         proto = onnx.load_model_from_string(data)
-        weights = weights_of(data)
-        if weights is not None:
-            check_weights(path.with_name(weights.file), weights)
-            onnx.load_external_data_for_model(proto, str(path.parent))
     except DecodeError as error:
         raise ArtifactError(f"'{path}' is sealed but no ONNX model: export the model again") from error
-    text = next((e.value for e in proto.metadata_props if e.key == contract.KEY), "")
-    return proto, Manifest.from_json(text)
+    if sealed.manifest.weights is not None:
+        onnx.load_external_data_for_model(proto, str(path.parent))
+    return proto, sealed.manifest
 
 
 def too_large(proto: onnx.ModelProto) -> bool:
@@ -119,4 +100,5 @@ def _put(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
     del proto.metadata_props[:]
     entry = proto.metadata_props.add()
     entry.key, entry.value = contract.KEY, manifest.to_json()
-    put(seal(proto.SerializeToString()), path)
+    with replacing_model(path) as temporary:
+        temporary.write_bytes(seal(proto.SerializeToString()))

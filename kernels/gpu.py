@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from fluxpath.errors import ProviderError
+from fluxpath.files import replacing
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "cuda" / "lanes.cu"
@@ -90,14 +90,8 @@ def _key(arch: str) -> str:
 def _write(path: Path, data: bytes) -> None:
     """All of it or nothing: another process never sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def _core() -> Any:

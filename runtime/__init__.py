@@ -1,8 +1,8 @@
 """Attributions from gradient graphs, with numpy and ONNX Runtime alone (see `Explainer`)."""
 
+from fluxpath.artifact import read_manifest
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.backends.onnx import GradientSession, OnnxSession
-from fluxpath.runtime.backends.opening import read_manifest
 from fluxpath.runtime.bulk.many import Summary
 from fluxpath.runtime.bulk.sinks import Sink
 from fluxpath.runtime.explainer import Explainer

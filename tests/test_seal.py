@@ -7,10 +7,11 @@ import hashlib
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from fluxpath.errors import ArtifactError
-from fluxpath.manifest import UNSEALED, Manifest, Weights
-from fluxpath.seal import check_seal, precision_of, seal, weights_of
+from fluxpath.manifest import KEY, UNSEALED, Manifest, Weights
+from fluxpath.seal import seal, unseal
 
 FULL = Manifest(
     input="x",
@@ -27,13 +28,25 @@ FULL = Manifest(
 )
 
 RNG = np.random.default_rng(0)
-DATA = RNG.bytes(700) + FULL.to_json().encode() + RNG.bytes(700)
-"""A file in miniature: the manifest between other bytes."""
+
+
+def file(*texts: str) -> bytes:
+    """A serialized model with these manifests between its graph and its weights' many bytes."""
+    graph = helper.make_graph([], RNG.bytes(350).hex(), [], [])
+    model = helper.make_model(graph, producer_name="fluxpath", functions=[])
+    for text in texts:
+        entry = model.metadata_props.add()
+        entry.key, entry.value = KEY, text
+    model.metadata_props.add(key="another", value='"digest": "' + "1" * 64 + '"')
+    return model.SerializeToString()
+
+
+DATA = file(FULL.to_json())
 
 
 def test_a_sealed_file_passes() -> None:
     sealed = seal(DATA)
-    check_seal(sealed)
+    unseal(sealed)
     assert len(sealed) == len(DATA)
     assert sealed.replace(hashlib.sha256(DATA).hexdigest().encode(), UNSEALED.encode()) == DATA
 
@@ -43,14 +56,14 @@ def test_sealing_again_changes_nothing() -> None:
 
 
 def test_the_seal_does_not_change_the_manifest() -> None:
-    sealed = seal(FULL.to_json().encode())
-    assert sealed != FULL.to_json().encode()
-    assert Manifest.from_json(sealed.decode()) == FULL
+    sealed = unseal(seal(DATA))
+    assert sealed.manifest == FULL
+    assert sealed.digest == hashlib.sha256(DATA).hexdigest()
 
 
 def test_an_unsealed_file_does_not_pass() -> None:
     with pytest.raises(ArtifactError, match="truncated or was altered after export"):
-        check_seal(DATA)
+        unseal(DATA)
 
 
 def test_every_single_bit_counts() -> None:
@@ -61,52 +74,56 @@ def test_every_single_bit_counts() -> None:
         flipped = bytearray(sealed)
         flipped[place] ^= 1 << int(RNG.integers(8))
         with pytest.raises(ArtifactError):
-            check_seal(bytes(flipped))
+            unseal(bytes(flipped))
 
 
 def test_every_truncation_is_noticed() -> None:
     sealed = seal(DATA)
     for length in {*range(0, len(sealed), 7), len(sealed) - 1, len(sealed) - 2}:
         with pytest.raises(ArtifactError):
-            check_seal(sealed[:length])
+            unseal(sealed[:length])
         with pytest.raises(ArtifactError):
-            check_seal(sealed[len(sealed) - length :])
+            unseal(sealed[len(sealed) - length :])
 
 
 def test_additions_and_exchanges_are_noticed() -> None:
     sealed = seal(DATA)
     swapped = sealed[:100] + sealed[101:102] + sealed[100:101] + sealed[102:]
-    other = seal(DATA + b"!")
+    other = seal(file(FULL.to_json()))
     digest = sealed.index(b'"digest"') + 11
     borrowed = sealed[:digest] + other[digest : digest + 64] + sealed[digest + 64 :]
     for spoiled in (sealed + b"\0", b"\0" + sealed, sealed + sealed, swapped, borrowed):
         assert spoiled != sealed
         with pytest.raises(ArtifactError):
-            check_seal(spoiled)
+            unseal(spoiled)
 
 
 def test_files_without_a_seal_and_with_two() -> None:
-    for data in (b"", b"\x08\x0a plain model", FULL.to_json().replace("digest", "Digest").encode()):
-        for function in (seal, check_seal):
+    for data in (b"", b"\x08\x0a plain model", file(FULL.to_json().replace("digest", "Digest"))):
+        for function in (seal, unseal):
             with pytest.raises(ArtifactError, match="no intact gradient graph of fluxpath"):
                 function(data)
-    for function in (seal, check_seal):
+    for function in (seal, unseal):
         with pytest.raises(ArtifactError, match="more than one seal"):
-            function(DATA + FULL.to_json().encode())
+            function(file(FULL.to_json(), FULL.to_json()))
 
 
 def test_a_class_name_cannot_pass_for_a_seal() -> None:
     """Its quotes are escaped, so that the file still has one seal."""
     named = dataclasses.replace(FULL, class_names=(f'"digest": "{UNSEALED}"',) * 10)
-    sealed = seal(named.to_json().encode())
-    check_seal(sealed)
-    assert Manifest.from_json(sealed.decode()) == named
+    assert unseal(seal(file(named.to_json()))).manifest == named
 
 
-def test_what_is_known_before_a_file_is_opened() -> None:
-    assert weights_of(seal(DATA)) == FULL.weights
-    assert precision_of(seal(DATA)) == "float16"
-    plain = dataclasses.replace(FULL, weights=None, precision="float32", gradient="float32")
-    sealed = seal(plain.to_json().encode())
-    assert weights_of(sealed) is None
-    assert precision_of(sealed) == "float32"
+def test_what_is_no_protobuf_message_is_no_graph() -> None:
+    """Wire types that there are not, lengths beyond the file, numbers without an end."""
+    for data in (b"\x0f", b"\x72\xff\x01x", b"\x80" * 20, b"\x72\x02\x0a\x05", b"\x09\0", b"\x0d"):
+        with pytest.raises(ArtifactError, match="no intact gradient graph"):
+            unseal(data)
+
+
+def test_a_whole_method_is_told_from_a_gradient_graph() -> None:
+    whole = dataclasses.replace(FULL, method="neflag", settings={"n": 3})
+    data = seal(file(whole.to_json()))
+    assert unseal(data, whole_method=None).manifest == unseal(data, whole_method=True).manifest == whole
+    with pytest.raises(ArtifactError, match="whole method 'neflag'"):
+        unseal(data)

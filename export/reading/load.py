@@ -13,7 +13,7 @@ import onnx_ir.passes.common as common
 from google.protobuf.message import DecodeError
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ModelError
+from fluxpath.errors import ModelError, first_line
 from fluxpath.export.reading import inference
 from fluxpath.export.reading.functions import expand_functions
 from fluxpath.export.reading.recurrent import unroll
@@ -49,8 +49,7 @@ def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
         # By its path: a model beyond protobuf's 2 GB has no other form that the checker takes.
         onnx.checker.check_model(os.fspath(path))
     except (DecodeError, onnx.checker.ValidationError, ValueError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(f"'{path}' is not a valid ONNX model: {reason}") from error
+        raise ModelError(f"'{path}' is not a valid ONNX model: {first_line(error)}") from error
     if any(entry.key == contract.KEY for entry in proto.metadata_props):
         raise ModelError(f"'{path}' is what an export wrote: export the model that it was made of")
     return Source(converted(proto, str(path), oldest), f"sha256:{digest}")

@@ -21,7 +21,7 @@ from fluxpath.export.torch_module.reference import Reference
 from fluxpath.export.torch_module.subject import Subject, reason
 from fluxpath.export.torch_module.trace import LOGITS, OUTPUTS, trace
 from fluxpath.export.verification.gradient import Evaluate
-from fluxpath.files import put
+from fluxpath.files import replacing_model
 
 _TRACES = ".debug_pkl"
 """Entries of a TorchScript archive with source paths and stack traces of the machine that wrote it."""
@@ -49,7 +49,8 @@ def write_torchscript(
     progress("verifying against float64")
     verification = reference.check(_evaluator(archive.seal(entries, manifest), manifest), manifest)
     manifest = replace(manifest, error=verification.error)
-    put(archive.seal(entries, manifest), path)
+    with replacing_model(path) as temporary:
+        temporary.write_bytes(archive.seal(entries, manifest))
     return Exported(path, manifest, verification)
 
 

@@ -20,7 +20,7 @@ from onnx.reference import ReferenceEvaluator
 from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.baseline import unpack_baseline
-from fluxpath.errors import ArtifactError, FluxpathError, VerificationError
+from fluxpath.errors import ArtifactError, FluxpathError, VerificationError, first_line
 from fluxpath.export.artifact import read, split, too_large
 from fluxpath.export.objectives import OBJECTIVES, Objective
 from fluxpath.export.reference import OPERATORS
@@ -143,10 +143,9 @@ def _running(what: str) -> Iterator[None]:
     except FluxpathError:
         raise
     except Exception as error:  # runtimes raise types of their own and of their C++ side
-        lines = str(error).strip().splitlines() or [type(error).__name__]
         raise VerificationError(
-            f"{what} cannot be run ({lines[0][:300]}): check that the model itself runs, and if it does, "
-            "please report it"
+            f"{what} cannot be run ({first_line(error)[:300]}): check that the model itself runs, and if it "
+            "does, please report it"
         ) from error
 
 

@@ -9,20 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import onnx
 import onnx_ir as ir
 
-from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, ModelError
-from fluxpath.export.artifact import write
+from fluxpath.errors import ModelError
+from fluxpath.export.artifact import read, write
 from fluxpath.export.gradient_graph import Exported, Progress, gradient_from_onnx
 from fluxpath.export.whole_method.base import WholeMethod
 from fluxpath.export.whole_method.loop import OUTPUTS, wrap
 from fluxpath.export.whole_method.methods import chosen_method
 from fluxpath.export.whole_method.verification import verify_method
 from fluxpath.files import spare_source
-from fluxpath.manifest import Manifest
-from fluxpath.seal import check_seal, check_weights, weights_of
 
 
 def attribution_from_onnx(
@@ -91,7 +87,7 @@ def attribution_from_gradient(
         raise ModelError(f"a whole method is written as ONNX, and '{target}' has the suffix of TorchScript")
     source = Path(gradient)
     spare_source(source, target)
-    manifest = _checked(source)
+    proto, manifest = read(source)
     if not manifest.factored:
         raise ModelError(
             "the gradient is written as one product, and a method needs its two factors: export it with "
@@ -103,7 +99,7 @@ def attribution_from_gradient(
             'gradient_dtype="float32" (on the command line, without --gradient-dtype)'
         )
     progress("writing the loop")
-    written = ir.to_proto(wrap(ir.from_proto(onnx.load(source)), manifest, chosen))
+    written = ir.to_proto(wrap(ir.from_proto(proto), manifest, chosen))
     manifest = replace(
         manifest,
         method=chosen.name,
@@ -119,16 +115,3 @@ def attribution_from_gradient(
         verification = verify_method(trial, source, manifest, chosen)
     manifest = write(written, replace(manifest, error=verification.error), target)
     return Exported(target, manifest, verification)
-
-
-def _checked(path: Path) -> Manifest:
-    """The manifest of the gradient graph in `path`; ArtifactError where it is not intact."""
-    if not path.is_file():
-        raise ArtifactError(f"there is no gradient graph '{path}'")
-    data = path.read_bytes()
-    check_seal(data, f"'{path}'")
-    weights = weights_of(data)
-    if weights is not None:
-        check_weights(path.with_name(weights.file), weights)
-    proto = onnx.load_model_from_string(data)
-    return Manifest.from_json(next((e.value for e in proto.metadata_props if e.key == contract.KEY), ""))

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError
+from fluxpath.artifact import read_sealed
+from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.device.half import ONNX_TYPES, RAW, widened
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.seal import check_seal, check_weights, weights_of
 
 _INPUTS = {contract.TARGET: "tensor(int64)"}
 _OUTPUTS = {contract.SCORE: "tensor(float)", contract.LABEL: "tensor(int64)", contract.SCALE: "tensor(float)"}
@@ -71,9 +71,8 @@ class OnnxSession:
         provider_options: Sequence[dict[str, str]] | None = None,
         optimized: bool = True,
     ) -> None:
-        data = read_file(Path(path))
-        check_seal(data, f"'{path}'")
-        source = _source(Path(path), data)
+        data, sealed = read_sealed(Path(path))
+        self.manifest, self.digest = sealed.manifest, sealed.digest
         self._ort = require_providers(providers)
         options = self._ort.SessionOptions()
         options.log_severity_level = 3
@@ -84,7 +83,8 @@ class OnnxSession:
         try:
             # Pad_Fusion merges a zero Pad into a MaxPool that follows, which is wrong for negative values.
             self._session = self._ort.InferenceSession(
-                source,
+                # The bytes that were checked; the path where a second file has the weights.
+                data if self.manifest.weights is None else str(path),
                 options,
                 providers=list(providers),
                 provider_options=None if provider_options is None else list(provider_options),
@@ -94,10 +94,6 @@ class OnnxSession:
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise ArtifactError(f"ONNX Runtime cannot load '{path}': {first_line(error)}") from error
         try:
-            metadata = self._session.get_modelmeta().custom_metadata_map
-            if contract.KEY not in metadata:
-                raise ArtifactError(f"'{path}' has no manifest: write it with 'fluxpath export MODEL.onnx'")
-            self.manifest = Manifest.from_json(metadata[contract.KEY])
             self._check_interface()
         except UnicodeDecodeError as error:
             raise ArtifactError(f"'{path}' has a name that is not UTF-8: export the model again") from error
@@ -193,25 +189,6 @@ class OnnxSession:
             )
 
 
-def read_file(path: Path) -> bytes:
-    """What the file holds; ArtifactError if it cannot be read."""
-    if not path.is_file():
-        raise ArtifactError(f"there is no gradient graph '{path}'")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"cannot read '{path}': {error.strerror}") from error
-
-
-def _source(path: Path, data: bytes) -> str | bytes:
-    """What ONNX Runtime opens: the bytes that were checked, or the path where a second file has weights."""
-    weights = weights_of(data)
-    if weights is None:
-        return data
-    check_weights(path.with_name(weights.file), weights)
-    return str(path)
-
-
 def require_providers(providers: Sequence[str]) -> Any:
     """The module onnxruntime; ProviderError where it or one of the providers is missing."""
     ort = _onnxruntime()
@@ -231,8 +208,3 @@ def _onnxruntime() -> Any:
             'onnxruntime is not installed: pip install "fluxpath[cpu]", or "fluxpath[cuda]" for a GPU'
         ) from error
     return onnxruntime
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its class."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.artifact import read_sealed
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError, first_line
 from fluxpath.runtime.backends.calibration import LARGEST
 from fluxpath.runtime.backends.captures import Captures
 from fluxpath.runtime.backends.channels_last import require_images
-from fluxpath.runtime.backends.onnx import OnnxSession, first_line, read_file
+from fluxpath.runtime.backends.onnx import OnnxSession
 from fluxpath.runtime.backends.tensorrt import TENSORRT, require_float32, tensorrt_options
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.device.half import ONNX_TYPES
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.seal import digest_of, precision_of
 
 CUDA = "CUDAExecutionProvider"
 
@@ -53,15 +53,14 @@ class OnnxDeviceSession(OnnxSession):
                 f"{providers[0]}: leave it out"
             )
         self.device, self._channels_last = device, channels_last
-        data = read_file(Path(path))
+        sealed = read_sealed(Path(path))[1]
         self._tensorrt: dict[str, str] = {}
         if TENSORRT in providers:
-            manifest = OnnxSession(path, threads=threads, optimized=False).manifest
-            require_float32(manifest, tf32)
-            self._tensorrt, capture = tensorrt_options(device, digest_of(data), manifest, most), False
+            require_float32(sealed.manifest, tf32)
+            self._tensorrt, capture = tensorrt_options(device, sealed.digest, sealed.manifest, most), False
         # In ONNX Runtime's convolutions the switch for TF32 is one for the tensor cores, whatever the element
         # type. Those of 16 bits lose nothing by TF32, and without tensor cores they are slow.
-        self._tf32 = tf32 or precision_of(data) != "float32"
+        self._tf32 = tf32 or sealed.manifest.precision != "float32"
         # ONNX Runtime keeps a captured graph for the thread that made it, and cuDNN's plan of a convolution
         # for one batch size: at another one it plans them all anew.
         self._captures = Captures(capture, per_thread=True, rounded=True)

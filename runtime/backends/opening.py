@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fluxpath import archive
+from fluxpath.artifact import read_manifest
 from fluxpath.errors import ProviderError
-from fluxpath.manifest import Manifest
 from fluxpath.runtime.backends.calibration import LARGEST
-from fluxpath.runtime.backends.onnx import GradientSession, OnnxSession, read_file, require_providers
+from fluxpath.runtime.backends.onnx import GradientSession, OnnxSession, require_providers
 from fluxpath.runtime.backends.tensorrt import TENSORRT
 from fluxpath.runtime.device.base import parse
 from fluxpath.runtime.lanes import Lanes
@@ -147,10 +147,3 @@ def lanes_for(
     )
     lanes.classes = session.manifest.classes
     return lanes
-
-
-def read_manifest(path: str | os.PathLike[str]) -> Manifest:
-    """What the gradient graph in the file `path` says of itself; ArtifactError where it is not intact."""
-    if Path(path).suffix == archive.SUFFIX:
-        return archive.unseal(read_file(Path(path)))[1]
-    return OnnxSession(path).manifest

@@ -10,9 +10,9 @@ from typing import Any
 
 from fluxpath import archive
 from fluxpath import manifest as contract
-from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
+from fluxpath.artifact import read_file
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError, first_line
 from fluxpath.runtime.backends.channels_last import require_images, rewrite
-from fluxpath.runtime.backends.onnx import first_line, read_file
 from fluxpath.runtime.lanes import Lanes
 
 _RESULTS = (contract.GRADIENT, contract.SCALE, contract.SCORE, contract.LABEL)

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from fluxpath import manifest as contract
-from fluxpath.errors import FluxpathError
+from fluxpath.errors import FluxpathError, first_line
 from fluxpath.runtime.backends.captures import Captures
-from fluxpath.runtime.backends.onnx import first_line
 from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.device.lanes import DeviceLanes

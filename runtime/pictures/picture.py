@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from fluxpath.errors import InputError
+from fluxpath.files import replacing
 
 Channels: TypeAlias = Literal["sum", "abs", "max"]
 Size: TypeAlias = int | tuple[int, int] | None
@@ -211,13 +211,8 @@ def save_png(image: Image.Image, path: str | os.PathLike[str]) -> None:
     _need(storable, f"{target}: PNG cannot hold an image of mode {image.mode}, convert it to RGB first")
     about = PngImagePlugin.PngInfo()
     about.add_text("Software", SOFTWARE)
-    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            image.save(file, format="PNG", pnginfo=about)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(target) as temporary, temporary.open("xb") as file:
+        image.save(file, format="PNG", pnginfo=about)
 
 
 def is_ours(path: str | os.PathLike[str]) -> bool:

@@ -15,7 +15,7 @@ from fluxpath.errors import ModelError, UnsupportedOperatorError, VerificationEr
 from fluxpath.export import gradient_from_onnx
 from fluxpath.export.rules import _registry
 from fluxpath.manifest import KEY, Manifest
-from fluxpath.seal import check_seal
+from fluxpath.seal import unseal
 
 OBJECTIVES = ["softmax", "log_softmax", "logit", "margin", "sigmoid"]
 
@@ -104,7 +104,7 @@ def test_manifest(tmp_path: Path) -> None:
         progress=stages.append,
     )
     data = exported.path.read_bytes()
-    check_seal(data)
+    unseal(data)
     (entry,) = onnx.load_model_from_string(data).metadata_props
     assert entry.key == KEY
     found = Manifest.from_json(entry.value)

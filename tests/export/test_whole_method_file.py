@@ -19,7 +19,7 @@ from fluxpath.errors import ArtifactError, InputError, ModelError, VerificationE
 from fluxpath.export import attribution_from_gradient, attribution_from_onnx, verify, whole_method
 from fluxpath.manifest import Manifest
 from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
-from fluxpath.seal import check_seal
+from fluxpath.seal import unseal
 
 
 @every_method
@@ -187,7 +187,7 @@ def test_an_input_without_bounds_and_another_objective(tmp_path):
 def test_the_manifest_both_ways(graph, tmp_path):
     path = tmp_path / "whole.onnx"
     done = attribution_from_gradient(graph("smooth"), path, method="neflag", settings={"n": 2, "seed": 9})
-    check_seal(path.read_bytes())
+    unseal(path.read_bytes(), whole_method=True)
     text = next(e.value for e in onnx.load(path).metadata_props if e.key == contract.KEY)
     manifest = Manifest.from_json(text, whole_method=True)
     assert manifest == done.manifest == Manifest.from_json(text, whole_method=None)

@@ -20,13 +20,13 @@ from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.backends.opening import open_session, read_manifest
 from fluxpath.runtime.backends.tensorrt import TENSORRT, tensorrt_options
 from fluxpath.runtime.device import cuda
-from fluxpath.seal import digest_of
+from fluxpath.seal import unseal
 
 PROVIDERS = (TENSORRT, "CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 def digest(path):
-    return digest_of(path.read_bytes())
+    return unseal(path.read_bytes()).digest
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import ClosedError, FluxpathError
+from fluxpath.files import replacing
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.bulk.sinks._atomic import replacing
 from fluxpath.runtime.bulk.sinks.base import Head, Row
 from fluxpath.runtime.bulk.sinks.rowlog import RowLog, line_of, read_log
 

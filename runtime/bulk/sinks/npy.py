@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.bulk.sinks._atomic import replacing
+from fluxpath.files import replacing
 from fluxpath.runtime.bulk.sinks.base import Head, Row
 from fluxpath.runtime.bulk.sinks.journal import Journal, groups
 from fluxpath.runtime.bulk.sinks.rowlog import read_log

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
+from fluxpath.files import replacing
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.bulk.sinks._atomic import replacing
 from fluxpath.runtime.bulk.sinks.base import Head, Row
 from fluxpath.runtime.bulk.sinks.rowlog import RowLog, read_log
 from fluxpath.runtime.bulk.sources import RESULTS, SUFFIXES

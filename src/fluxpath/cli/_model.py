@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fluxpath.errors import FluxpathError, ModelError
+from fluxpath.errors import FluxpathError, ModelError, first_line
 
 TORCHVISION = "torchvision"
 
@@ -53,7 +53,7 @@ def _attribute(package: str, attribute: str) -> Callable[[], Any]:
     except AttributeError as error:
         raise ModelError(f"module '{package}' has no '{attribute}'") from error
     except Exception as error:  # whatever the module does when it is imported
-        raise ModelError(f"cannot import '{package}': {_line(error)}") from error
+        raise ModelError(f"cannot import '{package}': {first_line(error)}") from error
     if not callable(found):
         raise ModelError(f"'{package}:{attribute}' is a {type(found).__name__}, and must be a function")
     function: Callable[[], Any] = found
@@ -67,7 +67,7 @@ def _calling(name: str, factory: Callable[[], Any]) -> Any:
     except FluxpathError:
         raise
     except Exception as error:  # whatever the factory raises
-        raise ModelError(f"'{name}' failed: {_line(error)}") from error
+        raise ModelError(f"'{name}' failed: {first_line(error)}") from error
 
 
 def _from_torchvision(name: str, shape: Sequence[int] | None) -> TorchModel:
@@ -76,13 +76,13 @@ def _from_torchvision(name: str, shape: Sequence[int] | None) -> TorchModel:
         models = importlib.import_module("torchvision.models")
     except Exception as error:  # beside an unfit torch it raises more than ImportError
         raise ModelError(
-            f'torchvision cannot be imported ({_line(error)}): pip install "fluxpath[torchvision]"'
+            f'torchvision cannot be imported ({first_line(error)}): pip install "fluxpath[torchvision]"'
         ) from error
     try:
         weights = models.get_model_weights(name).DEFAULT
         module = models.get_model(name, weights=weights)
     except Exception as error:  # an unknown name, or a download that failed
-        raise ModelError(f"torchvision gives no model '{name}': {_line(error)}") from error
+        raise ModelError(f"torchvision gives no model '{name}': {first_line(error)}") from error
     preset = weights.transforms()
     size = preset.crop_size[0]
     settings = {
@@ -111,7 +111,3 @@ def _current_folder() -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(Path.cwd()))
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

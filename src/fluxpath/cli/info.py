@@ -5,24 +5,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from fluxpath.artifact import read_manifest
 from fluxpath.cli._common import Commands
+from fluxpath.manifest import Manifest
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
-    parser = commands.add_parser("info", help="show a gradient graph's manifest, size and operators")
+    parser = commands.add_parser("info", help="show what an exported file says of itself")
     parser.add_argument("graph", type=Path, help="a file that 'fluxpath export' wrote")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the manifest, and of an ONNX file the operators where onnx is installed."""
-    from fluxpath.runtime import read_manifest
-
-    manifest = read_manifest(options.graph)
+    manifest = read_manifest(options.graph, whole_method=None)
     shape = ", ".join("?" if d is None else str(d) for d in manifest.shape)
     bounds = "unbounded" if manifest.low is None else f"in [{manifest.low:g}, {manifest.high:g}]"
     rows = {
+        "kind": _kind(manifest),
         "input": f"{manifest.input} float32 [batch, {shape}] {bounds}",
         "normalisation": "none" if manifest.mean is None else f"mean {manifest.mean}, std {manifest.std}",
         "objective": manifest.objective,
@@ -42,6 +43,14 @@ def run(options: argparse.Namespace) -> None:
         rows |= _costs(options.graph)
     for name, value in rows.items():
         print(f"{name:14} {value}")
+
+
+def _kind(manifest: Manifest) -> str:
+    """A gradient graph, or the method that the file is the whole of."""
+    if manifest.method is None or manifest.settings is None:
+        return "gradient graph"
+    settings = ", ".join(f"{name} {value}" for name, value in manifest.settings.items())
+    return f"whole method {manifest.method} ({settings})"
 
 
 def _costs(path: Path) -> dict[str, str]:

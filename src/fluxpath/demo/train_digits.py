@@ -6,7 +6,6 @@ Needs the `bench` extra (torch). The same seed, torch build and kind of processo
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from fluxpath.demo.digits import test_digits, training_digits
+from fluxpath.files import replacing
 
 BATCH = 64
 LEARNING_RATE = 3e-3
@@ -127,10 +127,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     serialized = to_onnx(train(options.epochs, options.seed)).SerializeToString(deterministic=True)
-    # Under its own name only once it is whole.
-    unfinished = options.out.with_name(options.out.name + ".part")
-    unfinished.write_bytes(serialized)
-    os.replace(unfinished, options.out)
+    with replacing(options.out) as unfinished:
+        unfinished.write_bytes(serialized)
     print(f"{options.out}: {len(serialized)} bytes, test accuracy {accuracy(serialized):.2%}")
 
 
