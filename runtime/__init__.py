@@ -2,7 +2,8 @@
 
 from fluxpath.artifact import read_manifest
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.backends.onnx import GradientSession, OnnxSession
+from fluxpath.runtime.backends.base import GradientSession
+from fluxpath.runtime.backends.onnx import OnnxSession
 from fluxpath.runtime.bulk.many import Summary
 from fluxpath.runtime.bulk.sinks import Sink
 from fluxpath.runtime.explainer import Explainer

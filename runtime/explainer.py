@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy.typing as npt
 
-from fluxpath.baseline import unpack_baseline
 from fluxpath.checks import positive, whole
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.backends.calibration import LARGEST, suitable_slots
-from fluxpath.runtime.backends.onnx import GradientSession
-from fluxpath.runtime.backends.opening import lanes_for, open_session
+from fluxpath.runtime.backends.base import LARGEST, GradientSession, Options
+from fluxpath.runtime.backends.calibration import suitable_slots
+from fluxpath.runtime.backends.opening import open_session
 from fluxpath.runtime.engine.driver import Driver
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.pending import Pending
@@ -76,9 +75,15 @@ class Explainer:
     ) -> None:
         if threads is not None:
             whole("threads", threads, 1)
-        most = slots if isinstance(slots, int) else LARGEST
-        session = open_session(path, device, providers, threads, tf32, most, channels_last)
-        self._open(session, slots, shape, max_memory, max_pending)
+        options = Options(
+            device=device,
+            providers=None if providers is None else tuple(providers),
+            threads=threads,
+            tf32=tf32,
+            channels_last=channels_last,
+            most=slots if isinstance(slots, int) else LARGEST,
+        )
+        self._open(open_session(path, options), slots, shape, max_memory, max_pending)
 
     @classmethod
     def from_session(
@@ -90,7 +95,12 @@ class Explainer:
         max_memory: int | None = None,
         max_pending: int | None = None,
     ) -> Explainer:
-        """An explainer on a backend of your own."""
+        """An explainer on a backend of your own: `session` is of a class derived from `GradientSession`."""
+        if not isinstance(session, GradientSession):
+            raise InputError(
+                f"session is {session!r}, it must be of a class that is derived from "
+                "fluxpath.runtime.GradientSession"
+            )
         explainer = cls.__new__(cls)
         explainer._open(session, slots, shape, max_memory, max_pending)
         return explainer
@@ -118,11 +128,7 @@ class Explainer:
         self._driver = Driver(Engine(session, self._lanes(session, slots)))
 
     def _lanes(self, session: GradientSession, slots: int) -> Lanes:
-        low, high = self.manifest.low, self.manifest.high
-        lanes = lanes_for(session, slots, self.shape, low, high, self._companions)
-        if self.manifest.baseline is not None:
-            lanes.baseline[:] = unpack_baseline(self.manifest.baseline, lanes.features)
-        return lanes
+        return session.make_lanes(slots, self.shape, self._companions)
 
     def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
         """A further input's open sizes are the open size of the explained one: the length of a text."""

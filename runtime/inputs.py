@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,6 @@ from fluxpath import kernels
 from fluxpath.checks import whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.methods import Method
-
-_METHOD = ("lanes", "starts_at_image", "start", "advance")
 
 
 def as_images(
@@ -91,39 +89,38 @@ def as_companions(
 
 def as_method(method: object) -> Method:
     """A method that the engine can run; InputError for anything else, its class for one."""
-    # The Protocol's own isinstance takes as long as the rest of a request does.
-    if isinstance(method, type) or not all(hasattr(method, name) for name in _METHOD):
-        raise InputError(f"method is {method!r}, it must be a method's settings such as MFABA()")
+    if not isinstance(method, Method):
+        own = ", or of a class of your own that is derived from fluxpath.runtime.Method"
+        raise InputError(
+            f"method is {method!r}, it must be a method's settings such as MFABA()"
+            + (own if hasattr(method, "advance") and not isinstance(method, type) else "")
+        )
     try:
         hash(method)
     except TypeError as error:
         raise InputError(f"method is {method!r}, it must be hashable: make it a frozen dataclass") from error
-    fits = cast(Method, method)
-    whole("lanes of the method", fits.lanes, 1)
-    for name in ("image_lane", "end_lane"):
-        lane = getattr(method, name, None)
+    lanes = method.lanes
+    whole("lanes of the method", lanes, 1)
+    for name, lane in (("image_lane", method.image_lane), ("end_lane", method.end_lane)):
         if lane is not None:
-            whole(f"{name} of the method", lane, 0, fits.lanes - 1)
-    return fits
+            whole(f"{name} of the method", lane, 0, lanes - 1)
+    return method
 
 
 def as_fitting_method(method: object, shape: tuple[int, ...], classes: int) -> Method:
     """A method for a model of this input shape and so many classes; InputError if its settings do not fit."""
-    fits = as_method(method)
-    check = getattr(fits, "check", None)
-    if check is not None:
-        check(shape)
-    fitted = getattr(fits, "fitted", None)
-    return fits if fitted is None else as_method(fitted(classes))
+    given = as_method(method)
+    given.check(shape)
+    fitted = given.fitted(classes)
+    return given if fitted is given else as_method(fitted)
 
 
 def check_rules(method: Method, rules: str) -> None:
     """InputError unless the method works on a gradient graph with these rules."""
-    needed = getattr(method, "rules", "gradient")
-    if needed != rules:
+    if method.rules != rules:
         raise InputError(
-            f"{type(method).__name__} needs a file exported with rules '{needed}', and this one has "
-            f"'{rules}': export the model with --rules {needed}"
+            f"{type(method).__name__} needs a file exported with rules '{method.rules}', and this one has "
+            f"'{rules}': export the model with --rules {method.rules}"
         )
 
 

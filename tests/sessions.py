@@ -9,12 +9,14 @@ from cuda_on_cpu import HostDevice
 from twins import Array, Gradient
 
 from fluxpath.manifest import Manifest
+from fluxpath.runtime import GradientSession
+from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.lanes import Lanes
 
 FEATURES, CLASSES = 6, 3
 
 
-class LinearSession:
+class LinearSession(GradientSession):
     """Logs the number of slots of each run and the points in them; `before_run` may block or raise.
 
     Each row is computed by itself, so whatever differs between two batches is not the session's doing.
@@ -68,7 +70,7 @@ class LinearSession:
         return lambda point: self.evaluate(point, chosen)
 
 
-class DeviceLinear(LinearSession):
+class DeviceLinear(DeviceSession, LinearSession):
     """The linear model, whose lanes live on a device."""
 
     def __init__(self, reversed: bool = False) -> None:

@@ -6,21 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fluxpath.runtime import Status
+from fluxpath.runtime import Method, Status
 
 TERMS = np.array([1e8, 3, -1e8, 5, 7e7, 0.1, -7e7], np.float32)
 
 
 @dataclass(frozen=True)
-class Uneven:
+class Uneven(Method):
     """Lane k gives TERMS[k] after (5 k mod 7) + 1 evaluations; at evaluation `fails_at` it raises."""
 
     lanes: int = len(TERMS)
     starts_at_image: bool = True
     fails_at: int = -1
-
-    def start(self, lanes, slots, numbers):
-        pass
 
     def advance(self, lanes, slots):
         number, step = lanes.number[slots], lanes.step[slots] + 1

@@ -95,7 +95,6 @@ FLUXPATH_VECTOR void weigh_elements(const Mfaba m, const float scale, const floa
 
 void advance_lane(const LaneArrays& a, int slot, const Mfaba& m) {
   const Row r = row(a, slot);
-  if (a.target[slot] < 0) a.target[slot] = a.label[slot];
   const double squared = squared_norm(r.gradient, a.features);
   const MfabaMove move = mfaba_decide(m, squared, r.scale, a.label[slot], a.target[slot], a.step[slot]);
   a.status[slot] = move.status;
@@ -129,7 +128,6 @@ FLUXPATH_VECTOR void flux_elements(const float scale, const i64 n, const float* 
 
 void advance_lane(const LaneArrays& a, int slot, const Neflag& m) {
   const Row r = row(a, slot);
-  if (a.target[slot] < 0) a.target[slot] = a.label[slot];
   const double squared = squared_norm(r.gradient, a.features);
   const double flux = flux_of(r.gradient, r.point, r.image, a.features);
   const int status =
@@ -165,7 +163,6 @@ FLUXPATH_VECTOR void weigh_elements(const Weighted m, const float weight, const 
 
 void advance_lane(const LaneArrays& a, int slot, float weight, const Weighted& m) {
   const Row r = row(a, slot);
-  if (a.target[slot] < 0) a.target[slot] = a.label[slot];
   a.status[slot] = weighted_decide(squared_norm(r.gradient, a.features), r.scale);
   if (a.status[slot] == kNonFinite) return;
   weigh_elements(m, weight, r.scale, a.features, r.image, r.pending, r.gradient, r.sum);

@@ -138,19 +138,13 @@ __device__ inline bool goes_on(const LaneArrays& a, const Scratch& s, int slot) 
   return false;
 }
 
-__device__ inline i64 decided_target(const LaneArrays& a, int slot) {
-  return a.target[slot] < 0 ? a.label[slot] : a.target[slot];
-}
-
 // What a lane's last block writes once all of its blocks have read the lane's entries.
-__device__ inline void conclude(const LaneArrays& a, const Scratch& s, int slot, int status, i64 target,
-                                float factor) {
+__device__ inline void conclude(const LaneArrays& a, const Scratch& s, int slot, int status, float factor) {
   Plan& plan = s.plan[slot];
   plan.act = status == kRunning ? kStep : status == kNonFinite ? kNothing : kClose;
   plan.factor = factor;
   plan.before = a.pending_length[slot];
   plan.length = a.length[slot];
-  a.target[slot] = target;
   a.status[slot] = status;
   if (status == kRunning) ++a.step[slot];
 }

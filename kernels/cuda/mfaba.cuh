@@ -20,9 +20,9 @@ __device__ void mfaba_measure(const LaneArrays& a, const Scratch& s, const int* 
   if (!last_with(s, slot, squared, 0.0)) return;
   squared = lane_sum(s, slot, 0);
   if (threadIdx.x != 0) return;
-  const i64 target = decided_target(a, slot);
-  const MfabaMove move = mfaba_decide(m, squared, a.scale[slot], a.label[slot], target, a.step[slot]);
-  conclude(a, s, slot, move.status, target, move.factor);
+  const MfabaMove move =
+      mfaba_decide(m, squared, a.scale[slot], a.label[slot], a.target[slot], a.step[slot]);
+  conclude(a, s, slot, move.status, move.factor);
 }
 
 template <typename G>

@@ -26,9 +26,9 @@ __device__ void neflag_measure(const LaneArrays& a, const Scratch& s, const int*
   squared = lane_sum(s, slot, 0);
   flux = lane_sum(s, slot, 1);
   if (threadIdx.x != 0) return;
-  const i64 target = decided_target(a, slot);
-  const int status = neflag_decide(m, squared, flux, a.scale[slot], a.label[slot], target, a.step[slot]);
-  conclude(a, s, slot, status, target, 0.0f);
+  const int status =
+      neflag_decide(m, squared, flux, a.scale[slot], a.label[slot], a.target[slot], a.step[slot]);
+  conclude(a, s, slot, status, 0.0f);
 }
 
 template <typename G>

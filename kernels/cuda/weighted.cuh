@@ -22,7 +22,7 @@ __device__ void weighted_measure(const LaneArrays& a, const Scratch& s, const in
   squared = lane_sum(s, slot, 0);
   if (threadIdx.x != 0) return;
   const int status = weighted_decide(squared, a.scale[slot]);
-  conclude(a, s, slot, status, decided_target(a, slot), 0.0f);
+  conclude(a, s, slot, status, 0.0f);
   if (status != kNonFinite) ++a.step[slot];
 }
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from fluxpath.errors import InputError, OutOfMemoryError
-from fluxpath.runtime.backends.onnx import GradientSession
-from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.backends.base import LARGEST, GradientSession
 from fluxpath.runtime.lanes import Lanes
 
-LARGEST = 256
 BUDGET = 2.0
 """Seconds of evaluations after which no larger number is tried.
 
@@ -43,9 +39,7 @@ def suitable_slots(
     measure when nobody does. The weights were there before. Images of many lanes take rows beyond it later
     (`device_sums.SpareRows`).
     """
-    device: Device | None = getattr(session, "device", None)
-    used = resident if device is None else device.used
-    start, spent = used(), 0.0
+    start, spent = session.used(), 0.0
     times: dict[int, float] = {}
     count = 1
     while count <= LARGEST:
@@ -57,7 +51,7 @@ def suitable_slots(
                 raise
             break
         times[count], spent = seconds / count, spent + RUNS * seconds
-        taken = max(0, used() - start)
+        taken = max(0, session.used() - start)
         if max_memory is not None and taken > max_memory:
             del times[count]
             break
@@ -84,11 +78,3 @@ def _seconds(session: GradientSession, lanes: Lanes, count: int) -> float:
         _ = lanes.status[:1]  # waits for a device
         seconds.append(time.perf_counter() - start)
     return min(seconds[1:])
-
-
-def resident() -> int:
-    """Bytes of this process in memory; 0 where the system does not tell."""
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        return 0
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

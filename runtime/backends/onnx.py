@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fluxpath import manifest as contract
 from fluxpath.artifact import read_sealed
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
-from fluxpath.manifest import Manifest
+from fluxpath.runtime.backends.base import GradientSession
 from fluxpath.runtime.device.half import ONNX_TYPES, RAW, widened
 from fluxpath.runtime.lanes import Lanes
 
@@ -36,26 +36,7 @@ _ELEMENTS = {
 }
 
 
-class GradientSession(Protocol):
-    """What the engine needs of a backend."""
-
-    manifest: Manifest
-
-    @property
-    def output(self) -> int | None:
-        """The classes in the model's own first output, float32 [batch, classes]; None if it is not that."""
-        ...
-
-    def bind(self, lanes: Lanes) -> None:
-        """Use these arrays from now on: `point` and `target` in, the graph's outputs out."""
-        ...
-
-    def run(self, count: int) -> None:
-        """Evaluate the first `count` slots."""
-        ...
-
-
-class OnnxSession:
+class OnnxSession(GradientSession):
     """A gradient graph in ONNX Runtime.
 
     Reads the file once and checks its seal before any parser sees it. Raises ArtifactError where it is not

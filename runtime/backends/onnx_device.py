@@ -11,10 +11,11 @@ import numpy as np
 
 from fluxpath import manifest as contract
 from fluxpath.artifact import read_sealed
-from fluxpath.errors import ArtifactError, FluxpathError, ProviderError, first_line
-from fluxpath.runtime.backends.calibration import LARGEST
+from fluxpath.errors import ArtifactError, ProviderError, first_line
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.captures import Captures
 from fluxpath.runtime.backends.channels_last import require_images
+from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.backends.onnx import OnnxSession
 from fluxpath.runtime.backends.tensorrt import TENSORRT, require_float32, tensorrt_options
 from fluxpath.runtime.device.base import Device
@@ -25,42 +26,40 @@ from fluxpath.runtime.lanes import Lanes
 CUDA = "CUDAExecutionProvider"
 
 
-class OnnxDeviceSession(OnnxSession):
+class OnnxDeviceSession(DeviceSession, OnnxSession):
     """See `OnnxSession`; the graph's inputs and outputs are the lanes' own memory on the device.
 
     The execution provider works on the device's stream, so that the kernels follow without a wait. Batch
-    sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out, as does
-    TensorRT among the providers, which captures one batch size at the most. tf32: True lets float32
-    convolutions and products round what they take to TF32. most: the largest batch that TensorRT is to
-    expect. channels_last: True has the CUDA provider compute convolutions and pooling in that order.
+    sizes that recur are replayed as CUDA graphs (`captures.py`), unless TensorRT is among the providers,
+    which captures one batch size at the most.
+
+    options: all but `device` apply. tf32 lets float32 convolutions and products round what they take to TF32;
+    `most` is the largest batch that TensorRT is to expect; channels_last has the CUDA provider compute
+    convolutions and pooling in that order.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         device: Device,
-        providers: Sequence[str],
-        threads: int | None = None,
-        *,
-        capture: bool = True,
-        tf32: bool = False,
-        most: int = LARGEST,
-        channels_last: bool = False,
+        options: Options,
     ) -> None:
-        if channels_last and providers[0] != CUDA:
+        providers, threads, capture = options.providers or (CUDA,), options.threads, options.capture
+        if options.channels_last and providers[0] != CUDA:
             raise ProviderError(
                 f"of ONNX Runtime's providers {CUDA} alone has a choice of channels_last, and not "
                 f"{providers[0]}: leave it out"
             )
-        self.device, self._channels_last = device, channels_last
+        self.device, self._options = device, options
         sealed = read_sealed(Path(path))[1]
         self._tensorrt: dict[str, str] = {}
         if TENSORRT in providers:
-            require_float32(sealed.manifest, tf32)
-            self._tensorrt, capture = tensorrt_options(device, sealed.digest, sealed.manifest, most), False
+            require_float32(sealed.manifest, options.tf32)
+            self._tensorrt = tensorrt_options(device, sealed.digest, sealed.manifest, options.most)
+            capture = False
         # In ONNX Runtime's convolutions the switch for TF32 is one for the tensor cores, whatever the element
         # type. Those of 16 bits lose nothing by TF32, and without tensor cores they are slow.
-        self._tf32 = tf32 or sealed.manifest.precision != "float32"
+        self._tf32 = options.tf32 or sealed.manifest.precision != "float32"
         # ONNX Runtime keeps a captured graph for the thread that made it, and cuDNN's plan of a convolution
         # for one batch size: at another one it plans them all anew.
         self._captures = Captures(capture, per_thread=True, rounded=True)
@@ -72,7 +71,7 @@ class OnnxDeviceSession(OnnxSession):
             # It refuses to capture a graph of which a part runs on the CPU; a bad file fails again.
             super().__init__(path, providers, threads, self._provider_options(providers, False))
             self._captures.give_up(first_line(error))
-        if channels_last:
+        if options.channels_last:
             require_images(self.manifest, path)
         self._graph_options: dict[int, Any] = {}
         _require_started(providers[0], self._session.get_providers())
@@ -85,7 +84,7 @@ class OnnxDeviceSession(OnnxSession):
                 "user_compute_stream": str(self.device.stream),
                 "enable_cuda_graph": str(int(capture)),
                 "use_tf32": str(int(self._tf32)),
-                "prefer_nhwc": str(int(self._channels_last)),
+                "prefer_nhwc": str(int(self._options.channels_last)),
             },
         }
         return [known.get(name, {}) for name in providers]
@@ -102,9 +101,7 @@ class OnnxDeviceSession(OnnxSession):
 
     def bind(self, lanes: Lanes) -> None:
         """Use these arrays, which must be on the session's device."""
-        if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
-            raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
-        self._lanes = lanes
+        self._lanes = self._own(lanes)
         self._bindings.clear()
         self._captures.bind(lanes.slots)
 

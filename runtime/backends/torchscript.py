@@ -12,38 +12,40 @@ from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.artifact import read_file
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError, first_line
+from fluxpath.runtime.backends.base import DEFAULTS, GradientSession, Options
 from fluxpath.runtime.backends.channels_last import require_images, rewrite
 from fluxpath.runtime.lanes import Lanes
 
 _RESULTS = (contract.GRADIENT, contract.SCALE, contract.SCORE, contract.LABEL)
 
 
-class TorchScriptSession:
+class TorchScriptSession(GradientSession):
     """A gradient graph in TorchScript, on the CPU in place on the engine's arrays.
 
-    Reads the file once; torch gets nothing but what its seal covers. threads: of torch, in the whole
-    process. channels_last: True has torch hold images and convolutions' weights in that order; the lanes
-    stay as they are. Raises ArtifactError where it is not an intact gradient graph, ProviderError where torch
-    or CUDA is missing, InputError where channels_last does not fit.
+    Reads the file once; torch gets nothing but what its seal covers.
+
+    options: of these, device, threads (of torch, in the whole process) and channels_last apply. The last has
+    torch hold images and convolutions' weights in that order; the lanes stay as they are.
+
+    Raises ArtifactError where it is not an intact gradient graph, ProviderError where torch or CUDA is
+    missing, InputError where channels_last does not fit.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
-        device: str = "cpu",
-        threads: int | None = None,
-        channels_last: bool = False,
+        options: Options = DEFAULTS,
     ) -> None:
         entries, self.manifest = archive.unseal(read_file(Path(path)))
         missing = [name for name in _RESULTS if name not in self.manifest.outputs]
         if missing:
             raise ArtifactError(f"'{path}' gives no '{missing[0]}': export the model again")
         self._torch = _torch()
-        if device.startswith("cuda"):
+        if options.device.startswith("cuda"):
             require_cuda()
-        if threads is not None:
-            self._torch.set_num_threads(threads)
-        self._device = self._torch.device(device)
+        if options.threads is not None:
+            self._torch.set_num_threads(options.threads)
+        self._device = self._torch.device(options.device)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # TorchScript is announced as deprecated
@@ -51,7 +53,7 @@ class TorchScriptSession:
         except Exception as error:  # torch raises RuntimeError and several of its own
             raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
         self._order: Any = None
-        if channels_last:
+        if options.channels_last:
             require_images(self.manifest, path)
             self._order = rewrite(self._torch, self._module.graph, len(self.manifest.shape) + 1, path)
 
@@ -116,4 +118,4 @@ def _torch() -> Any:
 
 def _last_line(error: Exception) -> str:
     """Where torch's interpreter says what went wrong, below a listing of the code."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    return str(error).strip().rpartition("\n")[2] or type(error).__name__

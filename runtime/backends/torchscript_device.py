@@ -6,43 +6,42 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fluxpath import manifest as contract
-from fluxpath.errors import FluxpathError, first_line
+from fluxpath.errors import first_line
+from fluxpath.runtime.backends.base import DEFAULTS, Options
 from fluxpath.runtime.backends.captures import Captures
+from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.device.base import Device
-from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.lanes import Lanes
 
 
-class TorchScriptDeviceSession(TorchScriptSession):
+class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
     """See `TorchScriptSession`; nothing is copied to the host, and torch works on the device's stream.
 
-    Batch sizes that recur are replayed as CUDA graphs (`captures.py`); capture: False leaves that out.
-    tf32: True lets float32 convolutions and products round what they take to TF32, in the whole process.
-    channels_last: see `TorchScriptSession`.
+    Batch sizes that recur are replayed as CUDA graphs (`captures.py`).
+
+    options: threads, capture, channels_last and tf32 apply. The last lets float32 convolutions and products
+    round what they take to TF32, in the whole process.
     """
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         device: Device,
-        threads: int | None = None,
-        *,
-        capture: bool = True,
-        tf32: bool = False,
-        channels_last: bool = False,
+        options: Options = DEFAULTS,
     ) -> None:
         name = "cpu" if device.kind == "cpu" else f"{device.kind}:{device.number}"
-        super().__init__(path, name, threads, channels_last)
+        super().__init__(path, replace(options, device=name))
         self.device = device
         if device.kind == "cuda":
-            self._allow_tf32(tf32)
-        self._captures = Captures(capture)
+            self._allow_tf32(options.tf32)
+        self._captures = Captures(options.capture)
         self._graphs: dict[int, Callable[[], object]] = {}
         self._pool: Any = None
 
@@ -54,9 +53,7 @@ class TorchScriptDeviceSession(TorchScriptSession):
 
     def bind(self, lanes: Lanes) -> None:
         """Use these arrays, which must be on the session's device."""
-        if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
-            raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
-        self._lanes = lanes
+        self._lanes = lanes = self._own(lanes)
         self._captures.bind(lanes.slots)
         self._graphs.clear()
         image = (lanes.slots, *lanes.shape)

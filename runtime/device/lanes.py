@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from fluxpath.runtime.device.arrays import DeviceHalves, DeviceRows, DeviceVecto
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.device.kernel import DeviceKernel
 from fluxpath.runtime.device.sums import DeviceSums
-from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.lanes.gathering import Collector, Gathering, InOrder
+from fluxpath.runtime.lanes import Collector, Companions, Fresh, Lanes
+from fluxpath.runtime.lanes.gathering import Gathering, InOrder
+from fluxpath.runtime.lanes.lanes import NO_COMPANIONS
 
 _ROWS = ("image", "point", "pending", "sum")
 _VECTORS: dict[str, npt.DTypeLike] = {
@@ -26,13 +27,12 @@ _VECTORS: dict[str, npt.DTypeLike] = {
 class DeviceLanes(Lanes):
     """See `Lanes`: a method with a fused kernel leaves everything on the device within a tick.
 
-    What crosses over is an image once, when its lane begins; one small block a tick that tells which lanes
+    What crosses over is an image once, when its lane begins; one small block per tick that tells which lanes
     ended; and an image's attribution once, at its end. A method written in numpy works too, and pays for the
     copies.
+
     gradient: the element type of the graph's gradients, which the kernels read; here they are float32.
     """
-
-    apart = True
 
     def __init__(
         self,
@@ -41,80 +41,50 @@ class DeviceLanes(Lanes):
         shape: tuple[int, ...],
         low: float | None,
         high: float | None,
-        companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
+        companions: Companions = NO_COMPANIONS,
         output: int | None = None,
+        classes: int = 0,
+        baseline: npt.NDArray[np.float32] | None = None,
         gradient: str = "float32",
     ) -> None:
-        self.device = device
-        self.slots = slots
-        self.shape = shape
-        self.features = int(np.prod(shape))
-        self.low = -np.inf if low is None else low
-        self.high = np.inf if high is None else high
-        self._vectors = DeviceVectors(device, slots, _VECTORS)
-        rows = (slots, self.features)
+        self.device, self._gradient = device, gradient
+        super().__init__(slots, shape, low, high, companions, output, classes, baseline)
+
+    def _allocate(self, companions: Companions, output: int | None) -> None:
+        device, rows = self.device, (self.slots, self.features)
+        self._vectors = DeviceVectors(device, self.slots, _VECTORS)
+        whole = self._gradient == "float32"
         arrays: dict[str, Any] = {
             **{name: DeviceRows(device, rows, np.float32) for name in _ROWS},
             "gradient": DeviceRows(device, rows, np.float32)
-            if gradient == "float32"
-            else DeviceHalves(device, rows, gradient),
+            if whole
+            else DeviceHalves(device, rows, self._gradient),
             **self._vectors.vectors,
         }
         # The methods see arrays that are indexed like numpy's; a type for both would promise too much.
         for name, array in arrays.items():
             setattr(self, name, array)
-        further: dict[str, Any] = {
-            name: DeviceRows(device, (slots, *size), dtype)
-            for name, (size, dtype) in (companions or {}).items()
+        further: Any = {
+            n: DeviceRows(device, (self.slots, *s), dtype) for n, (s, dtype) in companions.items()
         }
         self.companions = further
-        first: Any = None if output is None else DeviceRows(device, (slots, output), np.float32)
+        first: Any = None if output is None else DeviceRows(device, (self.slots, output), np.float32)
         self.output = first
-        self.baseline = np.zeros(self.features, np.float32)
-        # No kernel asks for the number, and it changes by the host's doing alone.
-        self.number = np.zeros(slots, np.int32)
-        self.kept = [None] * slots
-        self._fused = DeviceKernel(device, arrays, gradient, self._vectors.changed)
+        self.kernel = DeviceKernel(device, arrays, self._gradient, self._vectors.changed)
         self._sums = DeviceSums(device, arrays["sum"])
-
-    @property
-    def kernel(self) -> Any:
-        """The fused kernels."""
-        return self._fused
+        self._soonest = np.zeros(self.slots, np.int32)
+        """After how many more evaluations the lane in each slot can end."""
 
     def changed(self) -> None:
         """The device was given work on these arrays by someone else: the gradient graph."""
         self._vectors.changed()
 
-    def gathering(self, collector: Callable[[int], Collector]) -> Gathering:
-        """See `Lanes.gathering`; what a collector of the caller's own takes is copied to the host for it."""
-        made = collector(self.features)
-        return self._sums.gathering(made) or InOrder(self.sum, made)
-
-    def add_up(self) -> None:
-        """See `Lanes.add_up`: one launch for all images."""
-        self._sums.add_up()
-
-    def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
-        """See `Lanes.clear`."""
-        self.fill([slot], [image], [target], [number])
-
-    def fill(
-        self,
-        slots: Sequence[int],
-        images: Sequence[npt.NDArray[np.float32]],
-        targets: Sequence[int],
-        numbers: Sequence[int],
-    ) -> None:
+    def fill(self, fresh: Sequence[Fresh]) -> None:
         """See `Lanes.fill`: one launch."""
-        self.kernel.fill(slots, images, targets)
-        for slot, number in zip(slots, numbers, strict=True):
-            self.number[slot] = number
-            self.kept[slot] = None
-
-    def move(self, source: int, to: int) -> None:
-        """See `Lanes.move`."""
-        self.rearrange({to: source})
+        self.kernel.fill(*([lane[part] for lane in fresh] for part in range(3)))
+        for lane in fresh:
+            self._soonest[lane.slot] = lane.shortest
+            self._begin(lane)
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
         """See `Lanes.rearrange`: one launch."""
@@ -123,9 +93,24 @@ class DeviceLanes(Lanes):
         for to, source in moves.items():
             for rows in self.companions.values():
                 rows.move(source, to)
-            self.number[to] = self.number[source]
+            self.number[to], self._soonest[to] = self.number[source], self._soonest[source]
             self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
-        """See `Lanes.note_start`."""
+        """See `Lanes.note_start`: one launch."""
         self.kernel.note_start(count)
+
+    def ended(self, count: int) -> list[int]:
+        """See `Lanes.ended`; waits for the device only where a lane can have ended."""
+        self._soonest[:count] -= 1
+        if (self._soonest[:count] > 0).all():
+            return []  # so the host can launch the next tick at once
+        return sorted(super().ended(count), key=self.number.__getitem__)
+
+    def gathering(self, collector: Collector) -> Gathering:
+        """See `Lanes.gathering`; what a collector of the caller's own takes is copied to the host for it."""
+        return self._sums.gathering(collector) or InOrder(self.sum, collector)
+
+    def add_up(self) -> None:
+        """See `Lanes.add_up`: one launch for all images."""
+        self._sums.add_up()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fluxpath.errors import DeadlineError, OutOfMemoryError
-from fluxpath.runtime.backends.onnx import GradientSession
+from fluxpath.runtime.backends.base import GradientSession
 from fluxpath.runtime.engine.request import Lane, Request
 from fluxpath.runtime.engine.waiting import Waiting
 from fluxpath.runtime.lanes import Lanes, Slots
@@ -38,8 +38,6 @@ class Engine:
         self._waiting = Waiting()
         self._running: list[Lane] = []
         self._groups: list[tuple[Method, Slots]] | None = []
-        self._soonest = np.zeros(lanes.slots, np.int32)
-        """After how many evaluations each lane may end; kept where lanes live apart from the host."""
         self._timed = False
         """Whether any request since the engine was last idle has a deadline."""
 
@@ -74,15 +72,9 @@ class Engine:
                 method.advance(self._lanes, slots)
             except Exception as error:  # a method of the caller's own may raise anything
                 self._fail_lanes(slots, error)
-        if self._lanes.apart and self._none_can_have_ended(active):
-            return  # so the host need not wait, and can launch the next tick at once
-        ended = self._lanes.status[:active].nonzero()[0].tolist()
+        ended = self._lanes.ended(active)
         if ended:
             self._retire(ended)
-
-    def _none_can_have_ended(self, active: int) -> bool:
-        self._soonest[:active] -= 1
-        return bool((self._soonest[:active] > 0).all())
 
     def _drop(self) -> None:
         """Free the slots of requests that nobody waits for any more."""
@@ -128,15 +120,7 @@ class Engine:
         if not fresh:
             return
         self._groups = None
-        new = [self._running[slot] for slot in fresh]
-        images = [lane.request.images[lane.index] for lane in new]
-        targets = [int(lane.request.targets[lane.index]) for lane in new]
-        self._lanes.fill(fresh, images, targets, [lane.number for lane in new])
-        if self._lanes.apart:
-            self._soonest[fresh] = [getattr(lane.method, "shortest", 1) for lane in new]
-        for slot, lane in zip(fresh, new, strict=True):
-            for name, rows in lane.request.companions.items():
-                self._lanes.companions[name][slot] = rows[lane.index]
+        self._lanes.fill([self._running[slot].begin(slot) for slot in fresh])
         for method, slots in self._by_method(fresh):
             numbers = np.asarray([self._running[s].number for s in slots], np.int32)
             try:
@@ -152,8 +136,7 @@ class Engine:
     def _retire(self, ended: list[int]) -> None:
         """Deliver the lanes that ended, finish images of which these were the last, and free the slots."""
         last: list[Lane] = []
-        apart = self._lanes.apart
-        for slot in sorted(ended, key=lambda s: self._running[s].number) if apart else ended:
+        for slot in ended:
             lane = self._running[slot]
             request = lane.request
             if request.over:
@@ -166,14 +149,13 @@ class Engine:
                 request.fail(error)
             if lane.opens:
                 self._waiting.add(request, soon=True)
-        if apart:
-            self._lanes.add_up()
+        self._lanes.add_up()
         for lane in last:
             try:
                 lane.request.finish(lane.index)
             except Exception as error:  # as above
                 lane.request.fail(error)
-        self._vacate(ended)
+        self._vacate(sorted(ended))
 
     def _vacate(self, free: list[int]) -> None:
         """Give these slots (ascending) to waiting lanes, or close the gaps from the end."""
@@ -194,7 +176,6 @@ class Engine:
                     moves[slot] = moves.pop(last, last)
         if moves:
             self._lanes.rearrange(moves)
-            self._soonest[list(moves)] = self._soonest[list(moves.values())]
         self._groups = None
         self._start(refilled)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.lanes.gathering import Collector, Gathering, Total
+from fluxpath.runtime.lanes import Fresh, Lanes
+from fluxpath.runtime.lanes.gathering import Gathering
 from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.probe import Probe
 from fluxpath.status import Status
@@ -55,6 +55,13 @@ class Lane:
     method: Method
     opens: bool = False
 
+    def begin(self, slot: int) -> Fresh:
+        """What the lane begins with in `slot`."""
+        request, index = self.request, self.index
+        companions = {name: rows[index] for name, rows in request.companions.items()}
+        target = int(request.targets[index])
+        return Fresh(slot, request.images[index], target, self.number, self.method.shortest, companions)
+
 
 class Request:
     """Images [n, *shape], their targets (-1: the predicted class) and one method; collects the results.
@@ -85,11 +92,10 @@ class Request:
         """When `time.monotonic()` is past it, the request fails; None: never."""
         self.queued = False
         """Whether it stands in the queue."""
-        self._image_lane: int | None = getattr(method, "image_lane", None)
+        self._image_lane = method.image_lane
         self._probes = not method.starts_at_image and self._image_lane is None
         self._per_image = method.lanes
-        single = 0 if method.starts_at_image and method.lanes == 1 else None
-        self._end_lane: int | None = getattr(method, "end_lane", single)
+        self._end_lane = method.end_lane
         self._shape = images.shape
         self.targets = targets
         self._values = np.zeros(self.images.shape, np.float32)
@@ -98,9 +104,7 @@ class Request:
         self._score, self._end_score = [0.0] * n, [0.0] * n
         self._left = [self._per_image + self._probes] * n
         self._unfinished = n
-        own: Callable[[int], Collector] | None = getattr(method, "collector", None)
-        self._collector: Callable[[int], Collector] = Total if own is None else own
-        self._alone = own is None and self._per_image == 1
+        self._alone = self._per_image == 1 and type(method).collector is Method.collector
         """Whether the one lane's sum is the image's attribution as it is."""
         self._gatherings: dict[int, Gathering] = {}
         """Of the images of which a lane ended, and not all."""
@@ -190,7 +194,7 @@ class Request:
     def _gather(self, index: int, lanes: Lanes) -> Gathering:
         gathering = self._gatherings.get(index)
         if gathering is None:
-            gathering = self._gatherings[index] = lanes.gathering(self._collector)
+            gathering = self._gatherings[index] = lanes.gathering(self.method.collector(lanes.features))
         return gathering
 
     def finish(self, index: int) -> None:

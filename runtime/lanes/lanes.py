@@ -1,9 +1,9 @@
-"""The engine's arrays: one row a slot, shared with the gradient graph and the kernels."""
+"""The engine's arrays: one row per slot, shared with the gradient graph and the kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,27 @@ from fluxpath.runtime.lanes.gathering import Collector, Gathering, InOrder
 Slots = npt.NDArray[np.int32]
 """Numbers of slots, int32 [k]."""
 
+Companions = Mapping[str, tuple[tuple[int, ...], str]]
+"""The model's further inputs by name: the shape of one image's row, and numpy's name of the element type."""
+
+NO_COMPANIONS: Companions = {}
+_NO_ROWS: Mapping[str, npt.NDArray[Any]] = {}
+
+
+class Fresh(NamedTuple):
+    """A lane that begins in `slot`.
+
+    image: float32 [features]. target: the class to explain, -1 lets the first prediction decide. number: the
+    lane's within its image. shortest: `Method.shortest`. companions: the image's row of each further input.
+    """
+
+    slot: int
+    image: npt.NDArray[np.float32]
+    target: int
+    number: int = 0
+    shortest: int = 1
+    companions: Mapping[str, npt.NDArray[Any]] = _NO_ROWS
+
 
 class Lanes:
     """The state of every lane, in arrays of `slots` rows that are allocated once.
@@ -21,13 +42,13 @@ class Lanes:
     A method reads `image`, `gradient` (multiplied by `scale` it is the derivative of the objective at
     `point`), `score`, `label` and `number` (of the lane within its image); it writes `point`, `sum`, `step`
     and `status`, may use `pending` and `kept` as it likes, and may set `target` for the next gradient
-    (`first_target` stays the explained class). Rows are flat: float32 [slots, features]. `low` and `high`
-    bound a valid input. `output` is the model's own first output at `point`, float32 [slots, classes], logits
-    or probabilities; None where it is not that.
+    (`first_target` stays the explained class). Rows are flat: float32 [slots, features]. `kernel` has the
+    compiled recurrences on these arrays, see `kernels.Lanes`. `low` and `high` bound a valid input. `output`
+    is the model's own first output at `point`, float32 [slots, classes], logits or probabilities; None where
+    it is not that. `classes` is how many the model has, 0 where that is not known. `baseline`, float32
+    [features], is what DeepLIFT's multipliers are relative to. `companions` are the model's further inputs,
+    [slots, *their shape].
     """
-
-    apart = False
-    """Whether the host has to wait for a device to read an entry."""
 
     def __init__(
         self,
@@ -35,17 +56,25 @@ class Lanes:
         shape: tuple[int, ...],
         low: float | None,
         high: float | None,
-        companions: Mapping[str, tuple[tuple[int, ...], str]] | None = None,
+        companions: Companions = NO_COMPANIONS,
         output: int | None = None,
         classes: int = 0,
+        baseline: npt.NDArray[np.float32] | None = None,
     ) -> None:
         self.slots = slots
         self.shape = shape
-        self.classes = classes
-        """How many the model has; 0: not known."""
         self.features = int(np.prod(shape))
         self.low = -np.inf if low is None else low
         self.high = np.inf if high is None else high
+        self.classes = classes
+        self.baseline = np.zeros(self.features, np.float32) if baseline is None else baseline
+        self.number = np.zeros(slots, np.int32)
+        self.kept: list[Any] = [None] * slots
+        """Whatever else a method keeps of a lane."""
+        self._allocate(companions, output)
+
+    def _allocate(self, companions: Companions, output: int | None) -> None:
+        slots = self.slots
         self.image, self.point, self.pending, self.sum, self.gradient = (
             np.zeros((slots, self.features), np.float32) for _ in range(5)
         )
@@ -55,19 +84,12 @@ class Lanes:
         self.label, self.target, self.first_label, self.first_target = (
             np.zeros(slots, np.int64) for _ in range(4)
         )
-        self.step, self.status, self.number = (np.zeros(slots, np.int32) for _ in range(3))
+        self.step, self.status = (np.zeros(slots, np.int32) for _ in range(2))
         self.output = None if output is None else np.zeros((slots, output), np.float32)
-        self.baseline = np.zeros(self.features, np.float32)
-        """What DeepLIFT's multipliers are relative to, flat."""
-        self.companions = {
-            name: np.zeros((slots, *size), dtype) for name, (size, dtype) in (companions or {}).items()
-        }
-        """The model's further inputs, [slots, *their shape]."""
-        self.fresh: set[int] = set()
+        self.companions = {n: np.zeros((slots, *shape), dtype) for n, (shape, dtype) in companions.items()}
+        self._fresh: set[int] = set()
         """The slots whose lane has not been evaluated yet."""
-        self.kept: list[Any] = [None] * slots
-        """Whatever else a method keeps of a lane."""
-        self._kernel = kernels.Lanes(
+        self.kernel: Any = kernels.Lanes(
             image=self.image,
             point=self.point,
             pending=self.pending,
@@ -82,73 +104,60 @@ class Lanes:
             pending_length=self.pending_length,
         )
 
-    @property
-    def kernel(self) -> Any:
-        """The compiled recurrences on these arrays: `kernels.Lanes`."""
-        return self._kernel
+    def fill(self, fresh: Sequence[Fresh]) -> None:
+        """Put new lanes into slots, whatever these held before."""
+        for lane in fresh:
+            slot = lane.slot
+            self._fresh.add(slot)
+            self.kernel.clear(slot, lane.image, lane.target)
+            self._begin(lane)
 
-    def gathering(self, collector: Callable[[int], Collector]) -> Gathering:
-        """What makes one image's attribution of its lanes' sums, as a collector for so many features does."""
-        return InOrder(self.sum, collector(self.features))
-
-    def add_up(self) -> None:
-        """Where lanes are `apart`: do what gatherings took in this tick, whose slots are used again next."""
-
-    def clear(self, slot: int, image: npt.NDArray[np.float32], target: int, number: int = 0) -> None:
-        """Put a new lane for `image` (flat) into `slot`; target -1 lets the first prediction decide."""
-        self.number[slot] = number
-        self.fresh.add(slot)
-        self._kernel.clear(slot, image, target)
-        self.kept[slot] = None
-
-    def move(self, source: int, to: int) -> None:
-        """Move the lane in slot `source` to the free slot `to`, between two ticks."""
-        for rows in (self.image, self.point, self.pending, self.sum):
-            rows[to] = rows[source]
-        for vector in (
-            self.target,
-            self.number,
-            self.step,
-            self.status,
-            self.length,
-            self.pending_length,
-        ):
-            vector[to] = vector[source]
-        for first in (self.first_score, self.first_label, self.first_target):
-            first[to] = first[source]
-        for values in self.companions.values():
-            values[to] = values[source]
-        self.fresh.discard(to)
-        if source in self.fresh:
-            self.fresh.remove(source)
-            self.fresh.add(to)
-        self.kept[to], self.kept[source] = self.kept[source], None
-
-    def fill(
-        self,
-        slots: Sequence[int],
-        images: Sequence[npt.NDArray[np.float32]],
-        targets: Sequence[int],
-        numbers: Sequence[int],
-    ) -> None:
-        """`clear` for several slots, an entry each in what is given."""
-        for given in zip(slots, images, targets, numbers, strict=True):
-            self.clear(*given)
+    def _begin(self, lane: Fresh) -> None:
+        """What the host keeps of a new lane, and its companions."""
+        self.number[lane.slot] = lane.number
+        self.kept[lane.slot] = None
+        for name, row in lane.companions.items():
+            self.companions[name][lane.slot] = row
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
-        """`move` for several slots, to: source; no slot is both."""
+        """Move lanes to free slots, to: source, between two ticks; no slot is both."""
         for to, source in moves.items():
-            self.move(source, to)
+            for rows in (self.image, self.point, self.pending, self.sum, *self.companions.values()):
+                rows[to] = rows[source]
+            for vector in (self.target, self.number, self.step, self.status, self.length):
+                vector[to] = vector[source]
+            for vector in (self.pending_length, self.first_score, self.first_label, self.first_target):
+                vector[to] = vector[source]
+            self._fresh.discard(to)
+            if source in self._fresh:
+                self._fresh.remove(source)
+                self._fresh.add(to)
+            self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
         """Of the lanes among the first `count` evaluated for the first time, keep score, label and target.
 
-        Where the target is left to the model it is now decided, and stays as it is along the walk.
+        Where the target is left to the model it is decided here, and nowhere else; along the walk it stays.
         """
-        for slot in [s for s in self.fresh if s < count]:
-            self.fresh.remove(slot)
+        for slot in [s for s in self._fresh if s < count]:
+            self._fresh.remove(slot)
             self.first_score[slot] = self.score[slot]
             label = self.first_label[slot] = self.label[slot]
             if self.target[slot] < 0:
                 self.target[slot] = label
             self.first_target[slot] = self.target[slot]
+
+    def ended(self, count: int) -> list[int]:
+        """The slots among the first `count`, just evaluated and advanced, whose lanes have ended.
+
+        In the order in which `Gathering.take` wants them.
+        """
+        slots: list[int] = self.status[:count].nonzero()[0].tolist()
+        return slots
+
+    def gathering(self, collector: Collector) -> Gathering:
+        """What hands one image's lanes to `collector`, or does what that would do."""
+        return InOrder(self.sum, collector)
+
+    def add_up(self) -> None:
+        """Do what gatherings took in this tick, whose slots are used again next; here they did it at once."""

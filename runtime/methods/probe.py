@@ -7,18 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import Method
 from fluxpath.status import Status
 
 
 @dataclass(frozen=True)
-class Probe:
+class Probe(Method):
     """What the engine runs before methods whose lanes start elsewhere; its attribution is not used."""
-
-    lanes: int = 1
-    starts_at_image: bool = True
-
-    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """The lane is at the image already."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """One evaluation is all; without a score there is no predicted class either."""

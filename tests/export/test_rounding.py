@@ -13,7 +13,7 @@ from fluxpath.errors import ArtifactError, ModelError
 from fluxpath.export.rounding import write_rounded
 from fluxpath.manifest import Manifest
 from fluxpath.runtime import MFABA, Explainer, OnnxSession
-from fluxpath.runtime.lanes import Lanes
+from fluxpath.runtime.lanes import Fresh, Lanes
 
 HALVES = {"float16": ir.DataType.FLOAT16.numpy(), "bfloat16": ir.DataType.BFLOAT16.numpy()}
 
@@ -22,8 +22,7 @@ def gradients(path: Path, images: np.ndarray) -> np.ndarray:
     """One evaluation, node by node."""
     session = OnnxSession(path, threads=1, optimized=False)
     lanes = Lanes(len(images), images.shape[1:], 0, 1)
-    for slot, image in enumerate(images):
-        lanes.clear(slot, image.ravel(), 1)
+    lanes.fill([Fresh(slot, image.ravel(), 1) for slot, image in enumerate(images)])
     session.bind(lanes)
     session.run(len(images))
     return lanes.gradient

@@ -104,14 +104,6 @@ def test_a_step_is_taken_even_where_the_target_is_not_predicted():
     assert slots.status[0] == Status.BOUNDARY
 
 
-def test_a_negative_target_becomes_the_first_prediction():
-    slots = Slots(1, 2)
-    slots.begin(0, np.zeros(2, np.float32), target=-1)
-    slots.model(0, np.ones(2), label=3)
-    slots.kernel.advance_mfaba(at(0), settings())
-    assert slots.target[0] == 3
-
-
 def test_sign_of_zeros_and_of_the_smallest_numbers():
     gradient = np.array([0.0, -0.0, 1e-30, -1e-30, 1e-45, -1e-45, 1e30, -1e30], np.float32)
     slots = Slots(1, 8)

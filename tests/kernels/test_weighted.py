@@ -57,13 +57,6 @@ def test_nan_and_infinity_end_the_lane_and_change_nothing_else(where, bad):
         assert same_bits(slots.arrays[name], before[name])
 
 
-def test_the_target_is_decided_where_it_was_not():
-    slots = ready(2, 4)
-    slots.target[:], slots.label[:] = [-1, 3], [2, 1]
-    slots.kernel.advance_weighted(at(0, 1), floats(1, 1), kernels.Weighted(multiplier=0, power=0))
-    assert slots.target.tolist() == [2, 3]
-
-
 @pytest.mark.parametrize("features", [1, 5, 1000])
 def test_points_of_the_line_and_its_ends_to_the_last_bit(features):
     slots, shares = ready(5, features), floats(0.0, 1.0, 0.25, 0.75, 0.5)

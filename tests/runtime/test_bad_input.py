@@ -13,7 +13,7 @@ import pytest
 from sessions import LinearSession, some_images
 
 from fluxpath.errors import ClosedError, FluxpathError, InputError, ProviderError
-from fluxpath.runtime import MFABA, Explainer, NeFLAG
+from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
 from fluxpath.runtime.inputs import as_images
 
 
@@ -181,7 +181,17 @@ def test_unknown_settings(method):
 
 
 @dataclass  # not frozen, so not hashable
-class Loose:
+class Loose(Method):
+    lanes: int = 1
+    starts_at_image: bool = True
+
+    def advance(self, lanes, slots): ...
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Has all that a method needs but its base class."""
+
     lanes: int = 1
     starts_at_image: bool = True
 
@@ -191,10 +201,10 @@ class Loose:
 
 
 @dataclass(frozen=True)
-class NoLanes:
+class NoLanes(Method):
     lanes: int = 0
-    starts_at_image: bool = True
-    start = advance = Loose.start
+
+    def advance(self, lanes, slots): ...
 
 
 @pytest.mark.parametrize(
@@ -203,6 +213,7 @@ class NoLanes:
         ("mfaba", r"method is 'mfaba', it must be a method's settings such as MFABA\(\)"),
         (MFABA, r"it must be a method's settings such as MFABA\(\)"),
         (3, r"method is 3"),
+        (Alike(), r"or of a class of your own that is derived from fluxpath\.runtime\.Method"),
         (Loose(), r"it must be hashable: make it a frozen dataclass"),
         (NoLanes(), r"lanes of the method is 0, it must be an integer from 1"),
     ],
@@ -210,6 +221,11 @@ class NoLanes:
 def test_methods(explainer, method, message):
     with pytest.raises(InputError, match=message):
         explainer.submit(grey(1, 1, 6, 6), None, method)
+
+
+def test_a_backend_of_ones_own_is_derived_from_its_base():
+    with pytest.raises(InputError, match=r"derived from fluxpath\.runtime\.GradientSession"):
+        Explainer.from_session(object())
 
 
 # --- places to run

@@ -50,7 +50,7 @@ def test_auto_slots_respect_the_memory(monkeypatch):
     bound = session.bind
     session.bind = lambda lanes: (taken.__setitem__(0, 1000 * lanes.slots), bound(lanes))
     monkeypatch.setattr("fluxpath.runtime.backends.calibration.time.perf_counter", lambda: session.clock)
-    monkeypatch.setattr("fluxpath.runtime.backends.calibration.resident", lambda: taken[0])
+    session.used = lambda: taken[0]
 
     def lanes(n):
         return Lanes(n, (FEATURES,), 0.0, 1.0)

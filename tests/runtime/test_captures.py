@@ -18,11 +18,13 @@ from fluxpath.errors import ArtifactError
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import MFABA, Explainer, NeFLAG, OnnxSession
 from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.captures import PLAIN_RUNS, Captures, bucket
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.lanes import Fresh
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 5, 8, 31, 32, 256])
@@ -127,7 +129,7 @@ def assert_close(pairs):
 
 
 def test_onnx_runtime_with_rounded_batches_gives_the_same(graph):
-    session = OnnxDeviceSession(graph("relu"), HostDevice(), opening.CPU, 1)
+    session = OnnxDeviceSession(graph("relu"), HostDevice(), Options(providers=opening.CPU, threads=1))
     session._session = spy = Spy(session)
     assert_close(attributed(session, graph("relu"), models.images("relu", 13), 6))
     captured = {run for run in spy.runs if run[0] > 0}
@@ -142,7 +144,7 @@ def test_a_capture_that_fails_is_run_without(graph, caplog):
         if graph_number > 0:
             raise RuntimeError("operation not permitted when stream is capturing\nsecond line")
 
-    session = OnnxDeviceSession(graph("relu"), HostDevice(), opening.CPU, 1)
+    session = OnnxDeviceSession(graph("relu"), HostDevice(), Options(providers=opening.CPU, threads=1))
     session._session = spy = Spy(session, refuse)
     with caplog.at_level(logging.WARNING, "fluxpath"):
         assert_close(attributed(session, graph("relu"), models.images("relu", 13), 6))
@@ -166,7 +168,7 @@ def test_a_graph_that_the_provider_cannot_capture_is_opened_without(graph, monke
 
     monkeypatch.setattr(OnnxSession, "__init__", opened)
     with caplog.at_level(logging.WARNING, "fluxpath"):
-        session = OnnxDeviceSession(graph("smooth"), FakeCuda(), opening.CUDA, 1)
+        session = OnnxDeviceSession(graph("smooth"), FakeCuda(), Options(providers=opening.CUDA, threads=1))
     assert [o["enable_cuda_graph"] for o in given] == (["1", "0"] if refused else ["1"])
     assert given[0]["user_compute_stream"] == "77" and given[0]["use_tf32"] == "0"
     assert ("have not been partitioned" in caplog.text) == refused
@@ -183,14 +185,16 @@ def test_tensor_cores_are_for_16_bits_always(graph, monkeypatch, precision, tf32
         self._session = types.SimpleNamespace(get_providers=lambda: list(opening.CUDA))
 
     monkeypatch.setattr(OnnxSession, "__init__", opened)
-    OnnxDeviceSession(graph("smooth", precision=precision), FakeCuda(), opening.CUDA, 1)
+    OnnxDeviceSession(
+        graph("smooth", precision=precision), FakeCuda(), Options(providers=opening.CUDA, threads=1)
+    )
     assert given == [tf32]
 
 
 def test_a_bad_file_is_named_and_not_captures(tmp_path, caplog):
     (tmp_path / "g.onnx").write_bytes(b"nothing")
     with pytest.raises(ArtifactError, match="no intact gradient graph"):
-        OnnxDeviceSession(tmp_path / "g.onnx", FakeCuda(), opening.CPU, 1)
+        OnnxDeviceSession(tmp_path / "g.onnx", FakeCuda(), Options(providers=opening.CPU, threads=1))
     assert not caplog.records
 
 
@@ -202,7 +206,7 @@ def script(tmp_path):
 
 
 def test_torch_with_rounded_batches_gives_the_same(script):
-    session = TorchScriptDeviceSession(script, HostDevice(), 1)
+    session = TorchScriptDeviceSession(script, HostDevice(), Options(threads=1))
     images = np.random.default_rng(0).random((13, 6)).astype(np.float32)
     assert_close(attributed(session, script, images, 6))
     assert len(session._graphs) > 1
@@ -213,7 +217,7 @@ def test_torch_goes_on_where_a_capture_fails(script, monkeypatch, caplog):
         raise RuntimeError("CUDA error: operation would make the legacy stream depend on a capture")
 
     monkeypatch.setattr(TorchScriptDeviceSession, "_captured", refuse)
-    session = TorchScriptDeviceSession(script, HostDevice(), 1)
+    session = TorchScriptDeviceSession(script, HostDevice(), Options(threads=1))
     with caplog.at_level(logging.WARNING, "fluxpath"):
         assert_close(
             attributed(session, script, np.random.default_rng(0).random((9, 6)).astype(np.float32), 4)
@@ -231,7 +235,7 @@ def test_tf32_is_asked_for(script, monkeypatch, allowed):
     monkeypatch.setattr(TorchScriptSession, "__init__", opened)
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:
-        TorchScriptDeviceSession(script, FakeCuda(), tf32=allowed)
+        TorchScriptDeviceSession(script, FakeCuda(), Options(tf32=allowed))
         found = [torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32]
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
@@ -245,11 +249,10 @@ def test_torch_takes_these_arguments():
 def test_slots_beyond_those_asked_for_keep_their_lanes(graph):
     """Slots 5 to 7 hold lanes, of which one has ended; the batch of 5 is rounded up to 6."""
     device = HostDevice()
-    session = OnnxDeviceSession(graph("relu"), device, opening.CPU, 1)
+    session = OnnxDeviceSession(graph("relu"), device, Options(providers=opening.CPU, threads=1))
     lanes = DeviceLanes(device, 8, models.shape_of("relu"), 0.0, 1.0)
     session.bind(lanes)
-    for slot, image in enumerate(models.images("relu", 8)):
-        lanes.clear(slot, image.ravel(), -1, slot)
+    lanes.fill([Fresh(slot, x.ravel(), -1, slot) for slot, x in enumerate(models.images("relu", 8))])
     lanes.status[np.array([6])] = 3
     kept = ("image", "point", "pending", "sum", "status", "step", "target", "begun", "number")
     before = {name: getattr(lanes, name)[5:] for name in kept}

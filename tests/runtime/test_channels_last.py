@@ -13,6 +13,7 @@ from fluxpath.errors import InputError, ProviderError
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import MFABA, Explainer, NeFLAG, OnnxSession
 from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.backends.opening import open_session
 from fluxpath.runtime.backends.tensorrt import TENSORRT
@@ -108,9 +109,9 @@ def evaluated(session, lanes):
 def test_results_agree_but_for_float32s_rounding(script, name):
     path, shape = script(name), MODULES[name][1]
     expected = evaluated(TorchScriptSession(path), Lanes(4, shape, 0.0, 1.0))
-    here = evaluated(TorchScriptSession(path, channels_last=True), Lanes(4, shape, 0.0, 1.0))
+    here = evaluated(TorchScriptSession(path, Options(channels_last=True)), Lanes(4, shape, 0.0, 1.0))
     device = HostDevice()
-    session = TorchScriptDeviceSession(path, device, channels_last=True)
+    session = TorchScriptDeviceSession(path, device, Options(channels_last=True))
     there = evaluated(session, DeviceLanes(device, 4, shape, 0.0, 1.0))
     for gradient, score, label in (here, there):
         assert modules.relative(gradient, expected[0]) < 1e-5
@@ -119,7 +120,7 @@ def test_results_agree_but_for_float32s_rounding(script, name):
 
 
 def test_torch_gets_images_and_weights_in_that_order(script, monkeypatch):
-    session = TorchScriptSession(script("flat"), channels_last=True)
+    session = TorchScriptSession(script("flat"), Options(channels_last=True))
     (weight,) = {
         tuple(node.t("value").stride())
         for node in session._module.graph.nodes()
@@ -136,7 +137,7 @@ def test_torch_gets_images_and_weights_in_that_order(script, monkeypatch):
 
 def test_kernels_that_may_want_contiguous_memory_get_it(script):
     """On a CPU GroupNorm takes either, on a GPU its backward kernel reads addresses as they come."""
-    graph = TorchScriptSession(script("normalised"), channels_last=True)._module.graph
+    graph = TorchScriptSession(script("normalised"), Options(channels_last=True))._module.graph
     found = 0
     for node in graph.nodes():
         if node.kind() in ("aten::native_group_norm", "aten::native_group_norm_backward"):
@@ -152,7 +153,7 @@ def test_kernels_that_may_want_contiguous_memory_get_it(script):
 def test_what_depends_on_addresses_is_refused(script, name, what):
     TorchScriptSession(script(name))
     with pytest.raises(InputError, match=rf"channels_last does not fit '.*', .*\({what}\): leave it out"):
-        TorchScriptSession(script(name), channels_last=True)
+        TorchScriptSession(script(name), Options(channels_last=True))
 
 
 def test_attributions_agree(script):
@@ -171,7 +172,7 @@ def test_half_precision(tmp_path):
     path, example = tmp_path / "half.grad.pt", torch.zeros(1, 3, SIDE, SIDE)
     gradient_from_torch(modules.made(flat), example, path, precision="float16", gradient_dtype="float16")
     results = [
-        evaluated(TorchScriptSession(path, channels_last=c), Lanes(4, (3, SIDE, SIDE), 0.0, 1.0))[0]
+        evaluated(TorchScriptSession(path, Options(channels_last=c)), Lanes(4, (3, SIDE, SIDE), 0.0, 1.0))[0]
         for c in (False, True)
     ]
     assert modules.relative(results[1], results[0]) < 1e-2
@@ -182,16 +183,22 @@ def test_half_precision(tmp_path):
 
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_onnx_runtime_s_cuda_provider_is_told(graph, opened, channels_last):
-    OnnxDeviceSession(graph("smooth"), FakeCuda(), opening.CUDA, 1, channels_last=channels_last)
+    OnnxDeviceSession(
+        graph("smooth"), FakeCuda(), Options(providers=opening.CUDA, threads=1, channels_last=channels_last)
+    )
     assert opened[0]["CUDAExecutionProvider"]["prefer_nhwc"] == str(int(channels_last))
 
 
 def test_tables_are_refused(script, opened, tmp_path):
     with pytest.raises(InputError, match=r"channels_last is for images, .* has shape \(6,\): leave it out"):
-        TorchScriptSession(script("table"), channels_last=True)
+        TorchScriptSession(script("table"), Options(channels_last=True))
     gradient_from_torch(modules.made(modules.tiny), torch.zeros(1, 6), tmp_path / "table.grad.onnx")
     with pytest.raises(InputError, match="channels_last is for images"):
-        OnnxDeviceSession(tmp_path / "table.grad.onnx", FakeCuda(), opening.CUDA, 1, channels_last=True)
+        OnnxDeviceSession(
+            tmp_path / "table.grad.onnx",
+            FakeCuda(),
+            Options(providers=opening.CUDA, threads=1, channels_last=True),
+        )
 
 
 def test_other_providers_are_refused(graph):
@@ -199,7 +206,11 @@ def test_other_providers_are_refused(graph):
         with pytest.raises(ProviderError, match="a choice of channels_last on a GPU alone"):
             Explainer(graph("smooth"), channels_last=True, **more)
     with pytest.raises(ProviderError, match=f"alone has a choice of channels_last, and not {TENSORRT}"):
-        OnnxDeviceSession(graph("smooth"), FakeCuda(), (TENSORRT, *opening.CUDA), 1, channels_last=True)
+        OnnxDeviceSession(
+            graph("smooth"),
+            FakeCuda(),
+            Options(providers=(TENSORRT, *opening.CUDA), threads=1, channels_last=True),
+        )
 
 
 def test_auto_goes_on_where_the_cpu_has_no_such_choice(graph, monkeypatch):
@@ -208,4 +219,6 @@ def test_auto_goes_on_where_the_cpu_has_no_such_choice(graph, monkeypatch):
 
     monkeypatch.setattr(opening, "require_providers", missing)
     with pytest.warns(RuntimeWarning, match="uses the CPU: there is none"):
-        assert isinstance(open_session(graph("smooth"), "auto", channels_last=True), OnnxSession)
+        assert isinstance(
+            open_session(graph("smooth"), Options(device="auto", channels_last=True)), OnnxSession
+        )

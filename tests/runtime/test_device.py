@@ -18,13 +18,14 @@ from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import AGI, BIG, MFABA, Explainer, GuidedIG, NeFLAG
 from fluxpath.runtime.backends import onnx as session
 from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 from fluxpath.runtime.device import cuda
 from fluxpath.runtime.device.arrays import DeviceRows, DeviceVectors
 from fluxpath.runtime.device.base import parse
 from fluxpath.runtime.device.lanes import DeviceLanes
-from fluxpath.runtime.lanes import Lanes
+from fluxpath.runtime.lanes import Fresh, Lanes
 
 METHODS = [
     MFABA(),
@@ -60,7 +61,7 @@ def test_the_engine_gives_the_same_on_a_device():
 
 def test_onnx_runtime_works_in_place_on_the_devices_memory(graph):
     device = HostDevice()
-    session = OnnxDeviceSession(graph("linear"), device, opening.CPU, 1)
+    session = OnnxDeviceSession(graph("linear"), device, Options(providers=opening.CPU, threads=1))
     images = np.random.default_rng(0).random((5, *session.manifest.shape)).astype(np.float32)
     with Explainer.from_session(session, slots=3) as there, Explainer(graph("linear"), threads=1) as here:
         for method in METHODS:
@@ -70,7 +71,7 @@ def test_onnx_runtime_works_in_place_on_the_devices_memory(graph):
 def test_torch_works_in_place_on_the_devices_memory(tmp_path):
     path = tmp_path / "model.grad.pt"
     gradient_from_torch(torch_modules.made(torch_modules.tiny), torch.zeros(1, 6), path)
-    session = TorchScriptDeviceSession(path, HostDevice(), 1)
+    session = TorchScriptDeviceSession(path, HostDevice(), Options(threads=1))
     images = np.random.default_rng(0).random((3, *session.manifest.shape)).astype(np.float32)
     with Explainer.from_session(session, slots=2) as there, Explainer(path, threads=1) as here:
         for method in (MFABA(), AGI(classes=2, choice="top", max_steps=4)):
@@ -80,8 +81,7 @@ def test_torch_works_in_place_on_the_devices_memory(tmp_path):
 def test_a_tick_brings_one_small_block_to_the_host():
     session = DeviceLinear()
     lanes = DeviceLanes(session.device, 2, (6,), 0.0, 1.0)
-    for slot, image in enumerate(some_images(2)):
-        lanes.clear(slot, image, -1, slot)
+    lanes.fill([Fresh(slot, image, -1, slot) for slot, image in enumerate(some_images(2))])
     lanes.gradient[:], lanes.scale[:], lanes.label[:] = 1.0, 1.0, 1
     method, slots = MFABA(), np.arange(2, dtype=np.int32)
     for tick in range(2):
@@ -95,7 +95,7 @@ def test_a_tick_brings_one_small_block_to_the_host():
 
 
 def test_lanes_must_be_on_the_sessions_device(graph):
-    session = OnnxDeviceSession(graph("linear"), HostDevice(), opening.CPU, 1)
+    session = OnnxDeviceSession(graph("linear"), HostDevice(), Options(providers=opening.CPU, threads=1))
     for lanes in (
         Lanes(1, session.manifest.shape, 0, 1),
         DeviceLanes(HostDevice(), 1, session.manifest.shape, 0, 1),
@@ -175,7 +175,7 @@ def test_a_provider_that_cannot_be_started_is_named(graph, monkeypatch):
     monkeypatch.setattr(session.OnnxSession, "__init__", on_the_cpu(session.OnnxSession.__init__))
     device = HostDevice()
     with pytest.raises(ProviderError, match="cannot start CUDAExecutionProvider, as when CUDA or cuDNN"):
-        OnnxDeviceSession(graph("linear"), device, opening.CUDA, 1)
+        OnnxDeviceSession(graph("linear"), device, Options(providers=opening.CUDA, threads=1))
 
 
 def on_the_cpu(original):

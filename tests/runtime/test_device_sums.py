@@ -13,6 +13,7 @@ from uneven import TERMS, Uneven, in_order
 
 from fluxpath.runtime import LPI, MFABA, ExpectedGradients, Explainer, IntegratedGradients, NeFLAG, SmoothGrad
 from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.engine.engine import Engine
@@ -139,7 +140,7 @@ def ticks(session, slots, *requests):
 
 @pytest.mark.parametrize("target", [-1, 1])
 def test_one_row_an_image_comes_down_and_a_tick_has_one_launch(graph, target):
-    session = OnnxDeviceSession(graph("smooth"), HostDevice(), opening.CPU, 1)
+    session = OnnxDeviceSession(graph("smooth"), HostDevice(), Options(providers=opening.CPU, threads=1))
     images, shape = models.images("smooth", 3), session.manifest.shape
     row, several = images[0].nbytes, np.random.default_rng(0).random((2, *shape)).astype(np.float32)
     methods = [
@@ -163,7 +164,7 @@ def test_one_row_an_image_comes_down_and_a_tick_has_one_launch(graph, target):
 
 
 def test_a_tick_has_one_look_at_who_ended(graph):
-    session = OnnxDeviceSession(graph("smooth"), HostDevice(), opening.CPU, 1)
+    session = OnnxDeviceSession(graph("smooth"), HostDevice(), Options(providers=opening.CPU, threads=1))
     images = models.images("smooth", 2)
     for log in ticks(session, 4, Request(images, np.full(2, 1), IntegratedGradients(steps=5))):
         sizes = [size for name, size in log if name == "download" and size != images[0].nbytes]
@@ -171,7 +172,7 @@ def test_a_tick_has_one_look_at_who_ended(graph):
 
 
 def test_images_that_end_lanes_in_the_same_tick_share_a_launch(graph):
-    session = OnnxDeviceSession(graph("smooth"), HostDevice(), opening.CPU, 1)
+    session = OnnxDeviceSession(graph("smooth"), HostDevice(), Options(providers=opening.CPU, threads=1))
     request = Request(models.images("smooth", 4), np.full(4, 1), IntegratedGradients(steps=3))
     logs = ticks(session, 8, request)
     assert [size for log in logs for name, size in log if name == "add_sums"] == [2, 2]

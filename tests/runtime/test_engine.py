@@ -12,7 +12,7 @@ from sessions import CLASSES, FEATURES, LinearSession, some_images
 from twins import mfaba, neflag, neflag_starts
 from uneven import Uneven, in_order
 
-from fluxpath.runtime import MFABA, Attribution, Explainer, NeFLAG, Status
+from fluxpath.runtime import MFABA, Attribution, Explainer, Method, NeFLAG, Status
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.request import Request
 from fluxpath.runtime.lanes import Lanes
@@ -92,7 +92,7 @@ def test_compaction_moves_whole_lanes(session, method, rule):
 
 
 @dataclass(frozen=True)
-class Recorder:
+class Recorder(Method):
     """Notes the order in which its lanes are admitted; ends each after `length` evaluations."""
 
     name: str
@@ -162,7 +162,7 @@ def test_a_request_that_comes_later_does_not_wait_for_the_end(session):
 
 
 @dataclass(frozen=True)
-class IntegratedGradients:
+class IntegratedGradients(Method):
     """Sundararajan et al. 2017 from black, by the midpoint rule: a lane a point of the straight line."""
 
     lanes: int = 50
@@ -190,13 +190,11 @@ def test_a_method_of_ones_own(session):
 
 
 @dataclass(frozen=True)
-class Downhill:
+class Downhill(Method):
     """A walk that knows nothing of targets: five steps down the gradient."""
 
     lanes: int = 1
     starts_at_image: bool = True
-
-    def start(self, lanes, slots, numbers): ...
 
     def advance(self, lanes, slots):
         lanes.point[slots] -= 0.2 * lanes.gradient[slots]

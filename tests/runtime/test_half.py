@@ -13,6 +13,7 @@ from fluxpath.errors import ArtifactError
 from fluxpath.export import gradient_from_onnx, gradient_from_torch
 from fluxpath.runtime import AGI, MFABA, Explainer, NeFLAG, OnnxSession, Saliency
 from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 from fluxpath.runtime.device.half import narrowed, widened
@@ -65,7 +66,7 @@ def test_the_cpu_gives_what_it_gives_with_float32_gradients(graph, name):
 def test_onnx_runtime_leaves_them_on_the_device(graph, method):
     path = graph("smooth", precision="float16", gradient_dtype="float16")
     device = HostDevice()
-    session = OnnxDeviceSession(path, device, opening.CPU, 1)
+    session = OnnxDeviceSession(path, device, Options(providers=opening.CPU, threads=1))
     images = models.images("smooth", 4)
     with Explainer.from_session(session, slots=2) as there, Explainer(path, threads=1, slots=2) as here:
         given, expected = there.attribute(images, method=method), here.attribute(images, method=method)
@@ -82,7 +83,7 @@ def test_torch_leaves_them_on_the_device(tmp_path, precision):
     module = torch_modules.made(torch_modules.tiny)
     gradient_from_torch(module, torch.zeros(1, 6), path, precision=precision, gradient_dtype=precision)
     device = HostDevice()
-    session = TorchScriptDeviceSession(path, device, 1)
+    session = TorchScriptDeviceSession(path, device, Options(threads=1))
     images = np.random.default_rng(0).random((3, 6)).astype(np.float32)
     with Explainer.from_session(session, slots=2) as there, Explainer(path, threads=1, slots=2) as here:
         given, expected = there.attribute(images), here.attribute(images)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sessions import FEATURES, LinearSession
 
+from fluxpath.runtime import Method
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.request import Request
 from fluxpath.runtime.lanes import Lanes
@@ -15,15 +16,12 @@ from fluxpath.status import Status
 
 
 @dataclass(frozen=True)
-class Some:
+class Some(Method):
     """A lane whose image's number is among `ended` ends at its first gradient, another one at its second."""
 
     ended: tuple[int, ...]
     lanes = 1
     starts_at_image = True
-
-    def start(self, lanes, slots, numbers):
-        pass
 
     def advance(self, lanes, slots):
         for slot in slots:

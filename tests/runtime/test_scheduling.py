@@ -20,6 +20,7 @@ from fluxpath.runtime import (
     MFABA,
     Explainer,
     IntegratedGradients,
+    Method,
     NeFLAG,
     SmoothGrad,
     Status,
@@ -32,7 +33,7 @@ SHARP = MFABA("sharp", step_size=0.02, max_steps=12)
 
 
 @dataclass(frozen=True)
-class Walk:
+class Walk(Method):
     """Notes each lane it starts; a lane's sum is its number plus one after `length` evaluations."""
 
     name: int

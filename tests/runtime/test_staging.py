@@ -12,6 +12,7 @@ from sessions import FEATURES, LinearSession, some_images
 
 from fluxpath.kernels import gpu
 from fluxpath.runtime import MFABA, InputXGradient, IntegratedGradients
+from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.device import cuda
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.device.staging import Staging
@@ -87,7 +88,7 @@ def test_streams_do_not_share_their_memory(driver):
     assert one != other
 
 
-class OnTheDriver(LinearSession):
+class OnTheDriver(DeviceSession, LinearSession):
     """A session whose evaluation is a note."""
 
     def __init__(self, driver):

@@ -15,6 +15,7 @@ from fluxpath.manifest import Companion
 from fluxpath.runtime import Explainer
 from fluxpath.runtime.backends import onnx_device as device_session
 from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.onnx import OnnxSession
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.backends.opening import open_session, read_manifest
@@ -71,7 +72,7 @@ def test_engines_of_two_files_are_kept_apart(graph, tmp_path, monkeypatch):
 
 
 def test_both_providers_work_on_the_stream_and_nothing_is_captured(graph, opened):
-    session = OnnxDeviceSession(graph("smooth"), FakeCuda(), PROVIDERS, 1, most=5)
+    session = OnnxDeviceSession(graph("smooth"), FakeCuda(), Options(providers=PROVIDERS, threads=1, most=5))
     (given,) = opened
     assert {given[name]["user_compute_stream"] for name in PROVIDERS[:2]} == {"77"}
     assert given["CUDAExecutionProvider"]["enable_cuda_graph"] == "0"
@@ -97,9 +98,9 @@ def test_float32_is_not_rounded_unasked(graph, monkeypatch, opened, precision, t
     path = graph("smooth", precision=precision)
     if refused:
         with pytest.raises(ProviderError, match="set NVIDIA_TF32_OVERRIDE=0 before the process starts"):
-            OnnxDeviceSession(path, FakeCuda(), PROVIDERS, 1, tf32=tf32)
+            OnnxDeviceSession(path, FakeCuda(), Options(providers=PROVIDERS, threads=1, tf32=tf32))
     else:
-        OnnxDeviceSession(path, FakeCuda(), PROVIDERS, 1, tf32=tf32)
+        OnnxDeviceSession(path, FakeCuda(), Options(providers=PROVIDERS, threads=1, tf32=tf32))
     assert len(opened) == (not refused)
 
 
@@ -117,7 +118,7 @@ def test_libraries_that_are_missing_are_named(graph, opened, monkeypatch):
     with pytest.raises(
         ProviderError, match=f"cannot start {TENSORRT}, as when TensorRT libraries are missing"
     ):
-        OnnxDeviceSession(path, FakeCuda(), PROVIDERS, 1)
+        OnnxDeviceSession(path, FakeCuda(), Options(providers=PROVIDERS, threads=1))
 
 
 @pytest.mark.parametrize("first", [TENSORRT, "CUDAExecutionProvider"])
@@ -125,7 +126,10 @@ def test_a_gpu_s_provider_by_name_works_on_the_gpu_s_memory(graph, monkeypatch, 
     numbers = []
     monkeypatch.setattr(opening, "require_providers", lambda providers: types.SimpleNamespace())
     monkeypatch.setattr(cuda, "cuda_device", lambda number: numbers.append(number) or FakeCuda())
-    session = open_session(graph("smooth"), "cuda:1", [first, "CPUExecutionProvider"], 1, most=4)
+    session = open_session(
+        graph("smooth"),
+        Options(device="cuda:1", providers=(first, "CPUExecutionProvider"), threads=1, most=4),
+    )
     assert isinstance(session, OnnxDeviceSession) and numbers == [1]
 
 

@@ -21,17 +21,19 @@ from fluxpath.runtime import (
     Status,
 )
 from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.calibration import suitable_slots
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.request import Request
+from fluxpath.runtime.lanes import Fresh
 
 
 def downloads(path, method, images, target=1):
     """How many copies to the host each tick of one request makes."""
     device = HostDevice()
-    session = OnnxDeviceSession(path, device, opening.CPU, 1)
+    session = OnnxDeviceSession(path, device, Options(providers=opening.CPU, threads=1))
     engine = Engine(session, DeviceLanes(device, 4, session.manifest.shape, 0.0, 1.0))
     engine.add(Request(images, np.full(len(images), target), method))
     ticks = []
@@ -63,7 +65,7 @@ def test_whatever_may_end_or_is_read_is_waited_for(graph, method):
 def test_lanes_of_other_ages_are_seen_in_time(graph):
     """More lanes than slots: those that go on hold up nobody who ended, and nobody is evaluated once more."""
     images = models.images("smooth", 11)
-    session = OnnxDeviceSession(graph("smooth"), HostDevice(), opening.CPU, 1)
+    session = OnnxDeviceSession(graph("smooth"), HostDevice(), Options(providers=opening.CPU, threads=1))
     counts = []
     run = session.run
     session.run = lambda count: counts.append(count) or run(count)
@@ -77,7 +79,7 @@ def test_lanes_of_other_ages_are_seen_in_time(graph):
 def test_the_number_of_slots_is_chosen_by_whole_evaluations(graph):
     """Not by how soon they are launched."""
     device = HostDevice()
-    session = OnnxDeviceSession(graph("smooth"), device, opening.CPU, 1)
+    session = OnnxDeviceSession(graph("smooth"), device, Options(providers=opening.CPU, threads=1))
     runs = []
     run = session.run
     session.run = lambda count: runs.append(count) or run(count)
@@ -92,7 +94,7 @@ def test_the_number_of_slots_is_chosen_by_whole_evaluations(graph):
 def test_the_kernels_are_launched_without_a_look_at_the_device(graph, method):
     """While the gradient graph runs; what the host reads it reads after the last launch."""
     device = HostDevice()
-    session = OnnxDeviceSession(graph("smooth"), device, opening.CPU, 1)
+    session = OnnxDeviceSession(graph("smooth"), device, Options(providers=opening.CPU, threads=1))
     run = session.run
     session.run = lambda count: (run(count), device.log.append(("graph", count)))
     ticks = 0
@@ -112,7 +114,8 @@ def test_the_kernels_are_launched_without_a_look_at_the_device(graph, method):
 def test_numbers_of_lanes_are_known_without_a_look():
     device = HostDevice()
     lanes = DeviceLanes(device, 4, (6,), 0.0, 1.0)
-    lanes.fill([0, 1, 3], list(some_images(3)), [-1] * 3, [7, 8, 9])
+    slots, numbers = (0, 1, 3), (7, 8, 9)
+    lanes.fill([Fresh(s, x, -1, n) for s, x, n in zip(slots, some_images(3), numbers, strict=True)])
     lanes.rearrange({0: 3})
     lanes.rearrange({})
     device.log.clear()
@@ -132,7 +135,7 @@ def timed(monkeypatch):
 
     session.run = run
     monkeypatch.setattr("fluxpath.runtime.backends.calibration.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("fluxpath.runtime.backends.calibration.resident", lambda: 1 / 0)
+    monkeypatch.setattr("fluxpath.runtime.backends.base.GradientSession.used", lambda self: 1 / 0)
     return session
 
 

@@ -11,7 +11,7 @@ from twins import relative_error
 from twins_walks import agi, big, guided_ig
 
 from fluxpath.errors import FluxpathError, InputError
-from fluxpath.runtime import AGI, BIG, Explainer, GuidedIG, Status
+from fluxpath.runtime import AGI, BIG, Explainer, GuidedIG, Method, Status
 
 
 class CurvedSession(LinearSession):
@@ -174,13 +174,11 @@ def test_with_two_classes_there_is_only_the_other():
 
 
 @dataclass(frozen=True)
-class Wandering:
+class Wandering(Method):
     """Asks for another class's gradient each time, and ends with one that is not explained."""
 
     lanes: int = 2
     starts_at_image: bool = True
-
-    def start(self, lanes, slots, numbers): ...
 
     def advance(self, lanes, slots):
         lanes.target[slots] = (lanes.target[slots] + 1) % CLASSES

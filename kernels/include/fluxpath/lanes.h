@@ -26,7 +26,7 @@ struct LaneArrays {
   const float* gradient;  // the gradient graph's output at `point`, without its scale
   const float* scale;
   const i64* label;       // the predicted class at `point`
-  i64* target;            // the explained class; negative until the first prediction decides
+  i64* target;            // the class to explain: a negative one is decided before the first advance
   int* step;              // steps taken
   int* status;
   float* length;          // path="norm": the length of the path so far

@@ -8,19 +8,18 @@ from typing import ClassVar
 import numpy as np
 
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.methods.base import FromImage
+from fluxpath.runtime.methods.base import Method
 from fluxpath.status import Status
 
 
 @dataclass(frozen=True)
-class DeepLIFT(FromImage):
+class DeepLIFT(Method):
     """DeepLIFT by the rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017): one evaluation an image.
 
     values = multipliers * (image - baseline), which sum to the score less that of the baseline.
     """
 
     rules: ClassVar[str] = "deeplift"
-    """The rules that a file must have been exported with."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """Multiply, and be done."""

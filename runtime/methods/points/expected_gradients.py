@@ -15,11 +15,12 @@ import numpy.typing as npt
 from fluxpath.arrays import FixedArray, several
 from fluxpath.checks import whole
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.points.weights import TIMES_DIFFERENCE, Numbers, uniforms
 
 
 @dataclass(frozen=True)
-class ExpectedGradients:
+class ExpectedGradients(Method):
     """Settings of Expected Gradients: the mean over n samples of
 
         (x - b) * grad f(b + a (x - b)),   b uniform from the background, a uniform in (0, 1)

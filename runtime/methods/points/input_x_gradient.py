@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.methods.base import FromImage
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.points.weights import TIMES_IMAGE
 
 
 @dataclass(frozen=True)
-class InputXGradient(FromImage):
+class InputXGradient(Method):
     """Input x Gradient: x * grad f(x), element by element. One gradient; in units of the objective.
 
     There are no settings.

@@ -15,13 +15,14 @@ import numpy.typing as npt
 from fluxpath.arrays import FixedArray, number_or_array
 from fluxpath.checks import one_of, whole
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.points.weights import TIMES_DIFFERENCE, Numbers
 
 RULES = ("trapezoid", "left", "right", "middle", "gauss-legendre")
 
 
 @dataclass(frozen=True)
-class IntegratedGradients:
+class IntegratedGradients(Method):
     """Settings of Integrated Gradients (Eq. 1, summed as in Eq. 3):
 
         (x - b) * sum_k w_k grad f(b + a_k (x - b)),   sum_k w_k = 1

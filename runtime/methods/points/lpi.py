@@ -16,11 +16,12 @@ from fluxpath.arrays import FixedArray, several
 from fluxpath.checks import one_of, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.points.weights import TIMES_DIFFERENCE, Numbers, uniforms
 
 
 @dataclass(frozen=True)
-class LPI:
+class LPI(Method):
     """Settings of Local Path Integration. With references r_j of density p_j, sum_j p_j = 1:
 
         sum_j p_j (x - r_j) * 1/steps sum_k grad f(r_j + a_jk (x - r_j))

@@ -12,12 +12,12 @@ import numpy as np
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.methods.base import FromImage
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.points.weights import ABSOLUTE, GRADIENT
 
 
 @dataclass(frozen=True)
-class Saliency(FromImage):
+class Saliency(Method):
     """Settings of Saliency: |grad f(x)|, element by element (Section 3; the paper then takes the largest
     over the colours, which is left to the caller).
 

@@ -15,13 +15,14 @@ import numpy as np
 
 from fluxpath.checks import one_of, positive, whole
 from fluxpath.errors import InputError
-from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.lanes.gathering import Collector, Total, Variance
+from fluxpath.runtime.lanes import Collector, Lanes, Slots
+from fluxpath.runtime.lanes.gathering import Total, Variance
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.points.weights import GRADIENT, SQUARED
 
 
 @dataclass(frozen=True)
-class SmoothGrad:
+class SmoothGrad(Method):
     """Settings of SmoothGrad. With g_k = grad f(x + sigma * range * z_k), z_k ~ N(0, 1) in each element:
 
         "mean":      1/n sum_k g_k

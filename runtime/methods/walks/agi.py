@@ -21,7 +21,7 @@ from fluxpath.status import Status
 
 
 @dataclass(frozen=True)
-class AGI:
+class AGI(Method):
     """Settings of AGI. From x_0, the image, for each of `classes` false classes i, t the explained class:
 
         d_j = clamp(x_j + step_size * sign(grad f_i(x_j))) - x_j,   x_{j+1} = x_j + d_j
@@ -61,17 +61,9 @@ class AGI:
         """One lane a false class."""
         return self.classes
 
-    @property
-    def starts_at_image(self) -> bool:
-        """x_0 is the image."""
-        return True
-
     def fitted(self, classes: int) -> Method:
         """No lanes for false classes that a model of so many classes does not have."""
         return replace(self, classes=min(self.classes, max(classes - 1, 1)))
-
-    def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """The lane is at x_0 already."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """Half a step: the explained class's gradient is kept, or with the false one's the lane moves."""

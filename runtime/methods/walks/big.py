@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fluxpath.checks import positive, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.methods.base import FromImage
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.walks.derivative import finite_derivative
 from fluxpath.status import Status
 
@@ -41,7 +41,7 @@ class _Walk:
 
 
 @dataclass(frozen=True)
-class BIG(FromImage):
+class BIG(Method):
     """Settings of BIG: Integrated Gradients from x', the adversarial point nearest to the image x.
 
     Projected gradient descent in L2 looks for it in balls of growing radius r, each time from x_0 = x on:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fluxpath.checks import number, whole
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.walks.derivative import finite_derivative
 from fluxpath.status import Status
 
@@ -23,7 +24,7 @@ _REACHED = 1e-9
 
 
 @dataclass(frozen=True)
-class GuidedIG:
+class GuidedIG(Method):
     """Settings of Guided IG. From x_0, the baseline x', to the image x in n = `steps` steps:
 
         ||x - x_k||_1 = (1 - k/n) ||x - x'||_1;   attribution = sum_k (x_{k+1} - x_k) g_k,   g_k = grad f(x_k)
@@ -56,11 +57,6 @@ class GuidedIG:
         number("fraction", self.fraction, 1e-6, 1.0)
         number("baseline", self.baseline, -1e30, 1e30)
         number("max_dist", self.max_dist, 0.0, 1.0)
-
-    @property
-    def lanes(self) -> int:
-        """One walk an image."""
-        return 1
 
     @property
     def starts_at_image(self) -> bool:

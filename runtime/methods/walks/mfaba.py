@@ -15,7 +15,7 @@ import numpy as np
 from fluxpath import kernels
 from fluxpath.checks import one_of, positive, whole
 from fluxpath.runtime.lanes import Lanes, Slots
-from fluxpath.runtime.methods.base import FromImage
+from fluxpath.runtime.methods.base import Method
 from fluxpath.status import Status
 
 SMOOTH_RADIUS = 0.3
@@ -23,7 +23,7 @@ SMOOTH_RADIUS = 0.3
 
 
 @dataclass(frozen=True)
-class MFABA(FromImage):
+class MFABA(Method):
     """Settings of MFABA. From x_0, the image, it walks down the objective f until the class changes:
 
         x_{j+1} = clamp(x_j - step_size * direction(g_j)),   g_j = grad f(x_j)

@@ -12,10 +12,11 @@ from typing import Literal
 from fluxpath import kernels
 from fluxpath.checks import one_of, positive, whole
 from fluxpath.runtime.lanes import Lanes, Slots
+from fluxpath.runtime.methods.base import Method
 
 
 @dataclass(frozen=True)
-class NeFLAG:
+class NeFLAG(Method):
     """Settings of NeFLAG (Algorithm 1). Around the image x, `n` times:
 
         x~ = x + radius * u, u uniform on the unit sphere;  then, until the stop,

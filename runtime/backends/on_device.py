@@ -1,0 +1,33 @@
+"""What backends have in common whose lanes live on a device."""
+
+from __future__ import annotations
+
+from fluxpath.errors import FluxpathError
+from fluxpath.runtime.backends.base import GradientSession
+from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.lanes import Companions, Lanes
+from fluxpath.runtime.lanes.lanes import NO_COMPANIONS
+
+
+class DeviceSession(GradientSession):
+    """A gradient graph that runs in place on `device`."""
+
+    device: Device
+
+    def make_lanes(
+        self, slots: int, shape: tuple[int, ...], companions: Companions = NO_COMPANIONS
+    ) -> DeviceLanes:
+        """Arrays for so many slots, on the device."""
+        layout = self._layout(shape, companions)
+        return DeviceLanes(self.device, slots, **layout, gradient=self.manifest.gradient)
+
+    def used(self) -> int:
+        """Bytes of the device's memory that are taken, by whomever."""
+        return self.device.used()
+
+    def _own(self, lanes: Lanes) -> DeviceLanes:
+        """The lanes, which must be on the session's device."""
+        if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
+            raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
+        return lanes
