@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from fluxpath.checks import one_of, whole
 from fluxpath.errors import InputError
 from fluxpath.export.whole_method.base import (
     BASELINE,
@@ -28,13 +26,13 @@ from fluxpath.export.whole_method.base import (
 )
 from fluxpath.export.whole_method.expression import Expr, first_of, where
 from fluxpath.manifest import Manifest
+from fluxpath.methods import IntegratedGradientsSettings
 from fluxpath.status import Status
 
 DISTANCES, WEIGHTS = "distances", "weights"
 
 
-@dataclass(frozen=True, eq=False)
-class IntegratedGradients:
+class IntegratedGradients(IntegratedGradientsSettings):
     """Settings of integrated gradients: (x - b) * the mean gradient on the straight line from b to x.
 
     steps: how many equal pieces the line is cut into, 1 or more. rule: where the gradient of a piece is
@@ -46,19 +44,7 @@ class IntegratedGradients:
     counts the gradients that went into the sum, and its status is COMPLETE.
     """
 
-    steps: int = 50
-    rule: Literal["left", "right", "middle", "trapezoid"] = "trapezoid"
-    baseline: float | npt.ArrayLike = 0.0
-
-    def __post_init__(self) -> None:
-        whole("steps", self.steps, 1)
-        one_of("rule", self.rule, ("left", "right", "middle", "trapezoid"))
-        try:
-            given = np.asarray(self.baseline, np.float32)
-        except (TypeError, ValueError):
-            given = np.full(1, np.nan)
-        if not np.isfinite(given).all():
-            raise InputError(f"baseline is {self.baseline!r}, it must be a finite number or an array of them")
+    RULES = ("left", "right", "middle", "trapezoid")
 
     @property
     def name(self) -> str:
@@ -72,7 +58,7 @@ class IntegratedGradients:
 
     def settings(self) -> dict[str, Any]:
         """An array as baseline is only named: it is in the file itself."""
-        number = float(np.asarray(self.baseline)) if np.ndim(self.baseline) == 0 else "array"
+        number = self.baseline if isinstance(self.baseline, float) else "array"
         return {"steps": self.steps, "rule": self.rule, "baseline": number}
 
     def _points(self) -> list[tuple[float, float]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from fluxpath.checks import one_of, positive, whole
 from fluxpath.errors import InputError
 from fluxpath.export.whole_method.base import (
     POINT,
@@ -27,37 +26,27 @@ from fluxpath.export.whole_method.base import (
 )
 from fluxpath.export.whole_method.expression import Expr, first_of, where
 from fluxpath.manifest import Manifest
+from fluxpath.methods import MFABASettings
 from fluxpath.status import Status
 
-SMOOTH_RADIUS = 0.3
 PENDING, LENGTH = "pending", "length"
 """The last displacement (path="norm": its length), and the length of the path so far."""
 
 
-@dataclass(frozen=True)
-class MFABA:
+class MFABA(MFABASettings):
     """Settings of MFABA, with the names, defaults and meaning of the runtime's.
 
     path="cosine" is not among them: it needs every point of the walk once more at the end.
     """
 
-    ascent: Literal["sharp", "smooth"] = "sharp"
-    rule: Literal["trapezoid", "left"] = "trapezoid"
-    path: Literal["taylor", "norm"] = "taylor"
-    max_steps: int = 50
-    step_size: float | None = None
+    PATHS = ("taylor", "norm")
 
     def __post_init__(self) -> None:
-        one_of("ascent", self.ascent, ("sharp", "smooth"))
-        one_of("rule", self.rule, ("trapezoid", "left"))
-        if str(self.path) == "cosine":
+        if self.path == "cosine":
             raise InputError(
                 "path is 'cosine', which only the runtime can: here it must be 'taylor' or 'norm'"
             )
-        one_of("path", self.path, ("taylor", "norm"))
-        whole("max_steps", self.max_steps, 1)
-        if self.step_size is not None:
-            positive("step_size", self.step_size)
+        super().__post_init__()
 
     @property
     def name(self) -> str:
@@ -113,20 +102,18 @@ class MFABA:
 
     def _displacement(self, tick: Tick) -> Expr:
         """Clamped itself, not the point it leads to, which would round a small step away."""
-        x, image, size = tick.state[POINT], tick.image, self._step_size
+        x, image, size = tick.state[POINT], tick.image, self.effective_step_size
         low: Expr | float | None = tick.low
         high: Expr | float | None = tick.high
         if self.ascent == "sharp":
             wanted = -size / tick.unit.squares().sqrt() * tick.unit
         else:
             wanted = -size * tick.gradient.sign()
-            low, high = (image - SMOOTH_RADIUS).clamp(low, None), (image + SMOOTH_RADIUS).clamp(None, high)
+            low, high = (
+                (image - self.SMOOTH_RADIUS).clamp(low, None),
+                (image + self.SMOOTH_RADIUS).clamp(None, high),
+            )
         return wanted.clamp(None if low is None else low - x, None if high is None else high - x)
-
-    @property
-    def _step_size(self) -> float:
-        default = 0.1 if self.ascent == "sharp" else 0.001
-        return default if self.step_size is None else self.step_size
 
     def finish(self, outside: Outside, start: Start, state: State) -> Expr:
         """The norm path maps the walk onto the straight line to its end (Eq. 16)."""
@@ -137,7 +124,7 @@ class MFABA:
 
     def walk(self, evaluate: Evaluate, image: Float64, target: int, manifest: Manifest) -> Walk:
         """Eq. 11 and 12, or 16, with all points and gradients kept."""
-        radius = np.inf if self.ascent == "sharp" else SMOOTH_RADIUS
+        radius = np.inf if self.ascent == "sharp" else self.SMOOTH_RADIUS
         points, gradients = [image], []
         while True:
             label, g, scale = evaluate(points[-1])
@@ -153,7 +140,7 @@ class MFABA:
                 status = Status.ZERO_GRADIENT
             else:
                 direction = g / np.linalg.norm(g) if self.ascent == "sharp" else np.sign(g)
-                x = np.clip(points[-1] - self._step_size * direction, image - radius, image + radius)
+                x = np.clip(points[-1] - self.effective_step_size * direction, image - radius, image + radius)
                 points.append(np.clip(x, manifest.low, manifest.high))
                 continue
             return Walk(self._integral(points, gradients), steps, status)

@@ -7,14 +7,13 @@ evaluates one point of each image, of whatever sample it has come to.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from fluxpath.checks import one_of, positive, whole
 from fluxpath.export.whole_method.base import (
     LARGEST,
     NOISE,
@@ -33,6 +32,7 @@ from fluxpath.export.whole_method.base import (
 from fluxpath.export.whole_method.expression import Expr, first_of, where
 from fluxpath.export.whole_method.philox import normals
 from fluxpath.manifest import Manifest
+from fluxpath.methods import NeFLAGSettings
 from fluxpath.status import Status
 
 SAMPLE, STEP, WORST = "sample", "step", "worst"
@@ -41,27 +41,13 @@ UNIT, WIDTH, COLUMN = "unit", "width", "column"
 """The directions [n * width, ...], width (1, or the batch) and which of them belongs to each image."""
 
 
-@dataclass(frozen=True)
-class NeFLAG:
+class NeFLAG(NeFLAGSettings):
     """Settings of NeFLAG, with the names, defaults and meaning of the runtime's.
 
     The file has the further input `noise`, float32 [n, 1 or batch, ...]: standard normals, whose lengths do
     not matter. It is optional: without it they are those that the runtime makes from `seed`. (Where the
     model leaves sizes of its input open, the file cannot hold them, and `noise` must be given.)
     """
-
-    n: int = 20
-    radius: float = 0.1
-    max_steps: int = 20
-    stop: Literal["flux", "label"] = "flux"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        whole("n", self.n, 1)
-        positive("radius", self.radius)
-        whole("max_steps", self.max_steps, 1)
-        one_of("stop", self.stop, ("flux", "label"))
-        whole("seed", self.seed, 0, 2**64 - 1)
 
     @property
     def name(self) -> str:

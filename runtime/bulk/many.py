@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from fluxpath.errors import InputError
+from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.bulk.sinks import Sink, open_sink
 from fluxpath.runtime.bulk.sinks.base import Head
@@ -23,8 +24,19 @@ from fluxpath.runtime.bulk.sources import Item, PhotoLoader, Source, items
 from fluxpath.runtime.inputs import as_fitting_method, as_targets, check_rules
 from fluxpath.runtime.methods import MFABA, Method
 
-if TYPE_CHECKING:
-    from fluxpath.runtime.explainer import Explainer
+
+class Submitting(Protocol):
+    """What a run needs of an `Explainer`."""
+
+    manifest: Manifest
+    shape: tuple[int, ...]
+    slots: int
+
+    def submit(
+        self, images: npt.ArrayLike, target: int | None = None, method: Method | None = None
+    ) -> Future[Attribution]:
+        """See `Explainer.submit`."""
+
 
 # Images in flight for each slot: enough that the engine never waits while one is read or written.
 WINDOW = 2
@@ -55,7 +67,7 @@ class _Flight:
 
 
 def attribute_many(
-    explainer: Explainer,
+    explainer: Submitting,
     source: Source,
     sink: str | os.PathLike[str] | Sink,
     *,
@@ -89,7 +101,7 @@ def attribute_many(
     return run.summary
 
 
-def head_of(explainer: Explainer, source: Source, target: int | None, method: Method) -> Head:
+def head_of(explainer: Submitting, source: Source, target: int | None, method: Method) -> Head:
     """What must be equal for results to belong together: model, method, target and the source's folder."""
     folder = isinstance(source, str | os.PathLike)
     run = {
@@ -104,7 +116,7 @@ def head_of(explainer: Explainer, source: Source, target: int | None, method: Me
 class _Run:
     """The window: images that were submitted and not written yet, at most WINDOW a slot."""
 
-    def __init__(self, explainer: Explainer, sink: Sink, target: int | None, method: Method) -> None:
+    def __init__(self, explainer: Submitting, sink: Sink, target: int | None, method: Method) -> None:
         self._explainer, self._sink = explainer, sink
         self._target, self._method = target, method
         self._limit = WINDOW * explainer.slots

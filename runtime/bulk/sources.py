@@ -47,7 +47,7 @@ class PhotoLoader:
 
     def load(self, path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
         """The photo; InputError as `load_image`."""
-        from fluxpath.runtime.pictures.picture import load_image
+        from fluxpath.runtime.pictures import load_image
 
         bounds = (0.0, 1.0) if self.low is None or self.high is None else (self.low, self.high)
         return load_image(path, self.check(), bounds)

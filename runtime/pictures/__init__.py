@@ -1,1 +1,17 @@
 """Attributions to pictures, photos to arrays; numpy and Pillow only."""
+
+from fluxpath.runtime.pictures.maps import COLORMAPS, heatmap, normalize, overlay
+from fluxpath.runtime.pictures.photos import load_image
+from fluxpath.runtime.pictures.png import is_ours, save_png
+from fluxpath.runtime.pictures.sheet import contact_sheet
+
+__all__ = [
+    "COLORMAPS",
+    "contact_sheet",
+    "heatmap",
+    "is_ours",
+    "load_image",
+    "normalize",
+    "overlay",
+    "save_png",
+]

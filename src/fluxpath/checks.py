@@ -1,10 +1,16 @@
-"""Checks of a method's settings: one sentence that names the setting and what it may be."""
+"""Checks of what a caller gives: one sentence that names it and what it may be."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from fluxpath.errors import InputError
+
+
+def need(ok: object, message: str) -> None:
+    """InputError with this message unless `ok` is true."""
+    if not ok:
+        raise InputError(message)
 
 
 def one_of(name: str, value: object, allowed: Sequence[str]) -> None:

@@ -238,7 +238,7 @@ def test_a_wrong_loop_is_found_and_leaves_no_file(graph, tmp_path, monkeypatch):
         ("neflag", {"stop": "never"}, "stop is 'never', it must be 'flux' or 'label'"),
         ("neflag", {"seed": -1}, "seed is -1"),
         ("integrated-gradients", {"rule": "up"}, "rule is 'up', it must be 'left' or 'right'"),
-        ("integrated-gradients", {"baseline": "black"}, "baseline is 'black', it must be a finite number"),
+        ("integrated-gradients", {"baseline": "black"}, "baseline cannot be read as an array of numbers"),
         (MFABA(), {}, "it must be a method of fluxpath.export.whole_method"),
         (whole_method.MFABA(), {"max_steps": 3}, "without further settings"),
     ],

@@ -72,7 +72,7 @@ class FolderSink:
 
     def write(self, name: str, image: npt.NDArray[np.float32], result: Attribution) -> Path:
         """The picture first, the row last: what results.jsonl names is there."""
-        from fluxpath.runtime.pictures.picture import overlay, save_png
+        from fluxpath.runtime.pictures import overlay, save_png
 
         stem = _stem_of(self._old[name]) if name in self._old else self._free_stem(name)
         path = self._folder / f"{stem}.png"
@@ -109,7 +109,7 @@ class FolderSink:
 
     def _is_foreign(self, path: Path) -> bool:
         """Whether a file lies at `path`, or where its array would, that is somebody else's."""
-        from fluxpath.runtime.pictures.picture import is_ours
+        from fluxpath.runtime.pictures import is_ours
 
         if path.exists():
             return not is_ours(path)

@@ -5,24 +5,18 @@ Sundararajan, Taly, Yan: "Axiomatic Attribution for Deep Networks", ICML 2017.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from fluxpath.arrays import FixedArray, number_or_array
-from fluxpath.checks import one_of, whole
+from fluxpath.arrays import FixedArray
+from fluxpath.methods import IntegratedGradientsSettings
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.points.weights import TIMES_DIFFERENCE, Numbers
 
-RULES = ("trapezoid", "left", "right", "middle", "gauss-legendre")
 
-
-@dataclass(frozen=True)
-class IntegratedGradients(Method):
+class IntegratedGradients(IntegratedGradientsSettings, Method):
     """Settings of Integrated Gradients (Eq. 1, summed as in Eq. 3):
 
         (x - b) * sum_k w_k grad f(b + a_k (x - b)),   sum_k w_k = 1
@@ -40,15 +34,6 @@ class IntegratedGradients(Method):
     points ("trapezoid", "left") the result has an end score, at b, and so an error rate. Raises InputError
     for other settings, and for a baseline of another shape when a request is made.
     """
-
-    steps: int = 50
-    rule: Literal["trapezoid", "left", "right", "middle", "gauss-legendre"] = "trapezoid"
-    baseline: float | npt.ArrayLike | FixedArray = 0.0
-
-    def __post_init__(self) -> None:
-        one_of("rule", self.rule, RULES)
-        whole("steps", self.steps, 1, 1000 if self.rule == "gauss-legendre" else 1_000_000)
-        object.__setattr__(self, "baseline", number_or_array("baseline", self.baseline))
 
     @property
     def lanes(self) -> int:

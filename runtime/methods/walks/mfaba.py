@@ -6,24 +6,18 @@ Attribution Method for Deep Neural Networks", AAAI 2024.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
 from fluxpath import kernels
-from fluxpath.checks import one_of, positive, whole
+from fluxpath.methods import MFABASettings
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.status import Status
 
-SMOOTH_RADIUS = 0.3
-"""How far the smooth walk may carry a pixel from the image: the setting of the published code."""
 
-
-@dataclass(frozen=True)
-class MFABA(Method):
+class MFABA(MFABASettings, Method):
     """Settings of MFABA. From x_0, the image, it walks down the objective f until the class changes:
 
         x_{j+1} = clamp(x_j - step_size * direction(g_j)),   g_j = grad f(x_j)
@@ -44,20 +38,6 @@ class MFABA(Method):
     stay in the input's valid range. Raises InputError for other settings.
     """
 
-    ascent: Literal["sharp", "smooth"] = "sharp"
-    rule: Literal["trapezoid", "left"] = "trapezoid"
-    path: Literal["taylor", "norm", "cosine"] = "taylor"
-    max_steps: int = 50
-    step_size: float | None = None
-
-    def __post_init__(self) -> None:
-        one_of("ascent", self.ascent, ("sharp", "smooth"))
-        one_of("rule", self.rule, ("trapezoid", "left"))
-        one_of("path", self.path, ("taylor", "norm", "cosine"))
-        whole("max_steps", self.max_steps, 1)
-        if self.step_size is not None:
-            positive("step_size", self.step_size)
-
     @property
     def shortest(self) -> int:
         """The image, and one step from there; the cosine variant looks at every step."""
@@ -76,14 +56,13 @@ class MFABA(Method):
 @lru_cache(maxsize=256)
 def _settings(method: MFABA, low: float, high: float) -> kernels.Mfaba:
     sharp = method.ascent == "sharp"
-    default = 0.1 if sharp else 0.001
     return kernels.Mfaba(
         sharp=sharp,
         trapezoid=method.rule == "trapezoid",
         norm_path=method.path == "norm",
         max_steps=method.max_steps,
-        step_size=default if method.step_size is None else method.step_size,
-        radius=np.inf if sharp else SMOOTH_RADIUS,
+        step_size=method.effective_step_size,
+        radius=np.inf if sharp else method.SMOOTH_RADIUS,
         low=low,
         high=high,
     )

@@ -5,18 +5,15 @@ Li, Pan, Li, Qiang, Zhu: "Negative Flux Aggregation to Estimate Feature Attribut
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from fluxpath import kernels
-from fluxpath.checks import one_of, positive, whole
+from fluxpath.methods import NeFLAGSettings
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 
 
-@dataclass(frozen=True)
-class NeFLAG(Method):
+class NeFLAG(NeFLAGSettings, Method):
     """Settings of NeFLAG (Algorithm 1). Around the image x, `n` times:
 
         x~ = x + radius * u, u uniform on the unit sphere;  then, until the stop,
@@ -35,19 +32,6 @@ class NeFLAG(Method):
     A sample takes at least one sign step, and stays in the input's valid range. Raises InputError for
     other settings.
     """
-
-    n: int = 20
-    radius: float = 0.1
-    max_steps: int = 20
-    stop: Literal["flux", "label"] = "flux"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        whole("n", self.n, 1)
-        positive("radius", self.radius)
-        whole("max_steps", self.max_steps, 1)
-        one_of("stop", self.stop, ("flux", "label"))
-        whole("seed", self.seed, 0, 2**64 - 1)
 
     @property
     def lanes(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fluxpath.errors import FluxpathError, InputError, ModelError
+from fluxpath.methods import NAMES
 
 if TYPE_CHECKING:
     from fluxpath.export import Exported
@@ -44,36 +45,15 @@ def need_export() -> Any:
     return fluxpath.export
 
 
-def methods() -> dict[str, tuple[Callable[..., Method], dict[str, Any]]]:
-    """The methods by their names on the command line, and the settings that the name implies."""
-    from fluxpath import runtime
-
-    return {
-        "mfaba-sharp": (runtime.MFABA, {"ascent": "sharp"}),
-        "mfaba-smooth": (runtime.MFABA, {"ascent": "smooth"}),
-        "neflag": (runtime.NeFLAG, {}),
-        "saliency": (runtime.Saliency, {}),
-        "input-x-gradient": (runtime.InputXGradient, {}),
-        "integrated-gradients": (runtime.IntegratedGradients, {}),
-        "smoothgrad": (runtime.SmoothGrad, {}),
-        "expected-gradients": (runtime.ExpectedGradients, {}),
-        "lpi": (runtime.LPI, {}),
-        "deeplift": (runtime.DeepLIFT, {}),
-        "agi": (runtime.AGI, {}),
-        "big": (runtime.BIG, {}),
-        "guided-ig": (runtime.GuidedIG, {}),
-    }
-
-
-METHOD_NAMES = (
-    *("mfaba-sharp", "mfaba-smooth", "neflag", "saliency", "input-x-gradient", "integrated-gradients"),
-    *("smoothgrad", "expected-gradients", "lpi", "deeplift", "agi", "big", "guided-ig"),
-)
+METHOD_NAMES = tuple(NAMES)
 
 
 def method_from(name: str, assignments: Sequence[str]) -> Method:
     """The method `name` with settings given as "key=value"; InputError for one that it does not have."""
-    make, implied = methods()[name]
+    from fluxpath import runtime
+
+    made, implied = NAMES[name]
+    make: Callable[..., Method] = getattr(runtime, made)
     settings = dict(implied)
     fields = {f.name: f for f in dataclasses.fields(make)}  # type: ignore[arg-type]
     for assignment in assignments:

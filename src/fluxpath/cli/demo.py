@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     """Export the bundled classifier, explain test digits, leave a contact sheet and print a table."""
     from fluxpath.demo.digits import test_digits
     from fluxpath.runtime import Explainer
-    from fluxpath.runtime.pictures.picture import contact_sheet, heatmap, save_png
+    from fluxpath.runtime.pictures import contact_sheet, heatmap, save_png
 
     images, labels = test_digits()
     images, labels = images[:COUNT], labels[:COUNT]

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.pictures.picture import BACKGROUND, INK, contact_sheet
+from fluxpath.runtime.pictures.sheet import BACKGROUND, INK, contact_sheet
 
 
 def plain(colour: Any, width: int = 8, height: int = 8, mode: str = "RGB") -> Image.Image:

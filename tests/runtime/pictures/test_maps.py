@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.pictures.picture import COLORMAPS, heatmap, normalize, overlay
+from fluxpath.runtime.pictures import COLORMAPS, heatmap, normalize, overlay
 
 DARKEST, PALEST = (0x06, 0x10, 0x28), (0xFF, 0xF3, 0xA0)  # the ends of "ember"
 

@@ -1,0 +1,95 @@
+"""What `fluxpath.runtime` and `fluxpath.export` both know of methods: settings, defaults and names.
+
+The runtime's classes and those of whole methods in a file derive from the settings here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy.typing as npt
+
+from fluxpath.arrays import FixedArray, number_or_array
+from fluxpath.checks import one_of, positive, whole
+
+NAMES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "mfaba-sharp": ("MFABA", {"ascent": "sharp"}),
+    "mfaba-smooth": ("MFABA", {"ascent": "smooth"}),
+    "neflag": ("NeFLAG", {}),
+    "saliency": ("Saliency", {}),
+    "input-x-gradient": ("InputXGradient", {}),
+    "integrated-gradients": ("IntegratedGradients", {}),
+    "smoothgrad": ("SmoothGrad", {}),
+    "expected-gradients": ("ExpectedGradients", {}),
+    "lpi": ("LPI", {}),
+    "deeplift": ("DeepLIFT", {}),
+    "agi": ("AGI", {}),
+    "big": ("BIG", {}),
+    "guided-ig": ("GuidedIG", {}),
+}
+"""The class of each method's name on the command line, and the settings that the name implies."""
+
+
+@dataclass(frozen=True)
+class MFABASettings:
+    """See `fluxpath.runtime.MFABA`."""
+
+    ascent: Literal["sharp", "smooth"] = "sharp"
+    rule: Literal["trapezoid", "left"] = "trapezoid"
+    path: Literal["taylor", "norm", "cosine"] = "taylor"
+    max_steps: int = 50
+    step_size: float | None = None
+
+    PATHS: ClassVar[tuple[str, ...]] = ("taylor", "norm", "cosine")
+    SMOOTH_RADIUS: ClassVar[float] = 0.3
+    """How far the smooth walk may carry a pixel from the image: the setting of the published code."""
+
+    def __post_init__(self) -> None:
+        one_of("ascent", self.ascent, ("sharp", "smooth"))
+        one_of("rule", self.rule, ("trapezoid", "left"))
+        one_of("path", self.path, self.PATHS)
+        whole("max_steps", self.max_steps, 1)
+        if self.step_size is not None:
+            positive("step_size", self.step_size)
+
+    @property
+    def effective_step_size(self) -> float:
+        """The step size, which is the published code's where none is given."""
+        default = 0.1 if self.ascent == "sharp" else 0.001
+        return default if self.step_size is None else self.step_size
+
+
+@dataclass(frozen=True)
+class NeFLAGSettings:
+    """See `fluxpath.runtime.NeFLAG`."""
+
+    n: int = 20
+    radius: float = 0.1
+    max_steps: int = 20
+    stop: Literal["flux", "label"] = "flux"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        whole("n", self.n, 1)
+        positive("radius", self.radius)
+        whole("max_steps", self.max_steps, 1)
+        one_of("stop", self.stop, ("flux", "label"))
+        whole("seed", self.seed, 0, 2**64 - 1)
+
+
+@dataclass(frozen=True)
+class IntegratedGradientsSettings:
+    """See `fluxpath.runtime.IntegratedGradients`."""
+
+    steps: int = 50
+    rule: Literal["trapezoid", "left", "right", "middle", "gauss-legendre"] = "trapezoid"
+    baseline: float | npt.ArrayLike | FixedArray = 0.0
+
+    RULES: ClassVar[tuple[str, ...]] = ("trapezoid", "left", "right", "middle", "gauss-legendre")
+
+    def __post_init__(self) -> None:
+        one_of("rule", self.rule, self.RULES)
+        whole("steps", self.steps, 1, 1000 if self.rule == "gauss-legendre" else 1_000_000)
+        object.__setattr__(self, "baseline", number_or_array("baseline", self.baseline))
