@@ -28,6 +28,19 @@ def constant_of(value: ir.Value | None) -> npt.NDArray[Any] | None:
     return None if tensor is None else tensor.numpy()
 
 
+def initializer(graph: ir.Graph, name: str, array: npt.NDArray[Any]) -> ir.Value:
+    """A constant of the graph, with the type and shape of `array`."""
+    value = ir.val(name, const_value=ir.tensor(array, name=name))
+    value.dtype, value.shape = ir.DataType.from_numpy(array.dtype), ir.Shape(array.shape)
+    graph.register_initializer(value)
+    return value
+
+
+def named(graph: ir.Graph, name: str) -> ir.Value:
+    """The value of that name, an input or what a node gives; KeyError where there is none."""
+    return {str(v.name): v for v in (*graph.inputs, *(v for n in graph for v in n.outputs))}[name]
+
+
 class Builder:
     """Adds nodes at the end of `graph`, sharing equal small constants.
 
@@ -74,12 +87,7 @@ class Builder:
         data = np.asarray(array, dtype, order="C")
         key = (str(data.dtype), data.shape, data.tobytes())
         if key not in self._constants:
-            name = self._fresh("fluxpath/constant")
-            value = ir.Value(name=name, const_value=ir.tensor(data, name=name))
-            value.dtype = ir.DataType.from_numpy(data.dtype)
-            value.shape = ir.Shape(data.shape)
-            self.graph.register_initializer(value)
-            self._constants[key] = value
+            self._constants[key] = initializer(self.graph, self._fresh("fluxpath/constant"), data)
         return self._constants[key]
 
     def scalar(self, number: float, like: ir.Value) -> ir.Value:

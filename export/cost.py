@@ -81,8 +81,7 @@ def _flops(node: ir.Node) -> int | None:
     if node.op_type == "ConvTranspose":
         return 2 * math.prod(first) * math.prod(second[1:])
     if node.op_type == "Gemm":
-        transposed = node.attributes.get("transA")
-        inner = first[0] if transposed is not None and transposed.as_int() else first[-1]
+        inner = first[0] if node.attributes.get_int("transA", 0) else first[-1]
         return 2 * math.prod(out) * inner
     return 2 * math.prod(out) * first[-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,20 @@ from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export.artifact import write
 from fluxpath.export.autodiff import differentiate
-from fluxpath.export.builder import Builder, dims
+from fluxpath.export.builder import Builder, dims, named
+from fluxpath.export.chain import Pass, applied
 from fluxpath.export.deeplift import rescale
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.passes.batchnorm import fold_batchnorm
 from fluxpath.export.passes.layout import keep_blocked
-from fluxpath.export.passes.normalization import prepend_normalization
+from fluxpath.export.passes.normalization import normalize_input
 from fluxpath.export.passes.pad_fusion import keep_pads
 from fluxpath.export.passes.precision import PRECISIONS, narrow
 from fluxpath.export.passes.scale import fold_scales
 from fluxpath.export.passes.shortcut import convolve_shortcuts
 from fluxpath.export.reading import classifier, load
+from fluxpath.export.reading.inference import infer_shapes
+from fluxpath.export.reading.shape_arithmetic import fold_shapes
 from fluxpath.export.settings import Settings, described
 from fluxpath.export.verification.gradient import Verification, verify_model
 from fluxpath.files import spare_source
@@ -150,17 +154,15 @@ def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelP
     """The gradient graph of `source` and its manifest, not verified."""
     graph = _prepared(source.proto, settings)
     found = classifier.find(graph, settings.input, settings.output)
-    found = narrow(graph, found, settings.precision)
-    if settings.precision == "float32":
-        convolve_shortcuts(graph)
-        fold_scales(graph)
+    whole, logits = settings.precision == "float32", str(found.logits.name)
+    narrowed = partial(narrow, dtype=PRECISIONS[settings.precision], logits=logits)
+    graph = applied(graph, (convolve_shortcuts, fold_scales) if whole else (narrowed,))
+    found = replace(found, logits=named(graph.graph, logits))
     shape = tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:])
     baseline = None if settings.rules == "gradient" else settings.baseline_in(shape)
     dtype = PRECISIONS[settings.gradient_dtype]
     append_gradient(graph, found, settings.objective, settings.factored, baseline, dtype)
-    if settings.precision == "float32":
-        keep_blocked(graph)
-    keep_pads(graph)
+    graph = applied(graph, (keep_blocked, keep_pads) if whole else (keep_pads,))
     manifest = described(
         settings,
         input=str(found.input.name),
@@ -169,11 +171,11 @@ def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelP
         objective=found.effective(settings.objective),
         opset=int(graph.opset_imports.get("", 0)),
         source=source.digest,
-        logits=str(found.logits.name),
+        logits=logits,
         companions=found.companions,
         outputs=tuple(str(v.name) for v in graph.graph.outputs),
     )
-    return ir.to_proto(_finished(graph)), manifest
+    return ir.to_proto(applied(graph, _FINISH)), manifest
 
 
 def append_gradient(
@@ -248,33 +250,45 @@ def _choose(op: Builder, logits: ir.Value, target: ir.Value, classes: int) -> tu
 
 
 def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
-    model = load.prepare(proto)
-    x = classifier.make_batch_dynamic(model, settings.input)
+    normalization: list[Pass] = []
     if settings.mean is not None and settings.std is not None:
-        prepend_normalization(model, x, settings.mean, settings.std)
-    model = load.infer_shapes(model)
-    fold_batchnorm(model)
-    _free_names(model.graph)
-    return model
+        normalization = [
+            partial(normalize_input, input_name=settings.input, mean=settings.mean, std=settings.std)
+        ]
+    return applied(
+        load.prepare(proto),
+        (
+            partial(classifier.make_batch_dynamic, input_name=settings.input),
+            *normalization,
+            infer_shapes,
+            fold_shapes,
+            fold_batchnorm,
+            _free_names,
+        ),
+    )
 
 
-def _finished(model: ir.Model) -> ir.Model:
-    for step in (
-        common.RemoveUnusedNodesPass(),
-        common.IdentityEliminationPass(),
-        common.CommonSubexpressionEliminationPass(),
-        common.RemoveUnusedNodesPass(),
-        common.RemoveUnusedOpsetsPass(),
-    ):
-        model = step(model).model
+def _without_traces(model: ir.Model) -> ir.Model:
+    """Nothing that says who or what wrote the source model."""
     model.producer_name, model.producer_version = "fluxpath", None
     model.doc_string = model.domain = model.model_version = None
     model.metadata_props.clear()
     return model
 
 
-def _free_names(graph: ir.Graph) -> None:
+_FINISH: tuple[Pass | ir.passes.PassBase, ...] = (
+    common.RemoveUnusedNodesPass(),
+    common.IdentityEliminationPass(),
+    common.CommonSubexpressionEliminationPass(),
+    common.RemoveUnusedNodesPass(),
+    common.RemoveUnusedOpsetsPass(),
+    _without_traces,
+)
+
+
+def _free_names(model: ir.Model) -> ir.Model:
     """Rename values inside the graph that have one of our outputs' names; refuse those of its own ends."""
+    graph = model.graph
     ours = {contract.TARGET, contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE}
     for value in (*graph.inputs, *graph.outputs):
         if value.name in ours:
@@ -293,3 +307,4 @@ def _free_names(graph: ir.Graph) -> None:
         value.const_value = ir.tensor(value.const_value.numpy(), name=f"model/{name}")
         value.name = f"model/{name}"
         graph.register_initializer(value)
+    return model

@@ -66,8 +66,7 @@ def rounded(proto: onnx.ModelProto, half: ir.DataType, weights_only: bool = Fals
             value.const_value = ir.tensor(value.const_value.numpy().astype(np.float32), name=value.name)
             value.dtype = ir.DataType.FLOAT
     for node in list(model.graph):
-        to = node.attributes.get("to")
-        if node.op_type == "Cast" and to is not None and to.as_int() == half:
+        if node.op_type == "Cast" and node.attributes.get_int("to") == half:
             node.attributes["to"] = ir.AttrInt64("to", int(ir.DataType.FLOAT))
         fill = node.attributes.get("value")
         if fill is not None and fill.type == ir.AttributeType.TENSOR and fill.as_tensor().dtype == half:

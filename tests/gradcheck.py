@@ -27,6 +27,8 @@ from fluxpath.export.autodiff import differentiate
 from fluxpath.export.builder import Builder
 from fluxpath.export.passes.batchnorm import fold_batchnorm
 from fluxpath.export.reading import load
+from fluxpath.export.reading.inference import infer_shapes
+from fluxpath.export.reading.shape_arithmetic import fold_shapes
 from fluxpath.export.verification.double import to_float64
 
 STEP, DIRECTIONS = 1e-5, 3
@@ -57,6 +59,11 @@ def parse(
     return model
 
 
+def inferred(model: ir.Model) -> ir.Model:
+    """With element types, shapes and shape arithmetic, as an export works on it."""
+    return fold_shapes(infer_shapes(model))
+
+
 def _constant(value: Any, rng: np.random.Generator) -> np.ndarray:
     if isinstance(value, tuple):
         return rng.standard_normal(value).astype(np.float32)
@@ -67,7 +74,7 @@ def _constant(value: Any, rng: np.random.Generator) -> np.ndarray:
 
 def differentiated(forward: onnx.ModelProto) -> onnx.ModelProto:
     """`forward` with the further input `seed` (the shape of y) and the further output `gradient`."""
-    model = load.infer_shapes(load.prepare(forward))
+    model = inferred(load.prepare(forward))
     fold_batchnorm(model)
     (x,), (y,) = model.graph.inputs, model.graph.outputs
     op = Builder(model.graph)

@@ -7,13 +7,13 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from fluxpath.errors import UnsupportedOperatorError
-from fluxpath.export.builder import constant_of
+from fluxpath.export.builder import constant_of, initializer
 
 Float64 = npt.NDArray[np.float64]
 
 
-def fold_batchnorm(model: ir.Model) -> None:
-    """Replace every BatchNormalization (in inference form) of `model` in place.
+def fold_batchnorm(model: ir.Model) -> ir.Model:
+    """Replace every BatchNormalization, which must be in its inference form.
 
     y = (x - mean) / sqrt(var + epsilon) * gamma + beta is a scale and a shift for each channel. After a
     Conv that feeds nothing else both go into its weight and bias, in float64 arithmetic.
@@ -25,19 +25,18 @@ def fold_batchnorm(model: ir.Model) -> None:
         conv = _only_consumer_of_conv(node)
         if conv is None or not _fold(model.graph, conv, node, scale, shift):
             _decompose(model.graph, node, scale, shift)
+    return model
 
 
 def _affine(node: ir.Node, opset: int) -> tuple[Float64, Float64]:
     parameters = [constant_of(v) for v in node.inputs[1:5]]
-    training = node.attributes.get("training_mode")
-    if any(p is None for p in parameters) or (training is not None and training.as_int()):
+    if any(p is None for p in parameters) or node.attributes.get_int("training_mode", 0) == 1:
         raise UnsupportedOperatorError(
             f"operator BatchNormalization (opset {opset}) of node '{node.name}' is in training mode or "
             "has computed parameters: export the model in evaluation mode"
         )
     gamma, beta, mean, variance = (np.asarray(p, np.float64) for p in parameters)
-    epsilon = node.attributes.get("epsilon")
-    scale = gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.as_float()))
+    scale = gamma / np.sqrt(variance + node.attributes.get_float("epsilon", 1e-5))
     return scale, beta - mean * scale
 
 
@@ -57,9 +56,9 @@ def _fold(graph: ir.Graph, conv: ir.Node, node: ir.Node, scale: Float64, shift: 
     scaled = weight.astype(np.float64) * scale.reshape(-1, *[1] * (weight.ndim - 1))
     moved = (0.0 if bias is None else bias.astype(np.float64)) * scale + shift
     conv.replace_input_with(
-        1, _initializer(graph, f"fluxpath/{node.name}/weight", scaled.astype(weight.dtype))
+        1, initializer(graph, f"fluxpath/{node.name}/weight", scaled.astype(weight.dtype))
     )
-    new_bias = _initializer(graph, f"fluxpath/{node.name}/bias", moved.astype(weight.dtype))
+    new_bias = initializer(graph, f"fluxpath/{node.name}/bias", moved.astype(weight.dtype))
     if len(conv.inputs) > 2:
         conv.replace_input_with(2, new_bias)
     else:
@@ -76,8 +75,8 @@ def _decompose(graph: ir.Graph, node: ir.Node, scale: Float64, shift: Float64) -
     rank = len(x.shape) if x.shape is not None else 4
     shape = (-1, *[1] * (rank - 2))
     dtype = x.dtype.numpy()
-    factor = _initializer(graph, f"fluxpath/{node.name}/scale", scale.reshape(shape).astype(dtype))
-    offset = _initializer(graph, f"fluxpath/{node.name}/shift", shift.reshape(shape).astype(dtype))
+    factor = initializer(graph, f"fluxpath/{node.name}/scale", scale.reshape(shape).astype(dtype))
+    offset = initializer(graph, f"fluxpath/{node.name}/shift", shift.reshape(shape).astype(dtype))
     product = ir.Node("", "Mul", [x, factor], name=f"fluxpath/{node.name}/Mul")
     total = ir.Node("", "Add", [product.outputs[0], offset], name=f"fluxpath/{node.name}/Add")
     for made in (product, total):
@@ -93,11 +92,3 @@ def _replace(graph: ir.Graph, node: ir.Node, value: ir.Value) -> None:
     ir.convenience.replace_all_uses_with(old, value, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     value.name = name
-
-
-def _initializer(graph: ir.Graph, name: str, array: npt.NDArray[np.generic]) -> ir.Value:
-    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-    value.dtype = ir.DataType.from_numpy(array.dtype)
-    value.shape = ir.Shape(array.shape)
-    graph.register_initializer(value)
-    return value

@@ -22,7 +22,7 @@ _UNARY = {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "Tanh", "Clip"}
 _BINARY = {"Add", "Mul"}
 
 
-def keep_blocked(model: ir.Model) -> None:
+def keep_blocked(model: ir.Model) -> ir.Model:
     """Insert such averages where a blocked operand meets a plain one on the way to a convolution."""
     blocked: set[ir.Value] = set()
     anchors: dict[ir.Value, ir.Value] = {}
@@ -44,6 +44,7 @@ def keep_blocked(model: ir.Model) -> None:
                 plain = []
             if not plain:
                 blocked.add(node.outputs[0])
+    return model
 
 
 def _note_shape(node: ir.Node) -> None:

@@ -8,10 +8,15 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.errors import ModelError
+from fluxpath.export.builder import initializer
+from fluxpath.export.reading.classifier import explained_input
 
 
-def prepend_normalization(model: ir.Model, x: ir.Value, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Compute (input - mean) / std, one entry a channel, before everything that reads the input."""
+def normalize_input(
+    model: ir.Model, input_name: str | None, mean: Sequence[float], std: Sequence[float]
+) -> ir.Model:
+    """Compute (input - mean) / std, one entry per channel, before everything that reads the input."""
+    x = explained_input(model, input_name)
     shape = x.shape
     if shape is None or len(shape) < 2 or shape[1] != len(mean) or len(mean) != len(std):
         raise ModelError(
@@ -23,15 +28,14 @@ def prepend_normalization(model: ir.Model, x: ir.Value, mean: Sequence[float], s
     per_channel = (len(mean), *[1] * (len(shape) - 2))
     readers = list(x.uses())
     if not readers:
-        return
-    values = []
-    for name, numbers in (("mean", mean), ("std", std)):
-        data = np.asarray(numbers, np.float32).reshape(per_channel)
-        value = ir.Value(name=f"fluxpath/{name}", const_value=ir.tensor(data, name=f"fluxpath/{name}"))
-        model.graph.register_initializer(value)
-        values.append(value)
+        return model
+    values = [
+        initializer(model.graph, f"fluxpath/{name}", np.asarray(numbers, np.float32).reshape(per_channel))
+        for name, numbers in (("mean", mean), ("std", std))
+    ]
     centred = ir.Node("", "Sub", [x, values[0]], name="fluxpath/centred")
     normalised = ir.Node("", "Div", [centred.outputs[0], values[1]], name="fluxpath/normalised")
     model.graph.insert_before(model.graph[0], [centred, normalised])
     for node, slot in readers:
         node.replace_input_with(slot, normalised.outputs[0])
+    return model

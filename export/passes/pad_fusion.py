@@ -14,18 +14,19 @@ import onnx_ir as ir
 from fluxpath.export.builder import Builder, constant_of
 
 
-def keep_pads(model: ir.Model) -> None:
+def keep_pads(model: ir.Model) -> ir.Model:
     """Let every Pad of zeros name its axes, in place, but where convolutions alone read it."""
     op = Builder(model.graph)
     for node in model.graph:
         if node.op_type != "Pad" or node.domain or len(node.inputs) > 3 or _only_convolved(node):
             continue
-        mode, pads = node.attributes.get("mode"), constant_of(node.inputs[1])
-        if pads is None or (mode is not None and mode.as_string() != "constant"):
+        pads = constant_of(node.inputs[1])
+        if pads is None or node.attributes.get_string("mode", "constant") != "constant":
             continue  # the fusion passes over these too
         axes = op.ints(list(range(pads.size // 2)))
         node.resize_inputs(4)
         node.replace_input_with(3, axes)
+    return model
 
 
 def _only_convolved(node: ir.Node) -> bool:

@@ -14,7 +14,7 @@ import onnx.defs
 import onnx_ir as ir
 
 from fluxpath.errors import ModelError, UnsupportedOperatorError
-from fluxpath.export.reading.classifier import Classifier
+from fluxpath.export.builder import initializer, named
 
 BFLOAT16_OPSET = 22
 """The first operator set whose convolutions and poolings take bfloat16."""
@@ -27,29 +27,25 @@ PRECISIONS = {
 """The element types that a gradient graph can compute in, by the name that `export` takes."""
 
 
-def narrow(model: ir.Model, found: Classifier, precision: str) -> Classifier:
-    """Let `model`, in place, compute in `precision` between its inputs and outputs, which stay float32.
+def narrow(model: ir.Model, dtype: ir.DataType, logits: str) -> ir.Model:
+    """Let `model` compute in `dtype` between its inputs and outputs, which stay float32.
 
-    Returns the classifier with its logits in float32 again. Only the network narrows: the objective's
+    logits: the name of a value that is float32 again afterwards. Only the network narrows: the objective's
     head, its seed, scale and score are built on float32 logits, and sums are the runtime's.
     """
-    dtype = PRECISIONS[precision]
-    if dtype == ir.DataType.FLOAT:
-        return found
     graph, opset = model.graph, int(model.opset_imports.get("", 0))
     # Before anything changes: the logits' name may be an output's, and must end up with the widened value.
-    wide = [v for v in dict.fromkeys([found.logits, *graph.outputs]) if v.dtype == ir.DataType.FLOAT]
+    kept = dict.fromkeys([named(graph, logits), *graph.outputs])
+    wide = [value for value in kept if value.dtype == ir.DataType.FLOAT]
     constants: dict[ir.Value, ir.Value] = {}
     for node in graph:
         _narrow_node(graph, node, dtype, opset, constants)
     for value in list(graph.inputs):
         if value.dtype == ir.DataType.FLOAT:
             _insert_cast(graph, value, dtype)
-    logits = found.logits
     for value in wide:
-        widened = _widen(graph, value)
-        logits = widened if value is found.logits else logits
-    return Classifier(found.input, logits, found.outputs, found.companions)
+        _widen(graph, value)
+    return model
 
 
 def _narrow_node(
@@ -63,12 +59,11 @@ def _narrow_node(
             if value not in constants:
                 constants[value] = _narrow_constant(graph, value, dtype)
             node.replace_input_with(slot, constants[value])
-    to = node.attributes.get("to")
-    if node.op_type in ("Cast", "EyeLike") and to is not None and to.as_int() == ir.DataType.FLOAT:
+    if node.op_type in ("Cast", "EyeLike") and node.attributes.get_int("to") == ir.DataType.FLOAT:
         node.attributes["to"] = ir.AttrInt64("to", int(dtype))
-    fill = node.attributes.get("value")
-    if node.op_type == "ConstantOfShape" and (fill is None or fill.as_tensor().dtype == ir.DataType.FLOAT):
-        number = np.zeros(1) if fill is None else fill.as_tensor().numpy()
+    fill = node.attributes.get_tensor("value")
+    if node.op_type == "ConstantOfShape" and (fill is None or fill.dtype == ir.DataType.FLOAT):
+        number = np.zeros(1) if fill is None else fill.numpy()
         node.attributes["value"] = ir.AttrTensor("value", ir.tensor(number.astype(dtype.numpy())))
     for output in node.outputs:
         if output.dtype == ir.DataType.FLOAT:
@@ -106,13 +101,8 @@ def _accepted(node: ir.Node, dtype: ir.DataType, opset: int) -> _Accepted:
 
 def _narrow_constant(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> ir.Value:
     assert value.const_value is not None
-    name = f"{value.name}/{dtype.name.lower()}"
-    made = ir.Value(
-        name=name, const_value=ir.tensor(value.const_value.numpy().astype(dtype.numpy()), name=name)
-    )
-    made.dtype, made.shape = dtype, value.shape
-    graph.register_initializer(made)
-    return made
+    narrowed = value.const_value.numpy().astype(dtype.numpy())
+    return initializer(graph, f"{value.name}/{dtype.name.lower()}", narrowed)
 
 
 def _insert_cast(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
@@ -129,8 +119,8 @@ def _insert_cast(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> None:
         node.replace_input_with(slot, cast.outputs[0])
 
 
-def _widen(graph: ir.Graph, value: ir.Value) -> ir.Value:
-    """A float32 copy of `value` at the end of the graph, which takes over its name and place as output."""
+def _widen(graph: ir.Graph, value: ir.Value) -> None:
+    """Append a float32 copy of `value`, which takes over its name and its place as output."""
     name = value.name
     cast = ir.Node("", "Cast", [value], [ir.AttrInt64("to", int(ir.DataType.FLOAT))], name=f"{name}/widen")
     wide = cast.outputs[0]
@@ -141,4 +131,3 @@ def _widen(graph: ir.Graph, value: ir.Value) -> ir.Value:
             graph.outputs[index] = wide
     value.name = f"{name}/narrow"
     wide.name = name
-    return wide

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from fluxpath.export.builder import constant_of, dims
+from fluxpath.export.builder import constant_of, dims, initializer
 
 Float64 = npt.NDArray[np.float64]
 
 
-def fold_scales(model: ir.Model) -> None:
-    """Drop every Mul or Div of `model` by constants, one a channel, that feeds float32 convolutions only.
+def fold_scales(model: ir.Model) -> ir.Model:
+    """Drop every Mul or Div by constants, one per channel, that feeds float32 convolutions only.
 
     The weights are multiplied in float64 and rounded once.
     """
@@ -31,6 +31,7 @@ def fold_scales(model: ir.Model) -> None:
                 _rescale(model.graph, conv, scale, f"{y.name}/folded_{number}")
                 conv.replace_input_with(0, x)
             model.graph.remove(node, safe=True)
+    return model
 
 
 def _scaled(node: ir.Node) -> tuple[ir.Value | None, Float64 | None]:
@@ -68,8 +69,7 @@ def _takes(user: ir.Node, index: int, scale: Float64) -> bool:
 
 def _product(conv: ir.Node, weight: npt.NDArray[np.float32], scale: Float64) -> npt.NDArray[np.float32]:
     """The weight [outputs, channels / groups, ...], each input channel multiplied by its scale."""
-    group = conv.attributes.get("group")
-    groups = 1 if group is None else group.as_int()
+    groups = conv.attributes.get_int("group", 1)
     outputs, channels = weight.shape[:2]
     each = np.broadcast_to(scale, groups * channels).reshape(groups, 1, channels)
     by_group = weight.astype(np.float64).reshape(groups, outputs // groups, channels, -1) * each[..., None]
@@ -79,7 +79,4 @@ def _product(conv: ir.Node, weight: npt.NDArray[np.float32], scale: Float64) -> 
 def _rescale(graph: ir.Graph, conv: ir.Node, scale: Float64, name: str) -> None:
     weight = constant_of(conv.inputs[1])
     assert weight is not None
-    value = ir.Value(name=name, const_value=ir.tensor(_product(conv, weight, scale), name=name))
-    value.dtype, value.shape = ir.DataType.FLOAT, ir.Shape(weight.shape)
-    graph.register_initializer(value)
-    conv.replace_input_with(1, value)
+    conv.replace_input_with(1, initializer(graph, name, _product(conv, weight, scale)))

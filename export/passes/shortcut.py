@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from fluxpath.export.builder import constant_of, dims
+from fluxpath.export.builder import constant_of, dims, initializer
 from fluxpath.export.passes.layout import BLOCK
 
 _END = 2**31 - 1
 """An end at or beyond this is "to the end" whatever the size."""
 
 
-def convolve_shortcuts(model: ir.Model) -> None:
-    """Replace such chains in `model`, in place, where whole blocks of channels meet whole blocks."""
+def convolve_shortcuts(model: ir.Model) -> ir.Model:
+    """Replace such chains where whole blocks of channels meet whole blocks."""
     for number, pad in enumerate([node for node in model.graph if node.op_type == "Pad" and not node.domain]):
         added = _added_channels(pad)
         x, strides = _strided_from(pad.inputs[0])
@@ -30,13 +30,14 @@ def convolve_shortcuts(model: ir.Model) -> None:
         channels = dims(x)[1]
         if isinstance(channels, int) and channels % BLOCK == 0 and (channels + sum(added)) % BLOCK == 0:
             _replace(model.graph, pad, x, strides, _copies(channels, *added), number)
+    return model
 
 
 def _added_channels(pad: ir.Node) -> tuple[int, int] | None:
     """How many channels of zeros `pad` puts before and after those of an image; None if it does otherwise."""
-    mode, pads = pad.attributes.get("mode"), constant_of(pad.inputs[1])
+    pads = constant_of(pad.inputs[1])
     fill = constant_of(pad.inputs[2]) if len(pad.inputs) > 2 else np.zeros(())
-    constant = mode is None or mode.as_string() == "constant"
+    constant = pad.attributes.get_string("mode", "constant") == "constant"
     named = len(pad.inputs) > 3 and pad.inputs[3] is not None
     if not constant or named or pads is None or pads.size != 8 or fill is None or fill.any():
         return None
@@ -91,9 +92,7 @@ def _replace(
     number: int,
 ) -> None:
     name = f"fluxpath/shortcut_{number}"
-    ones = ir.Value(name=f"{name}/weight", const_value=ir.tensor(weight, name=f"{name}/weight"))
-    ones.dtype, ones.shape = ir.DataType.FLOAT, ir.Shape(weight.shape)
-    graph.register_initializer(ones)
+    ones = initializer(graph, f"{name}/weight", weight)
     attributes = ir.convenience.convert_attributes({"kernel_shape": [1, 1], "strides": strides})
     conv = ir.Node("", "Conv", [x, ones], attributes, name=name)
     old, new = pad.outputs[0], conv.outputs[0]

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.errors import ModelError
-from fluxpath.export.builder import constant_of, dims
+from fluxpath.export.builder import constant_of, dims, initializer
 from fluxpath.manifest import COMPANION_DTYPES, Companion
 
 
@@ -34,14 +34,14 @@ class Classifier:
         return "softmax" if self.binary(objective) and objective == "sigmoid" else objective
 
 
-def make_batch_dynamic(model: ir.Model, input_name: str | None) -> ir.Value:
-    """Give the input a symbolic first dimension, before shapes are inferred, and return it."""
-    x = _input(model, input_name)
+def make_batch_dynamic(model: ir.Model, input_name: str | None) -> ir.Model:
+    """Give the input a symbolic first dimension, before shapes are inferred."""
+    x = explained_input(model, input_name)
     if x.shape is None or len(x.shape) < 2:
         raise ModelError(f"input '{x.name}' must have a batch and at least one more dimension")
     fixed = x.shape[0]
     if not isinstance(fixed, int):
-        return x
+        return model
     for value in model.graph.inputs:
         if value.shape is not None and len(value.shape) and value.shape[0] == fixed:
             value.shape = ir.Shape(["batch", *list(value.shape)[1:]])
@@ -55,7 +55,7 @@ def make_batch_dynamic(model: ir.Model, input_name: str | None) -> ir.Value:
         value.shape = None
     for value in model.graph.outputs:
         value.shape = None
-    return x
+    return model
 
 
 def _free_reshape(graph: ir.Graph, node: ir.Node, batch: int) -> None:
@@ -64,10 +64,7 @@ def _free_reshape(graph: ir.Graph, node: ir.Node, batch: int) -> None:
     if shape is None or shape.size == 0 or int(shape[0]) != batch:
         return
     name = f"fluxpath/free_shape/{node.name}"
-    freed = ir.Value(
-        name=name, const_value=ir.tensor(np.concatenate([[0], shape[1:]]).astype(np.int64), name=name)
-    )
-    graph.register_initializer(freed)
+    freed = initializer(graph, name, np.concatenate([[0], shape[1:]]).astype(np.int64))
     node.replace_input_with(1, freed)
     node.attributes.pop("allowzero", None)
 
@@ -78,7 +75,7 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
     The objectives are functions of the logits, and are exact only if they are computed from them. An
     output [batch] counts as one class.
     """
-    x = _input(model, input_name)
+    x = explained_input(model, input_name)
     logits = _before_probabilities(_output(model, output_name))
     try:
         shape = dims(logits)
@@ -105,9 +102,9 @@ def _before_probabilities(output: ir.Value) -> ir.Value:
     producer = output.producer()
     if producer is None or producer.op_type not in ("Softmax", "LogSoftmax", "Sigmoid"):
         return output
-    axis, inner = producer.attributes.get("axis"), producer.inputs[0]
+    inner = producer.inputs[0]
     rank = len(output.shape) if output.shape is not None else 0
-    last = producer.op_type == "Sigmoid" or axis is None or axis.as_int() in (-1, rank - 1)
+    last = producer.op_type == "Sigmoid" or producer.attributes.get_int("axis", -1) in (-1, rank - 1)
     return inner if inner is not None and last else output
 
 
@@ -128,7 +125,7 @@ def _companion(value: ir.Value) -> Companion:
     )
 
 
-def _input(model: ir.Model, name: str | None) -> ir.Value:
+def explained_input(model: ir.Model, name: str | None) -> ir.Value:
     """The input to explain: the one named, else the only float32 one."""
     inputs = {str(v.name): v for v in model.graph.inputs}
     if not inputs:

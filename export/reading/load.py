@@ -14,10 +14,9 @@ from google.protobuf.message import DecodeError
 
 from fluxpath import manifest as contract
 from fluxpath.errors import ModelError, first_line
-from fluxpath.export.reading import inference
+from fluxpath.export.chain import Pass, applied
 from fluxpath.export.reading.functions import expand_functions
 from fluxpath.export.reading.recurrent import unroll
-from fluxpath.export.reading.shape_arithmetic import fold_shapes
 from fluxpath.export.rules import unsupported
 
 OLDEST_OPSET = 18
@@ -99,27 +98,26 @@ def _keep_coordinates(graph: onnx.GraphProto) -> None:
                 _keep_coordinates(attribute.g)
 
 
+_PLAIN_FORM: tuple[Pass | ir.passes.PassBase, ...] = (
+    common.InlinePass(),
+    common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+    common.RemoveInitializersFromInputsPass(),
+    common.ClearMetadataAndDocStringPass(),
+    common.NameFixPass(),
+    expand_functions,
+    unroll,
+    # Now, so that none of them removes the value that the manifest names once it is written.
+    common.IdentityEliminationPass(),
+    common.CommonSubexpressionEliminationPass(),
+    common.RemoveUnusedNodesPass(),
+)
+
+
 def prepare(proto: onnx.ModelProto) -> ir.Model:
     """The model in memory: functions inlined, constants as initializers, comments and copies gone."""
     _forget_comments(proto.graph)
-    model = ir.from_proto(proto)
-    for step in (
-        common.InlinePass(),
-        common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
-        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
-        common.RemoveInitializersFromInputsPass(),
-        common.ClearMetadataAndDocStringPass(),
-        common.NameFixPass(),
-    ):
-        model = step(model).model
-    model = unroll(expand_functions(model))
-    for last in (
-        # Now, so that none of them removes the value that the manifest names once it is written.
-        common.IdentityEliminationPass(),
-        common.CommonSubexpressionEliminationPass(),
-        common.RemoveUnusedNodesPass(),
-    ):
-        model = last(model).model
+    model = applied(ir.from_proto(proto), _PLAIN_FORM)
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
         if node.domain:
             raise unsupported(node, model.opset_imports.get(node.domain, 0), "is not of the ONNX standard")
@@ -131,11 +129,3 @@ def _forget_comments(graph: onnx.GraphProto) -> None:
     for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         item.doc_string = ""
         del item.metadata_props[:]
-
-
-def infer_shapes(model: ir.Model) -> ir.Model:
-    """Infer element types and shapes of all values, and compute the shape arithmetic that is then known."""
-    model = inference.infer_shapes(model)
-    while fold_shapes(model):
-        model = inference.infer_shapes(common.RemoveUnusedNodesPass()(model).model)
-    return model

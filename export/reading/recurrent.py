@@ -9,7 +9,7 @@ import onnx_ir as ir
 from fluxpath.export.builder import Builder, constant_of, dims
 from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.recurrent_steps import PARAMETERS, STEPS, Activation, Direction
-from fluxpath.export.rules._registry import Gradients, int_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 
 _DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
 
@@ -64,13 +64,13 @@ def _sequence_length(node: ir.Node) -> int | None:
 
 
 def _batch_first(node: ir.Node) -> bool:
-    return bool(int_attribute(node, "layout", 0))
+    return bool(node.attributes.get_int("layout", 0))
 
 
 def _backward(node: ir.Node) -> list[bool]:
     """For each direction whether it runs from the end to the beginning."""
     directions = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}
-    return directions[string_attribute(node, "direction", "forward")]
+    return directions[node.attributes.get_string("direction", "forward")]
 
 
 def _activation_names(node: ir.Node) -> list[str]:
@@ -86,8 +86,7 @@ def _activations(node: ir.Node) -> list[Activation]:
     """The functions of all directions; parameters are handed out in order to those that take one."""
     given: dict[str, list[float]] = {}
     for name in ("alpha", "beta"):
-        attr = node.attributes.get(f"activation_{name}")
-        given[name] = list(attr.as_floats()) if attr is not None else []
+        given[name] = list(node.attributes.get_floats(f"activation_{name}", []))
     result = []
     for function in _activation_names(node):
         taken = {name: given[name].pop(0) for name in PARAMETERS[function] if given[name]}

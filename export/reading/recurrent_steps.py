@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of
-from fluxpath.export.rules._registry import int_attribute
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
@@ -59,8 +58,8 @@ class Direction:
         self.op, self.functions = op, functions
         self.projection, self.recurrence = _transposed(op, w), _transposed(op, r)
         self.hidden = _hidden_size(node)
-        self.reset_after = bool(int_attribute(node, "linear_before_reset", 0))
-        self.coupled = bool(int_attribute(node, "input_forget", 0))
+        self.reset_after = bool(node.attributes.get_int("linear_before_reset", 0))
+        self.coupled = bool(node.attributes.get_int("input_forget", 0))
         width = self.hidden * GATES[node.op_type]
         self.bias = self.candidate_bias = None
         if b is not None:
@@ -85,7 +84,7 @@ def _transposed(op: Builder, weight: ir.Value) -> ir.Value:
 def _hidden_size(node: ir.Node) -> int:
     r = node.inputs[2]
     size = r.shape[-1] if r is not None and r.shape is not None else None
-    return size if isinstance(size, int) else int_attribute(node, "hidden_size", 0)
+    return size if isinstance(size, int) else node.attributes.get_int("hidden_size", 0)
 
 
 Step = Callable[[Direction, ir.Value, ir.Value, ir.Value | None], tuple[ir.Value, ir.Value | None]]

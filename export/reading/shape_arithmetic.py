@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnx_ir as ir
+import onnx_ir.passes.common as common
 from onnx.reference import ReferenceEvaluator
 
-from fluxpath.export.builder import constant_of, dims
+from fluxpath.export.builder import constant_of, dims, initializer
+from fluxpath.export.reading.inference import infer_shapes
 
 _LARGEST = 64
 """Arrays of more elements are data, not shapes."""
@@ -50,11 +52,18 @@ class _Partial:
         return np.where(self.unknown, each, self.array).astype(self.array.dtype)
 
 
-def fold_shapes(model: ir.Model) -> bool:
-    """Replace, in place, integers that are known by constants; whether there were any.
+def fold_shapes(model: ir.Model) -> ir.Model:
+    """Replace integers that are known by constants, and infer the shapes that these tell.
 
     Shapes must have been inferred, with the batch dynamic, or else the given one would become fixed.
     """
+    while _fold(model):
+        model = infer_shapes(common.RemoveUnusedNodesPass()(model).model)
+    return model
+
+
+def _fold(model: ir.Model) -> bool:
+    """Replace, in place, what is known now; whether there was anything."""
     graph = model.graph
     known: dict[ir.Value, _Partial] = {}
     folded = False
@@ -76,8 +85,7 @@ def _shape(node: ir.Node) -> _Partial | None:
     x = node.inputs[0]
     if x is None or x.shape is None:
         return None
-    start, end = node.attributes.get("start"), node.attributes.get("end")
-    given = dims(x)[start.as_int() if start else 0 : end.as_int() if end else None]
+    given = dims(x)[node.attributes.get_int("start", 0) : node.attributes.get_int("end")]
     unknown = np.array([not isinstance(d, int) for d in given], bool)
     return _Partial(np.array([d if isinstance(d, int) else 0 for d in given], np.int64), unknown)
 
@@ -137,12 +145,5 @@ def _run(
 def _replace(graph: ir.Graph, node: ir.Node, array: npt.NDArray[np.generic]) -> None:
     (output,) = node.outputs
     name = output.name
-    ir.convenience.replace_all_uses_with(output, _initializer(f"{name}/known", array, graph))
+    ir.convenience.replace_all_uses_with(output, initializer(graph, f"{name}/known", array))
     graph.remove(node, safe=True)
-
-
-def _initializer(name: str, array: npt.NDArray[np.generic], graph: ir.Graph) -> ir.Value:
-    value = ir.Value(name=name, const_value=ir.tensor(array, name=name))
-    value.dtype, value.shape = ir.DataType.from_numpy(array.dtype), ir.Shape(array.shape)
-    graph.register_initializer(value)
-    return value

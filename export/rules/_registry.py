@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from fluxpath.errors import UnsupportedOperatorError
-from fluxpath.export.builder import Builder
 
 Gradients = ir.Value | Sequence[ir.Value | None]
 """What a rule returns: the gradient of each input in order (None: no gradient), or that of input 0."""
@@ -87,36 +86,3 @@ def unsupported(node: ir.Node, opset: int, why: str) -> UnsupportedOperatorError
 def supported_operators() -> tuple[str, ...]:
     """The names of all operators with a derivative rule, sorted."""
     return tuple(sorted(_RULES))
-
-
-def attribute(node: ir.Node, name: str, default: object = None) -> object:
-    """The value of an attribute of `node`, or `default`."""
-    attr = node.attributes.get(name)
-    return default if attr is None else attr.value
-
-
-def int_attribute(node: ir.Node, name: str, default: int) -> int:
-    """An integer attribute of `node`."""
-    attr = node.attributes.get(name)
-    return default if attr is None else attr.as_int()
-
-
-def float_attribute(node: ir.Node, name: str, default: float) -> float:
-    """A float attribute of `node`."""
-    attr = node.attributes.get(name)
-    return default if attr is None else attr.as_float()
-
-
-def ints_attribute(node: ir.Node, name: str, default: Sequence[int]) -> list[int]:
-    """A list-of-integers attribute of `node`."""
-    attr = node.attributes.get(name)
-    return list(default) if attr is None else list(attr.as_ints())
-
-
-def string_attribute(node: ir.Node, name: str, default: str) -> str:
-    """A string attribute of `node`."""
-    attr = node.attributes.get(name)
-    return default if attr is None else attr.as_string()
-
-
-__all__ = ["Builder", "Gradients", "Rule", "cut", "find", "is_cut", "rule", "supported_operators"]

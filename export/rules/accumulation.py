@@ -5,14 +5,14 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder
-from fluxpath.export.rules._registry import Gradients, int_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import compare, first, where
 from fluxpath.export.rules.reduction import expand_like, keep_reduced_axes, reduced_axes
 
 
 def reduce_alike(op: Builder, op_type: str, node: ir.Node, value: ir.Value) -> ir.Value:
     """`value`, of the input's shape, reduced over the axes of the reduction `node`, which stay as ones."""
-    noop = int_attribute(node, "noop_with_empty_axes", 0)
+    noop = node.attributes.get_int("noop_with_empty_axes", 0)
     return op(op_type, value, *node.inputs[1:], keepdims=1, noop_with_empty_axes=noop)
 
 
@@ -65,7 +65,7 @@ def cum_sum(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 def _summed_back(op: Builder, node: ir.Node, value: ir.Value) -> ir.Value:
     """The adjoint of the cumulative sum with the direction and the exclusivity of `node`."""
-    exclusive, reverse = int_attribute(node, "exclusive", 0), int_attribute(node, "reverse", 0)
+    exclusive, reverse = node.attributes.get_int("exclusive", 0), node.attributes.get_int("reverse", 0)
     return op("CumSum", value, node.inputs[1], exclusive=exclusive, reverse=1 - reverse)
 
 
@@ -74,7 +74,7 @@ def cum_prod(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # x_i is a factor of every y_j from i on, so its gradient is sum_j g_j y_j / x_i. At the first zero that
     # is a sum over the products without it; behind the first zero every product is zero.
     x, y = first(node), node.outputs[0]
-    exclusive, reverse = int_attribute(node, "exclusive", 0), int_attribute(node, "reverse", 0)
+    exclusive, reverse = node.attributes.get_int("exclusive", 0), node.attributes.get_int("reverse", 0)
     zero, one = op.scalar(0.0, x), op.scalar(1.0, x)
     is_zero = compare(op, "Equal", x, zero)
     zeros_before = op("CumSum", _as(op, is_zero, x), node.inputs[1], exclusive=1, reverse=reverse)

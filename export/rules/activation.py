@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of
-from fluxpath.export.rules._registry import Gradients, float_attribute, int_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 
 
 def where(op: Builder, condition: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
@@ -39,7 +39,7 @@ def relu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("LeakyRelu")
 def leaky_relu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x = first(node)
-    alpha = op.scalar(float_attribute(node, "alpha", 0.01), g)
+    alpha = op.scalar(node.attributes.get_float("alpha", 0.01), g)
     return where(op, compare(op, "Greater", x, op.scalar(0.0, x)), g, op("Mul", g, alpha))
 
 
@@ -69,7 +69,7 @@ def _inside(op: Builder, x: ir.Value, low: ir.Value | None, high: ir.Value | Non
 
 @rule("HardSigmoid")
 def hard_sigmoid(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    alpha = float_attribute(node, "alpha", 0.2)
+    alpha = node.attributes.get_float("alpha", 0.2)
     y = node.outputs[0]
     inside = _inside(op, y, op.scalar(0.0, y), op.scalar(1.0, y), strict=True)
     return where(op, inside, op("Mul", g, op.scalar(alpha, g)), op.scalar(0.0, g))
@@ -100,12 +100,12 @@ def clip(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 @rule("Softmax", since=13)
 def softmax(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    y, axis = node.outputs[0], op.ints([int_attribute(node, "axis", -1)])
+    y, axis = node.outputs[0], op.ints([node.attributes.get_int("axis", -1)])
     mean = op("ReduceSum", op("Mul", g, y), axis, keepdims=1)
     return op("Mul", y, op("Sub", g, mean))
 
 
 @rule("LogSoftmax", since=13)
 def log_softmax(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    y, axis = node.outputs[0], op.ints([int_attribute(node, "axis", -1)])
+    y, axis = node.outputs[0], op.ints([node.attributes.get_int("axis", -1)])
     return op("Sub", g, op("Mul", op("Exp", y), op("ReduceSum", g, axis, keepdims=1)))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import first
 
 
@@ -50,10 +50,10 @@ def static_spatial(value: ir.Value) -> list[int]:
 def window(node: ir.Node, kernel: list[int]) -> Window:
     """The geometry of `node`."""
     n = len(kernel)
-    strides = ints_attribute(node, "strides", [1] * n)
-    dilations = ints_attribute(node, "dilations", [1] * n)
-    auto = string_attribute(node, "auto_pad", "NOTSET")
-    pads = ints_attribute(node, "pads", [0] * 2 * n)
+    strides = list(node.attributes.get_ints("strides", [1] * n))
+    dilations = list(node.attributes.get_ints("dilations", [1] * n))
+    auto = node.attributes.get_string("auto_pad", "NOTSET")
+    pads = list(node.attributes.get_ints("pads", [0] * 2 * n))
     if auto == "VALID":
         pads = [0] * 2 * n
     if not auto.startswith("SAME"):
@@ -148,7 +148,7 @@ def _fitted(op: Builder, value: ir.Value, x: ir.Value, geometry: Window) -> ir.V
 def conv(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     weight = node.inputs[1]
     assert weight is not None
-    group = int_attribute(node, "group", 1)
+    group = node.attributes.get_int("group", 1)
     geometry = window(node, kernel_of(weight))
     reach = [geometry.extent(i) - 1 for i in range(len(geometry.kernel))]
     before = [r - p for r, p in zip(reach, geometry.before, strict=True)]

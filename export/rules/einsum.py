@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, Dim, dims, reduce_to
-from fluxpath.export.rules._registry import Gradients, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._shape import as_vector, joined, size
 
 _DOTS = "..."
@@ -52,7 +52,7 @@ def einsum(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 def _terms(node: ir.Node) -> tuple[list[Term], Term]:
     """The operands and the output, whose subscripts may be implicit."""
-    equation = string_attribute(node, "equation", "")
+    equation = node.attributes.get_string("equation", "")
     left, arrow, right = equation.replace(" ", "").partition("->")
     values = [v for v in node.inputs if v is not None]
     operands = [Term(v, t) for v, t in zip(values, left.split(","), strict=True)]

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._scatter import fold
 from fluxpath.export.rules._shape import reshape, size
 from fluxpath.export.rules.activation import first
@@ -27,7 +27,7 @@ class _Transform:
 
 @rule("DFT", since=17)
 def dft_17(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    return _dft(op, node, g, int_attribute(node, "axis", 1), 17)
+    return _dft(op, node, g, node.attributes.get_int("axis", 1), 17)
 
 
 @rule("DFT", since=20)
@@ -44,7 +44,7 @@ def _dft(op: Builder, node: ir.Node, g: ir.Value, axis: int, opset: int) -> ir.V
     rank = len(dims(x))
     axis %= rank
     transform = _Transform(axis, opset)
-    inverse, onesided = (int_attribute(node, name, 0) for name in ("inverse", "onesided"))
+    inverse, onesided = (node.attributes.get_int(name, 0) for name in ("inverse", "onesided"))
     before, length = _length(x, axis), _length(y, axis)
     if inverse and onesided:
         spectrum = transform(op, g, onesided=1)

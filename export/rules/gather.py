@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._scatter import fold, scatter_elements, scatter_nd
 from fluxpath.export.rules._shape import as_vector, joined, product, reshape, shape_value, sizes
 from fluxpath.export.rules.activation import first
@@ -24,7 +24,7 @@ def operand(node: ir.Node, slot: int) -> ir.Value:
 def gather(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x, indices = first(node), operand(node, 1)
     shape, rank = dims(x), len(dims(x))
-    axis = int_attribute(node, "axis", 0) % rank
+    axis = node.attributes.get_int("axis", 0) % rank
     known, length = constant_of(indices), shape[axis]
     if known is not None and isinstance(length, int):
         source = (known.astype(np.int64) % length).reshape(-1) if length else known.reshape(-1)
@@ -66,20 +66,20 @@ def gather_at_run_time(op: Builder, g: ir.Value, x: ir.Value, indices: ir.Value,
 @rule("GatherElements")
 def gather_elements(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x = first(node)
-    return scatter_elements(op, shape_value(op, x), operand(node, 1), g, int_attribute(node, "axis", 0))
+    return scatter_elements(op, shape_value(op, x), operand(node, 1), g, node.attributes.get_int("axis", 0))
 
 
 @rule("TopK", since=10)
 def top_k(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # A gather at the indices that the operator gives as well. No two of them are alike.
-    axis = int_attribute(node, "axis", -1)
+    axis = node.attributes.get_int("axis", -1)
     return scatter_elements(op, shape_value(op, first(node)), node.outputs[1], g, axis)
 
 
 @rule("GatherND")
 def gather_nd(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x, indices = first(node), operand(node, 1)
-    batch = int_attribute(node, "batch_dims", 0)
+    batch = node.attributes.get_int("batch_dims", 0)
     if not batch:
         return scatter_nd(op, shape_value(op, x), indices, g)
     # The batch axes become one, and its number the first coordinate of every index.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, Dim, dims, reduce_to
-from fluxpath.export.rules._registry import Gradients, float_attribute, int_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 
 
 def transposed(op: Builder, value: ir.Value, rank: int) -> ir.Value:
@@ -20,8 +20,8 @@ def _scaled(op: Builder, value: ir.Value, factor: float) -> ir.Value:
 @rule("Gemm")
 def gemm(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     a, b = node.inputs[:2]
-    alpha, beta = float_attribute(node, "alpha", 1.0), float_attribute(node, "beta", 1.0)
-    ta, tb = int_attribute(node, "transA", 0), int_attribute(node, "transB", 0)
+    alpha, beta = node.attributes.get_float("alpha", 1.0), node.attributes.get_float("beta", 1.0)
+    ta, tb = node.attributes.get_int("transA", 0), node.attributes.get_int("transB", 0)
     along_a = (
         op("Gemm", b, g, transA=tb, transB=1, alpha=alpha)
         if ta

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 import numpy as np
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import first
 
 
@@ -31,7 +30,7 @@ def squeeze(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("Transpose")
 def transpose(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     rank = len(dims(first(node)))
-    perm = ints_attribute(node, "perm", range(rank)[::-1])
+    perm = list(node.attributes.get_ints("perm", range(rank)[::-1]))
     return op("Transpose", g, perm=[int(i) for i in np.argsort(perm)])
 
 
@@ -43,7 +42,7 @@ def expand(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("Concat")
 def concat(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     inputs = [v for v in node.inputs if v is not None]
-    axis = int_attribute(node, "axis", 0)
+    axis = node.attributes.get_int("axis", 0)
     if len(inputs) == 1:
         return g
     sizes = [dims(v)[axis] for v in inputs]
@@ -68,7 +67,7 @@ def split(op: Builder, node: ir.Node, gs: tuple[ir.Value | None, ...]) -> Gradie
         g if g is not None else op.zeros(op("Shape", y, dtype=ir.DataType.INT64), known)
         for g, y in zip(gs, node.outputs, strict=True)
     ]
-    return op("Concat", *parts, axis=int_attribute(node, "axis", 0))
+    return op("Concat", *parts, axis=node.attributes.get_int("axis", 0))
 
 
 @rule("Slice", since=10)
@@ -154,8 +153,3 @@ def _slice_at_run_time(op: Builder, node: ir.Node, g: ir.Value) -> ir.Value:
     zeros = op.zeros(op("Reshape", count, flat), g)
     filled = op("ScatterElements", zeros, op("Reshape", picked, flat), op("Reshape", g, flat), axis=0)
     return op("Reshape", filled, shape)
-
-
-def offsets(sizes: list[int]) -> list[int]:
-    """Where each of consecutive parts of the given sizes begins."""
-    return [0, *accumulate(sizes)][:-1]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, dims
-from fluxpath.export.rules._registry import Gradients, float_attribute, int_attribute, ints_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import first
 
 _HALF = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
@@ -60,11 +60,11 @@ def layer_normalization(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 def _trailing(node: ir.Node) -> list[int]:
     rank = len(dims(first(node)))
-    return list(range(int_attribute(node, "axis", -1) % rank, rank))
+    return list(range(node.attributes.get_int("axis", -1) % rank, rank))
 
 
 def _epsilon(node: ir.Node) -> float:
-    return float_attribute(node, "epsilon", 1e-5)
+    return node.attributes.get_float("epsilon", 1e-5)
 
 
 @rule("RMSNormalization", since=23)
@@ -96,7 +96,7 @@ def _along_axis_1(op: Builder, value: ir.Value | None, rank: int) -> ir.Value:
 @rule("GroupNormalization", since=21)
 def group_normalization(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # Its first form, of opsets 18 to 20, is deprecated: the standard's checker refuses such models.
-    x, groups = first(node), op.ints([0, int_attribute(node, "num_groups", 1), -1])
+    x, groups = first(node), op.ints([0, node.attributes.get_int("num_groups", 1), -1])
     scaled = op("Mul", g, _along_axis_1(op, node.inputs[1], len(dims(x))))
     x_rows, g_rows = op("Reshape", x, groups), op("Reshape", scaled, groups)
     gradient = _standardized(op, x_rows, g_rows, [2], _epsilon(node))
@@ -106,7 +106,7 @@ def group_normalization(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("MeanVarianceNormalization", since=13)
 def mean_variance_normalization(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x, y = first(node), node.outputs[0]
-    axes = ints_attribute(node, "axes", [0, 2, 3])
+    axes = list(node.attributes.get_ints("axes", [0, 2, 3]))
     d = op("Sub", x, _mean(op, x, axes))
     deviation = op("Add", op("Sqrt", _mean(op, op("Mul", d, d), axes)), op.scalar(1e-9, d))
     r = op("Sub", g, op("Mul", y, _mean(op, op("Mul", g, y), axes)))
@@ -117,12 +117,12 @@ def mean_variance_normalization(op: Builder, node: ir.Node, g: ir.Value) -> Grad
 def lrn(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # y = x s^-beta with s = bias + alpha * (mean of x^2 over the channels near, those beyond counting 0).
     x, y, g = (_wide(op, v) for v in (first(node), node.outputs[0], g))
-    alpha, beta = float_attribute(node, "alpha", 1e-4), float_attribute(node, "beta", 0.75)
-    size = int_attribute(node, "size", 1)
+    alpha, beta = node.attributes.get_float("alpha", 1e-4), node.attributes.get_float("beta", 0.75)
+    size = node.attributes.get_int("size", 1)
     below = (size - 1) // 2
     above = size - 1 - below
     s = op("Mul", _channel_mean(op, op("Mul", x, x), below, above), op.scalar(alpha, x))
-    s = op("Add", s, op.scalar(float_attribute(node, "bias", 1.0), x))
+    s = op("Add", s, op.scalar(node.attributes.get_float("bias", 1.0), x))
     direct = op("Div", g, op("Pow", s, op.scalar(beta, s)))
     # A channel takes part in the means of the mirrored neighbourhood.
     through = _channel_mean(op, op("Div", op("Mul", g, y), s), above, below)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import compare, first, where
 from fluxpath.export.rules.convolution import transposed_convolution, window
 from fluxpath.export.rules.reduction import keep_reduced_axes
@@ -40,7 +40,7 @@ def reduce_l2(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 @rule("GlobalLpPool")
 def global_lp_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    x, p = first(node), int_attribute(node, "p", 2)
+    x, p = first(node), node.attributes.get_int("p", 2)
     if p > 1:
         # As a power of x / y, which is at most 1, it cannot overflow.
         x = op("Div", x, _divisor(op, node.outputs[0]))
@@ -49,14 +49,14 @@ def global_lp_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 @rule("LpPool", since=18)
 def lp_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    x, y, p = first(node), node.outputs[0], int_attribute(node, "p", 2)
+    x, y, p = first(node), node.outputs[0], node.attributes.get_int("p", 2)
     channels = dims(x)[1]
     if not isinstance(channels, int):
         raise ValueError(f"needs a fixed number of channels, and '{x.name}' has {channels}")
     if p > 1:
         divisor = _divisor(op, y)
         g = op("Div", g, divisor if p == 2 else op("Pow", divisor, op.scalar(p - 1.0, y)))
-    geometry = window(node, ints_attribute(node, "kernel_shape", []))
+    geometry = window(node, list(node.attributes.get_ints("kernel_shape", [])))
     assert g.dtype is not None
     ones = op.constant(np.ones((channels, 1, *geometry.kernel)), g.dtype.numpy())
     spread = transposed_convolution(op, g, ones, geometry, channels, node)
@@ -66,8 +66,8 @@ def lp_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("LpNormalization")
 def lp_normalization(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # y = x / n with n the norm: (g - u <g, y>) / n, where u = sign(x) |y|^(p-1) is the derivative of n.
-    x, y, p = first(node), node.outputs[0], int_attribute(node, "p", 2)
-    axis = op.ints([int_attribute(node, "axis", -1)])
+    x, y, p = first(node), node.outputs[0], node.attributes.get_int("p", 2)
+    axis = op.ints([node.attributes.get_int("axis", -1)])
     norm = op("ReduceL1" if p == 1 else "ReduceL2", x, axis, keepdims=1)
     slope = op("Sign", x) if p == 1 else y
     along = op("ReduceSum", op("Mul", g, y), axis, keepdims=1)

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
-from fluxpath.export.rules._registry import Gradients, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._scatter import fold, positions, scatter_back
 from fluxpath.export.rules.activation import first
 from fluxpath.export.rules.movement import pad_axis
@@ -22,7 +22,7 @@ _NUMPY_MODES: dict[str, Literal["reflect", "edge", "wrap"]] = {
 
 @rule("Pad", since=11)
 def pad(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    mode = string_attribute(node, "mode", "constant")
+    mode = node.attributes.get_string("mode", "constant")
     x = first(node)
     rank = len(dims(x))
     given = [*node.inputs, None, None][1:4]

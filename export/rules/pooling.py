@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._scatter import narrowed, scatter_back, widened
 from fluxpath.export.rules.activation import first
 from fluxpath.export.rules.convolution import Window, spatial_sizes, transposed_convolution, window
@@ -28,7 +28,7 @@ def max_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("AveragePool", since=7)
 def average_pool(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x = first(node)
-    geometry = window(node, ints_attribute(node, "kernel_shape", []))
+    geometry = window(node, list(node.attributes.get_ints("kernel_shape", [])))
     sizes_in, sizes_out = spatial_sizes(x), spatial_sizes(node.outputs[0])
     if sizes_in is not None and set(sizes_out or []) == {1} and _covers(geometry, sizes_in):
         return expand_like(op, op("Div", g, _divisor(op, node, geometry, g)), x, batch_kept=True)
@@ -51,7 +51,7 @@ def _covers(geometry: Window, sizes: list[int]) -> bool:
 def _divisor(op: Builder, node: ir.Node, geometry: Window, g: ir.Value) -> ir.Value:
     """How many elements each window averages."""
     sizes_in, sizes_out = spatial_sizes(first(node)), spatial_sizes(node.outputs[0])
-    with_pads = bool(int_attribute(node, "count_include_pad", 0))
+    with_pads = bool(node.attributes.get_int("count_include_pad", 0))
     if sizes_in is None or sizes_out is None or geometry.auto_pad != "NOTSET":
         return _divisor_at_run_time(op, node, geometry, g, with_pads)
     counts = _counts(geometry, sizes_in, sizes_out, with_pads)
@@ -64,7 +64,7 @@ def _divisor_at_run_time(
 ) -> ir.Value:
     """The same where only the running graph knows the sizes: pooling ones with the norm 1 counts them."""
     padded = any(geometry.pads) or geometry.auto_pad != "NOTSET"
-    reaches_over = int_attribute(node, "ceil_mode", 0) and geometry.auto_pad == "NOTSET"
+    reaches_over = node.attributes.get_int("ceil_mode", 0) and geometry.auto_pad == "NOTSET"
     if not reaches_over and (with_pads or not padded):
         return op.scalar(math.prod(geometry.kernel), g)
     n = len(geometry.kernel)

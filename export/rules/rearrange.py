@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of
-from fluxpath.export.rules._registry import Gradients, int_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._shape import Size, product, reshape, size, sizes
 from fluxpath.export.rules.activation import first
 from fluxpath.export.rules.gather import operand
@@ -33,17 +33,17 @@ def tile(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 @rule("DepthToSpace", since=11)
 def depth_to_space(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    return _to_depth(op, first(node), g, _block(node), string_attribute(node, "mode", "DCR"))
+    return _to_depth(op, first(node), g, _block(node), node.attributes.get_string("mode", "DCR"))
 
 
 @rule("SpaceToDepth")
 def space_to_depth(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    mode = string_attribute(node, "mode", "DCR")
+    mode = node.attributes.get_string("mode", "DCR")
     return op("DepthToSpace", g, blocksize=_block(node), mode=mode)
 
 
 def _block(node: ir.Node) -> int:
-    return int_attribute(node, "blocksize", 1)
+    return node.attributes.get_int("blocksize", 1)
 
 
 def _to_depth(op: Builder, x: ir.Value, g: ir.Value, block: int, mode: str) -> ir.Value:
@@ -63,13 +63,13 @@ def _to_depth(op: Builder, x: ir.Value, g: ir.Value, block: int, mode: str) -> i
 
 @rule("Trilu", since=14)
 def trilu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    return op("Trilu", g, *node.inputs[1:2], upper=int_attribute(node, "upper", 1))
+    return op("Trilu", g, *node.inputs[1:2], upper=node.attributes.get_int("upper", 1))
 
 
 @rule("ReverseSequence", since=10)
 def reverse_sequence(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # Reversing twice is the identity, and a permutation's adjoint is its inverse.
-    time, batch = int_attribute(node, "time_axis", 0), int_attribute(node, "batch_axis", 1)
+    time, batch = node.attributes.get_int("time_axis", 0), node.attributes.get_int("batch_axis", 1)
     return op("ReverseSequence", g, operand(node, 1), time_axis=time, batch_axis=batch)
 
 

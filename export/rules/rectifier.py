@@ -7,7 +7,7 @@ import math
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder
-from fluxpath.export.rules._registry import Gradients, float_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import compare, first, where
 
 
@@ -25,14 +25,14 @@ def prelu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("Elu")
 def elu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # For x <= 0, y + alpha = alpha exp(x) is the slope.
-    alpha, y = float_attribute(node, "alpha", 1.0), node.outputs[0]
+    alpha, y = node.attributes.get_float("alpha", 1.0), node.outputs[0]
     below = op("Mul", g, op("Add", y, op.scalar(alpha, y)))
     return where(op, _positive(op, first(node)), g, below)
 
 
 @rule("Celu")
 def celu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    alpha, y = float_attribute(node, "alpha", 1.0), node.outputs[0]
+    alpha, y = node.attributes.get_float("alpha", 1.0), node.outputs[0]
     slope = op("Add", y, op.scalar(alpha, y))
     if alpha != 1.0:
         slope = op("Mul", slope, op.scalar(1 / alpha, y))
@@ -42,8 +42,8 @@ def celu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("Selu")
 def selu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     y = node.outputs[0]
-    alpha = float_attribute(node, "alpha", 1.67326319217681884765625)
-    gamma = float_attribute(node, "gamma", 1.05070102214813232421875)
+    alpha = node.attributes.get_float("alpha", 1.67326319217681884765625)
+    gamma = node.attributes.get_float("gamma", 1.05070102214813232421875)
     below = op("Add", y, op.scalar(alpha * gamma, y))
     return op("Mul", g, where(op, _positive(op, first(node)), op.scalar(gamma, y), below))
 
@@ -51,14 +51,14 @@ def selu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("ThresholdedRelu")
 def thresholded_relu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x = first(node)
-    above = compare(op, "Greater", x, op.scalar(float_attribute(node, "alpha", 1.0), x))
+    above = compare(op, "Greater", x, op.scalar(node.attributes.get_float("alpha", 1.0), x))
     return where(op, above, g, op.scalar(0.0, g))
 
 
 @rule("Shrink")
 def shrink(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x = first(node)
-    outside = compare(op, "Greater", op("Abs", x), op.scalar(float_attribute(node, "lambd", 0.5), x))
+    outside = compare(op, "Greater", op("Abs", x), op.scalar(node.attributes.get_float("lambd", 0.5), x))
     return where(op, outside, g, op.scalar(0.0, g))
 
 
@@ -88,7 +88,7 @@ def _scaled(op: Builder, x: ir.Value, factor: float) -> ir.Value:
 
 @rule("Swish")
 def swish(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    alpha = float_attribute(node, "alpha", 1.0)
+    alpha = node.attributes.get_float("alpha", 1.0)
     gate = op("Sigmoid", _scaled(op, first(node), alpha))
     return op("Mul", g, _swish_slope(op, node.outputs[0], gate, alpha))
 
@@ -96,7 +96,7 @@ def swish(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("SwiGLU")
 def swiglu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     a, b = first(node), node.inputs[1]
-    alpha = float_attribute(node, "alpha", 1.0)
+    alpha = node.attributes.get_float("alpha", 1.0)
     gate = op("Sigmoid", _scaled(op, a, alpha))
     gated = op("Mul", a, gate)
     return op("Mul", op("Mul", g, b), _swish_slope(op, gated, gate, alpha)), op("Mul", g, gated)
@@ -104,7 +104,7 @@ def swiglu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 @rule("Gelu")
 def gelu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    tanh = string_attribute(node, "approximate", "none") == "tanh"
+    tanh = node.attributes.get_string("approximate", "none") == "tanh"
     return op("Mul", g, (_gelu_tanh_slope if tanh else _gelu_slope)(op, first(node), node.outputs[0]))
 
 

@@ -7,7 +7,7 @@ import math
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import first
 
 
@@ -23,7 +23,7 @@ def expand_like(op: Builder, g: ir.Value, x: ir.Value, batch_kept: bool) -> ir.V
 
 def keep_reduced_axes(op: Builder, node: ir.Node, value: ir.Value) -> ir.Value:
     """A value of the reduction's output shape, with the reduced axes back as ones."""
-    if int_attribute(node, "keepdims", 1):
+    if node.attributes.get_int("keepdims", 1):
         return value
     axes = node.inputs[1] if len(node.inputs) > 1 else None
     if axes is None:
@@ -39,7 +39,7 @@ def reduced_axes(node: ir.Node) -> list[int] | None:
     if axes is not None and given is None:
         return None
     if given is None or given.size == 0:
-        return [] if int_attribute(node, "noop_with_empty_axes", 0) else list(range(rank))
+        return [] if node.attributes.get_int("noop_with_empty_axes", 0) else list(range(rank))
     return [int(a) % rank for a in given]
 
 

@@ -8,10 +8,7 @@ import onnx_ir as ir
 from fluxpath.export.builder import Builder
 from fluxpath.export.rules._registry import (
     Gradients,
-    float_attribute,
-    int_attribute,
     rule,
-    string_attribute,
 )
 from fluxpath.export.rules._scatter import scatter_nd
 from fluxpath.export.rules._shape import as_vector, shape_value, size
@@ -23,14 +20,14 @@ from fluxpath.export.rules.gather import operand
 def roi_align(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # y = rows @ image @ columns', one such pair of matrices a region, so the image's gradient is
     # rows' @ g @ columns, added up over the regions of each image.
-    mode, samples = string_attribute(node, "mode", "avg"), int_attribute(node, "sampling_ratio", 0)
+    mode, samples = node.attributes.get_string("mode", "avg"), node.attributes.get_int("sampling_ratio", 0)
     if mode != "avg":
         raise ValueError(f"has the mode '{mode}', and only avg has a rule")
     if samples <= 0:
         raise ValueError("has the sampling_ratio 0, a number of samples of its own for each region: fix it")
     x = first(node)
-    rows = _weights(op, node, g, 1, 2, int_attribute(node, "output_height", 1), samples)
-    columns = _weights(op, node, g, 0, 3, int_attribute(node, "output_width", 1), samples)
+    rows = _weights(op, node, g, 1, 2, node.attributes.get_int("output_height", 1), samples)
+    columns = _weights(op, node, g, 0, 3, node.attributes.get_int("output_width", 1), samples)
     rows, columns = (op("Unsqueeze", m, op.ints([1])) for m in (rows, columns))
     each = op("MatMul", op("Transpose", rows, perm=[0, 1, 3, 2]), op("MatMul", g, columns))
     return scatter_nd(op, shape_value(op, x), op("Unsqueeze", operand(node, 2), op.ints([-1])), each)
@@ -44,7 +41,7 @@ def _weights(
     def number(value: float) -> ir.Value:
         return op.scalar(value, g)
 
-    half_pixel = string_attribute(node, "coordinate_transformation_mode", "half_pixel") == "half_pixel"
+    half_pixel = node.attributes.get_string("coordinate_transformation_mode", "half_pixel") == "half_pixel"
     start, end = (_edge(op, node, g, c, half_pixel) for c in (column, column + 2))
     extent = op("Sub", end, start)
     if not half_pixel:
@@ -71,7 +68,7 @@ def _weights(
 
 def _edge(op: Builder, node: ir.Node, g: ir.Value, column: int, half_pixel: bool) -> ir.Value:
     """One edge of every region, in pixels, [regions, 1, 1, 1]."""
-    scale = op.scalar(float_attribute(node, "spatial_scale", 1.0), g)
+    scale = op.scalar(node.attributes.get_float("spatial_scale", 1.0), g)
     edge = op("Mul", op("Gather", operand(node, 1), op.ints(column), axis=1), scale)
     edge = op("Sub", edge, op.scalar(0.5, g)) if half_pixel else edge
     return op("Reshape", edge, op.ints([-1, 1, 1, 1]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
-from fluxpath.export.rules._registry import Gradients, ints_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._shape import Size, as_vector, joined, reshape, size, sizes
 from fluxpath.export.rules.activation import first
 
@@ -34,9 +34,9 @@ _REPEATS = {
 def resize(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     x = first(node)
     rank = len(dims(x))
-    if string_attribute(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
+    if node.attributes.get_string("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise ValueError("keeps the aspect ratio: give the sizes that this leads to, or scales")
-    axes = [a % rank for a in ints_attribute(node, "axes", range(rank))]
+    axes = [a % rank for a in list(node.attributes.get_ints("axes", range(rank)))]
     changed = [(i, axis) for i, axis in enumerate(axes) if not _kept(node, i, axis)]
     factors = {axis: _repeats(node, i, axis) for i, axis in changed}
     if all(f is not None for f in factors.values()):
@@ -65,9 +65,9 @@ def _kept(node: ir.Node, i: int, axis: int) -> bool:
 
 def _repeats(node: ir.Node, i: int, axis: int) -> int | None:
     """How often nearest repeats every element of an axis; None where it is not that simple."""
-    rounding = string_attribute(node, "nearest_mode", "round_prefer_floor")
+    rounding = node.attributes.get_string("nearest_mode", "round_prefer_floor")
     if (
-        string_attribute(node, "mode", "nearest") != "nearest"
+        node.attributes.get_string("mode", "nearest") != "nearest"
         or (_coordinates(node), rounding) not in _REPEATS
     ):
         return None
@@ -113,7 +113,7 @@ def _operands(op: Builder, node: ir.Node, i: int, axis: int, length: Size) -> li
     if _coordinates(node) == "tf_crop_and_resize":
         given = node.inputs[1]
         assert given is not None and given.dtype is not None
-        count = len(ints_attribute(node, "axes", range(len(dims(first(node))))))
+        count = len(node.attributes.get_ints("axes", range(len(dims(first(node))))))
         start, end = (op("Slice", given, op.ints([k]), op.ints([k + 1])) for k in (i, count + i))
         zeros, ones = (op.constant([number] * 3, given.dtype.numpy()) for number in (0, 1))
         roi = op("Concat", zeros, start, ones, end, axis=0)
@@ -140,7 +140,7 @@ def _along(op: Builder, g: ir.Value, matrix: ir.Value, axis: int, rank: int) -> 
 
 
 def _coordinates(node: ir.Node) -> str:
-    return string_attribute(node, "coordinate_transformation_mode", "half_pixel")
+    return node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
 
 
 def _given(node: ir.Node, slot: int) -> ir.Value | None:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, dims
-from fluxpath.export.rules._registry import Gradients, int_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._scatter import narrowed, scatter_elements, widened
 from fluxpath.export.rules._shape import Size, as_vector, joined, shape_value, size, sizes
 from fluxpath.export.rules.activation import compare, first, where
@@ -84,10 +84,10 @@ class _Axis:
 
     def __init__(self, op: Builder, node: ir.Node, length: Size, like: ir.Value) -> None:
         self.op, self.length, self.like = op, length, like
-        mode = string_attribute(node, "mode", "linear")
+        mode = node.attributes.get_string("mode", "linear")
         self.mode = {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
-        self.padding = string_attribute(node, "padding_mode", "zeros")
-        self.align = bool(int_attribute(node, "align_corners", 0))
+        self.padding = node.attributes.get_string("padding_mode", "zeros")
+        self.align = bool(node.attributes.get_int("align_corners", 0))
         if isinstance(length, int):
             self.size = op.scalar(float(length), like)
         else:
@@ -226,7 +226,7 @@ def affine_grid(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
         raise ValueError(f"needs a fixed number of axes, and theta '{theta.name}' has {dims(theta)}")
     alone = op("Concat", op.ints([1]), op("Slice", target, op.ints([1]), op.ints([2 + rank])), axis=0)
     identity = op.constant(np.eye(rank, rank + 1)[None], theta.dtype.numpy())
-    plain = op("AffineGrid", identity, alone, align_corners=int_attribute(node, "align_corners", 0))
+    plain = op("AffineGrid", identity, alone, align_corners=node.attributes.get_int("align_corners", 0))
     plain = op("Reshape", plain, op.ints([-1, rank]))
     points = op("Concat", plain, op("Expand", op.scalar(1.0, plain), _column(op, plain)), axis=1)
     rows = op("Reshape", g, joined(op, [*sizes(op, theta, [0]), -1, rank]))

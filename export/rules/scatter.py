@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder
-from fluxpath.export.rules._registry import Gradients, int_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._scatter import positions, scatter_back
 from fluxpath.export.rules._shape import shape_value
 from fluxpath.export.rules.activation import first
@@ -14,7 +14,7 @@ from fluxpath.export.rules.gather import operand
 
 def _adds(node: ir.Node) -> bool:
     """Whether updates are added to the data instead of replacing it."""
-    reduction = string_attribute(node, "reduction", "none")
+    reduction = node.attributes.get_string("reduction", "none")
     if reduction not in ("none", "add"):
         raise ValueError(f"has the reduction '{reduction}', and only none and add have a rule")
     return reduction == "add"
@@ -37,7 +37,7 @@ def scatter_nd(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("ScatterElements", since=11)
 def scatter_elements(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     indices, updates = operand(node, 1), operand(node, 2)
-    axis = int_attribute(node, "axis", 0)
+    axis = node.attributes.get_int("axis", 0)
     along_updates = op("GatherElements", g, indices, axis=axis)
     if _adds(node):
         return g, None, along_updates

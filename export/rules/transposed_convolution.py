@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder
-from fluxpath.export.rules._registry import Gradients, int_attribute, ints_attribute, rule, string_attribute
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import first
 from fluxpath.export.rules.convolution import kernel_of, static_spatial
 from fluxpath.export.rules.gather import operand
@@ -16,8 +16,8 @@ def conv_transpose(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     weight = operand(node, 1)
     kernel = kernel_of(weight)
     n = len(kernel)
-    strides = ints_attribute(node, "strides", [1] * n)
-    dilations = ints_attribute(node, "dilations", [1] * n)
+    strides = list(node.attributes.get_ints("strides", [1] * n))
+    dilations = list(node.attributes.get_ints("dilations", [1] * n))
     before, after = _pads(node, kernel, strides, dilations)
     if min(before) < 0 or any(a <= -s for a, s in zip(after, strides, strict=True)):
         raise ValueError("has an output that reaches further than its input does: pad it with Pad")
@@ -30,7 +30,7 @@ def conv_transpose(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
         dilations=dilations,
         # What output_padding added at the end, less than a stride, the convolution leaves over.
         pads=[*before, *(max(0, p) for p in after)],
-        group=int_attribute(node, "group", 1),
+        group=node.attributes.get_int("group", 1),
     )
 
 
@@ -39,10 +39,10 @@ def _pads(
 ) -> tuple[list[int], list[int]]:
     """How much of the full result is cut off on either side, output_padding counted as given back."""
     n = len(kernel)
-    extra = ints_attribute(node, "output_padding", [0] * n)
-    auto = string_attribute(node, "auto_pad", "NOTSET")
+    extra = list(node.attributes.get_ints("output_padding", [0] * n))
+    auto = node.attributes.get_string("auto_pad", "NOTSET")
     if "output_shape" not in node.attributes and not auto.startswith("SAME"):
-        pads = ints_attribute(node, "pads", [0] * 2 * n) if auto == "NOTSET" else [0] * 2 * n
+        pads = list(node.attributes.get_ints("pads", [0] * 2 * n)) if auto == "NOTSET" else [0] * 2 * n
         return pads[:n], [p - e for p, e in zip(pads[n:], extra, strict=True)]
     before, after = [], []
     for i, beyond in enumerate(_beyond(node, strides)):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
-from fluxpath.export.rules._registry import Gradients, ints_attribute, rule
+from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._shape import reshape, size
 from fluxpath.export.rules.activation import first
 from fluxpath.export.rules.gather import operand
@@ -26,9 +26,9 @@ def col2im(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     places = block_positions(
         image,
         [int(b) for b in block],
-        ints_attribute(node, "strides", [1] * n),
-        ints_attribute(node, "dilations", [1] * n),
-        ints_attribute(node, "pads", [0] * 2 * n),
+        list(node.attributes.get_ints("strides", [1] * n)),
+        list(node.attributes.get_ints("dilations", [1] * n)),
+        list(node.attributes.get_ints("pads", [0] * 2 * n)),
     )
     pixels = math.prod(image)
     flat = reshape(op, g, [size(op, x, 0), size(op, node.outputs[0], 1), pixels])

@@ -23,7 +23,7 @@ CONV, NORM = "Conv<pads=[1, 1, 1, 1]>", "BatchNormalization<epsilon=0.001>"
 
 
 def graph_of(text: str, dims: str, **constants: object) -> ir.Model:
-    model = load.infer_shapes(load.prepare(gradcheck.parse(text, dims, **constants)))
+    model = gradcheck.inferred(load.prepare(gradcheck.parse(text, dims, **constants)))
     fold_batchnorm(model)
     return model
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import gradcheck
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -158,7 +159,7 @@ def probes(case: TestCase) -> Iterator[Probe]:
 
 def gradient_graph(forward: onnx.ModelProto) -> onnx.ModelProto:
     """The inputs and `seed` to y and `gradient`, valid by the standard in shapes and types."""
-    model = load.infer_shapes(load.prepare(forward))
+    model = gradcheck.inferred(load.prepare(forward))
     x, (y,) = model.graph.inputs[0], model.graph.outputs
     seed = ir.Value(name="seed", type=y.type, shape=y.shape)
     model.graph.inputs.append(seed)

@@ -41,7 +41,7 @@ def text(kind: str, attributes: str, constants: dict[str, Any], output: str = "y
 
 
 def unrolled(forward: onnx.ModelProto) -> onnx.ModelProto:
-    return ir.to_proto(load.infer_shapes(load.prepare(forward)))
+    return ir.to_proto(gradcheck.inferred(load.prepare(forward)))
 
 
 def check(text: str, dims: str = f"{LENGTH},batch,{FEATURES}", opset: int = 20, **constants: Any) -> None:

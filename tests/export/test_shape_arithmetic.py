@@ -14,7 +14,7 @@ from fluxpath.export.reading import load
 
 
 def settled(text: str, dims: str, **constants: Any) -> ir.Model:
-    return load.infer_shapes(load.prepare(gradcheck.parse(text, dims, **constants)))
+    return gradcheck.inferred(load.prepare(gradcheck.parse(text, dims, **constants)))
 
 
 def operators(model: ir.Model) -> list[str]:

@@ -171,8 +171,13 @@ def test_a_sealed_file_that_is_no_gradient_graph(good: Path, tmp_path: Path) -> 
     """A digest is no proof of a manifest, nor a manifest of a graph."""
     path = tmp_path / "forged.onnx"
     blank = f'{{"digest": "{UNSEALED}"}}'
-    path.write_bytes(seal(b"not protobuf " + blank.encode()))
-    with pytest.raises(ArtifactError):
+    path.write_bytes(b"not protobuf " + blank.encode())
+    with pytest.raises(ArtifactError, match="no intact gradient graph"):
+        verify(path)
+    proto = onnx.load(good)
+    proto.ClearField("graph")
+    path.write_bytes(seal(b"\x3a\x03\xff\xff\xff" + proto.SerializeToString()))
+    with pytest.raises(ArtifactError, match="sealed but no ONNX model"):
         verify(path)
     proto = onnx.load(good)
     proto.metadata_props[0].value = blank
