@@ -1,6 +1,6 @@
 """Images per second of every method that Captum has as well, on the same model and machine, in one run.
 
-    python benchmarks/captum_methods.py [--images 64] [--rounds 3] [--model PATH] [--data PATH] [--out JSON]
+    python -m benchmarks.captum_methods [--images 64] [--rounds 3] [--model PATH] [--data PATH] [--out JSON]
 
 Both explain the softmax probability of the predicted class of CIFAR-10 images by ResNet-20, in one process
 and in turns, with the same number of threads and a pause between that lets the other's threads come to rest.
@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import captum.attr as captum
-import eager
 import numpy as np
-import resnet20
 import torch
-from report import environment, summary
 
+from benchmarks import eager, resnet20
+from benchmarks.report import environment, summary
 from fluxpath.export import gradient_from_onnx
 from fluxpath.runtime import (
     ExpectedGradients,
@@ -128,7 +127,7 @@ def main() -> int:
     report = {
         "environment": environment(os.cpu_count() or 1),
         "captum": captum.__package__ and __import__("captum").__version__,
-        "command": shlex.join(["python", "benchmarks/captum_methods.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "benchmarks.captum_methods", *sys.argv[1:]]),
         "images": len(images),
         "results": rows,
     }

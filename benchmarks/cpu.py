@@ -1,6 +1,6 @@
 """MFABA on the CPU: fluxpath against eager PyTorch, one image at a time and many at once.
 
-    python benchmarks/cpu.py [--rounds 5] [--threads N] [--model PATH] [--data PATH] [--out JSON]
+    python -m benchmarks.cpu [--rounds 5] [--threads N] [--model PATH] [--data PATH] [--out JSON]
 
 First it checks that the sides agree, then it times them in turns and takes the ratios pair by pair. Without
 the CIFAR-10 files it runs on random weights and noise: as much work a step, and walks that mean nothing.
@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from report import Neighbours, environment, print_agreement, print_table, summary
 from tqdm import tqdm
-from workers import Ascent, Floats, Integers, Setup, Work, Worker
 
+from benchmarks.report import Neighbours, environment, print_agreement, print_table, summary
+from benchmarks.workers import Ascent, Floats, Integers, Setup, Work, Worker
 from fluxpath.export import gradient_from_onnx
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +69,7 @@ def main() -> int:
         )
     report = {
         "environment": {**environment(options.threads), "others_share_of_cores": others},
-        "command": shlex.join(["python", "benchmarks/cpu.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "benchmarks.cpu", *sys.argv[1:]]),
         "real_model_and_images": [options.model.is_file(), options.data.is_file()],
         "images": len(images),
         "agreement": agreement,
@@ -104,7 +104,7 @@ def _setup(model: Path, folder: Path, images: Floats, targets: Integers, threads
     """Export the gradient graph; where there is no model, of one with random weights."""
     source: Path | None = model
     if not model.is_file():
-        import resnet20
+        from benchmarks import resnet20
 
         resnet20.to_onnx(resnet20.random(), model := folder / "random.onnx")
         source = None

@@ -1,6 +1,6 @@
 """What the engine costs beside the gradient graph, and that memory does not grow with the steps.
 
-    python benchmarks/engine.py [--model PATH] [--data PATH] [--large | --no-large] [--out JSON]
+    python -m benchmarks.engine [--model PATH] [--data PATH] [--large | --no-large] [--out JSON]
 
 Overhead: the time of an attribution minus what the session spent on the gradient graph, for each evaluation;
 one image at a time through ResNet-20, and batches of `--slots` through a ResNet-50 at 224 pixels (random
@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import environment, summary
 
+from benchmarks.report import environment, summary
 from fluxpath.export import gradient_from_onnx
 from fluxpath.runtime import MFABA, Explainer, OnnxSession
 
@@ -112,7 +112,7 @@ def main() -> int:
         images = data["images"].astype(np.float32) / 255
     report: dict[str, Any] = {
         "environment": environment(multiprocessing.cpu_count()),
-        "command": shlex.join(["python", "benchmarks/engine.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "benchmarks.engine", *sys.argv[1:]]),
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,6 +1,6 @@
 """How long an export takes stage by stage, and its peak memory, for a ResNet-50 and a ViT-B at 224 pixels.
 
-    python benchmarks/export.py [--models NAME ...] [--repeats N] [--verify SECONDS] [--out JSON]
+    python -m benchmarks.export [--models NAME ...] [--repeats N] [--verify SECONDS] [--out JSON]
 
 transformers makes the models (default sizes, 1000 classes, random weights: as much work as trained ones),
 torch writes them as ONNX, which is not timed. Each of `--repeats` exports runs in a new process and ends with
@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from report import Neighbours, environment, summary
+from benchmarks.report import Neighbours, environment, summary
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = {"resnet50": "ResNet", "vit-b": "ViT"}
@@ -159,7 +159,7 @@ def main() -> int:
     neighbours = Neighbours()
     report: dict[str, Any] = {
         "environment": environment(multiprocessing.cpu_count()),
-        "command": shlex.join(["python", "benchmarks/export.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "benchmarks.export", *sys.argv[1:]]),
         "repeats": options.repeats,
         "models": {name: measure(name, options.repeats, options.verify) for name in options.models},
     }

@@ -1,6 +1,6 @@
 """Which stop suits NeFLAG: insertion and deletion scores of both, beside MFABA.
 
-    python benchmarks/neflag_stop.py [--model PATH] [--data PATH] [--images 200]
+    python -m benchmarks.neflag_stop [--model PATH] [--data PATH] [--images 200]
 
 Scores as in the NeFLAG paper's appendix A.2 (after Petsiuk et al., 2018): pixels are inserted into, or
 deleted towards, a black and a blurred image in the order of their attribution; the score is the mean

@@ -1,6 +1,6 @@
 """What half precision costs a gradient, and where: ResNet-20 on CIFAR-10 images, against its float32 graph.
 
-    python benchmarks/precision.py [--model PATH] [--data PATH] [--images 100] [--out JSON]
+    python -m benchmarks.precision [--model PATH] [--data PATH] [--images 100] [--out JSON]
 
 Every value of the half-precision graph is computed by ONNX Runtime in float32 and then rounded, as hardware
 does that multiplies halves and sums in float32. "weights" rounds the weights only. The same network with
@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
-from report import environment, summary
 
+from benchmarks.report import environment, summary
 from fluxpath.export.gradient_graph import differentiated
 from fluxpath.export.passes.precision import BFLOAT16_OPSET, PRECISIONS
 from fluxpath.export.reading import load
@@ -85,7 +85,7 @@ def main() -> None:
                 print(activation, precision, what, f"{row['error']['median']:.4f}", row["relus_flipped"])
     report = {
         "environment": environment(os.cpu_count() or 1),
-        "command": shlex.join(["python", "benchmarks/precision.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "benchmarks.precision", *sys.argv[1:]]),
         "images": len(images),
         "results": table,
     }

@@ -1,6 +1,6 @@
 """ResNet-20 for CIFAR-10 as a torch module, with the weights of an ONNX file; see `load`.
 
-python benchmarks/resnet20.py [MODEL.onnx] compares its logits with those of ONNX Runtime.
+python -m benchmarks.resnet20 [MODEL.onnx] compares its logits with those of ONNX Runtime.
 """
 
 from __future__ import annotations

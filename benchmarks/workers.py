@@ -100,9 +100,9 @@ def folded_side(setup: Setup) -> Explain:
 
 
 def _published(setup: Setup, folded: bool) -> Explain:
-    import eager
-    import resnet20
     import torch
+
+    from benchmarks import eager, resnet20
 
     torch.set_num_threads(setup.threads)
     plain = resnet20.random() if setup.model is None else resnet20.from_onnx(setup.model)
@@ -125,9 +125,9 @@ def _published(setup: Setup, folded: bool) -> Explain:
 
 def best_side(setup: Setup) -> Explain:
     """The best eager loop."""
-    import eager
-    import resnet20
     import torch
+
+    from benchmarks import eager, resnet20
 
     torch.set_num_threads(setup.threads)
     model = resnet20.random() if setup.model is None else resnet20.from_onnx(setup.model)

@@ -1,4 +1,4 @@
-"""The gradient graph as AOTInductor packages: how they are built, and a session that runs them for `gpu.py`.
+"""The gradient graph as AOTInductor packages: how they are built, and a session that runs them.
 
 It is the program that TorchScript gets, so a package goes behind the session of the TorchScript file: that
 one's manifest, the lanes' own memory, the device's stream and CUDA graphs.
@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu_models import Subject
 from torch.export.passes import move_to_device_pass
 
+from benchmarks.gpu.models import Subject
 from fluxpath.export.settings import Settings
 from fluxpath.export.torch_module.subject import evaluating, subject_of
 from fluxpath.export.torch_module.trace import traced
+from fluxpath.runtime.backends.base import DEFAULTS, Options
 from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 
@@ -64,7 +65,7 @@ def session(script: Path, packages: Mapping[int, Path], device: str, tf32: bool 
     from fluxpath.runtime.device.base import parse
     from fluxpath.runtime.device.cuda import cuda_device
 
-    return PackagedDeviceSession(script, packages, cuda_device(parse(device)[1]), tf32=tf32)
+    return PackagedDeviceSession(script, packages, cuda_device(parse(device)[1]), Options(tf32=tf32))
 
 
 class _Packaged(TorchScriptSession):
@@ -104,8 +105,10 @@ class PackagedSession(_Packaged):
 class PackagedDeviceSession(_Packaged, TorchScriptDeviceSession):
     """On the lanes' own memory on a device."""
 
-    def __init__(self, script: Path, packages: Mapping[int, Path], device: Any, **options: Any) -> None:
-        super().__init__(script, device, **options)
+    def __init__(
+        self, script: Path, packages: Mapping[int, Path], device: Any, options: Options = DEFAULTS
+    ) -> None:
+        super().__init__(script, device, options)
         self.load(packages)
 
 

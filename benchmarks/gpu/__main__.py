@@ -1,6 +1,6 @@
 """Times attribution on a GPU: fluxpath by backend and precision beside PyTorch and Captum.
 
-    python benchmarks/gpu.py [--models ResNet-20 ResNet-50 EfficientNet-B0 ViT-B/16]
+    python -m benchmarks.gpu [--models ResNet-20 ResNet-50 EfficientNet-B0 ViT-B/16]
 
 First the gpu tests; then every side on every network, one image at a time and many, and its agreement with
 float64; last, the fused kernels' bandwidth beside a copy's. What is not installed, or fails, is skipped with
@@ -26,16 +26,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from gpu_models import LARGE, Subject, subjects
-from gpu_parts import ROUNDS, fused_bandwidth, outside_graph
-from gpu_plot import plot
-from gpu_sides import MFABAS, Explain, Fluxpath, Result, Setup, Side, reference, sides
-from report import environment
 
+from benchmarks.gpu.models import LARGE, Subject, subjects
+from benchmarks.gpu.parts import ROUNDS, fused_bandwidth, outside_graph
+from benchmarks.gpu.plot import plot
+from benchmarks.gpu.sides import MFABAS, Explain, Fluxpath, Result, Setup, Side, reference, sides
+from benchmarks.report import environment
 from fluxpath.runtime import Attribution
 from fluxpath.runtime.fidelity import fidelity
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COMPARED = 16
 """Images whose attributions are held against float64's."""
 
@@ -52,7 +52,7 @@ def main() -> int:
     tests = _tests() if cuda and not options.no_tests else None
     report: dict[str, Any] = {
         "environment": {**environment(torch.get_num_threads()), "device": _device_name(options.device)},
-        "command": shlex.join(["python", "benchmarks/gpu.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "-m", "benchmarks.gpu", *sys.argv[1:]]),
         "tests_returned": tests,
         "results": [],
         "bandwidth": None,

@@ -1,4 +1,4 @@
-"""`benchmarks/gpu.py` without a GPU: the script runs through, at tiny sizes, and its parts count right."""
+"""`python -m benchmarks.gpu` without a GPU: it runs through, at tiny sizes, and its parts count right."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from cuda_on_cpu import HostDevice
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import Explainer
 
-FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[1]
+GPU = [sys.executable, "-m", "benchmarks.gpu"]
 
 
 def test_the_whole_script_runs_on_a_cpu(tmp_path):
     out = tmp_path / "results" / "gpu.json"
-    command = [sys.executable, str(FOLDER / "gpu.py"), "--device", "cpu", "--quick", "--out", str(out)]
+    command = [*GPU, "--device", "cpu", "--quick", "--out", str(out)]
     # One thread: those of several libraries would wait for each other on a small machine.
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "skipped: bandwidth of the fused kernels, which needs a GPU" in ended.stdout
     results = json.loads(out.read_text())["results"]
@@ -47,8 +48,8 @@ def test_the_whole_script_runs_on_a_cpu(tmp_path):
 def test_out_of_time_it_begins_nothing_and_writes(tmp_path):
     out = tmp_path / "gpu.json"
     more = ["--device", "cpu", "--quick", "--minutes", "0", "--out", str(out)]
-    command = [sys.executable, str(FOLDER / "gpu.py"), *more]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [*GPU, *more]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stderr
     assert "skipped: published, for --minutes 0" in ended.stdout and "nothing was measured" in ended.stdout
     report = json.loads(out.read_text())
@@ -56,29 +57,28 @@ def test_out_of_time_it_begins_nothing_and_writes(tmp_path):
 
 
 def test_without_a_gpu_it_says_what_to_do():
-    command = [sys.executable, str(FOLDER / "gpu.py")]
+    command = GPU
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 1
     assert "use --device cpu --quick to try the script" in ended.stdout
 
 
 def test_a_side_that_cannot_be_built_says_why(tmp_path):
     out = tmp_path / "gpu.json"
-    command = [sys.executable, str(FOLDER / "gpu.py"), "--device", "cpu", "--quick", "--out", str(out)]
+    command = [*GPU, "--device", "cpu", "--quick", "--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CXX": "/bin/false"}
     command += ["--sides", "AOTInductor"]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 1, ended.stderr
     assert "skipped: fluxpath AOTInductor, any batch, float32 (" in ended.stdout
     assert "No working C++ compiler found" in ended.stdout and "nothing was measured" in ended.stdout
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's compiler has warnings of its own
-def test_packages_of_certain_sizes_on_the_lanes_own_memory(tmp_path, monkeypatch):
+def test_packages_of_certain_sizes_on_the_lanes_own_memory(tmp_path):
     """Batches are rounded up to 1 or 4; what is evaluated beyond a request changes nothing."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    packages = pytest.importorskip("gpu_aotinductor")
+    packages = pytest.importorskip("benchmarks.gpu.aotinductor")
     subject = packages.Subject("tiny", torch_modules.made(torch_modules.tiny), (6,))
     script, path = tmp_path / "tiny.grad.pt", tmp_path / "4.pt2"
     example = torch.zeros(1, 6)
@@ -102,17 +102,15 @@ def test_packages_of_certain_sizes_on_the_lanes_own_memory(tmp_path, monkeypatch
 
 
 def test_bandwidth_of_lanes_that_go_on(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    parts = pytest.importorskip("gpu_parts")
+    parts = pytest.importorskip("benchmarks.gpu.parts")
     monkeypatch.setattr(parts, "ROUNDS", 1)
     found = parts.fused_bandwidth(HostDevice(), slots=2, features=10)
     assert list(found)[-1] == "copy" and len(found) == 10 and min(found.values()) > 0
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
-def test_the_published_way_has_batch_normalisations_and_the_best_loop_none(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    resnet20, eager = pytest.importorskip("resnet20"), pytest.importorskip("eager")
+def test_the_published_way_has_batch_normalisations_and_the_best_loop_none():
+    resnet20, eager = (pytest.importorskip(f"benchmarks.{name}") for name in ("resnet20", "eager"))
     plain = resnet20.random()
     trained = resnet20.with_batchnorm(plain)
     folded = eager.folded(trained)

@@ -14,6 +14,7 @@ from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.device.sums import DeviceSums
+from fluxpath.runtime.lanes import Fresh
 
 ROUNDS = 20
 
@@ -95,7 +96,7 @@ def _filled(device: Device, slots: int, features: int, gradient: str) -> DeviceL
     lanes = DeviceLanes(device, slots, (features,), 0.0, 1.0, gradient=gradient)
     rng = np.random.default_rng(0)
     for slot in range(slots):
-        lanes.clear(slot, rng.random(features, np.float32), 0)
+        lanes.fill([Fresh(slot, rng.random(features, np.float32), 0)])
         lanes.gradient[slot] = rng.standard_normal(features, np.float32)
     lanes.scale[:] = 1.0
     return lanes

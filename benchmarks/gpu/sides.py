@@ -1,4 +1,4 @@
-"""Every way of explaining that `gpu.py` compares: images, targets, a method in; attributions, steps out."""
+"""Every way of explaining that is compared: images, targets, a method in; attributions, steps out."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import eager
-import gpu_aotinductor
 import numpy as np
 import numpy.typing as npt
 import torch
-from gpu_models import Subject
 
+from benchmarks import eager
+from benchmarks.gpu import aotinductor
+from benchmarks.gpu.models import Subject
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import MFABA, Explainer, IntegratedGradients
+from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.opening import CUDA
 from fluxpath.runtime.backends.tensorrt import TENSORRT
 
@@ -92,7 +93,7 @@ def sides(setup: Setup) -> Iterator[Side]:
 
 def _aotinductor_sides(setup: Setup) -> Iterator[Side]:
     """Each package takes a compiler's time: on a CPU only one is built."""
-    opened = _aotinductor(setup, "float32", (gpu_aotinductor.ANY,))
+    opened = _aotinductor(setup, "float32", (aotinductor.ANY,))
     yield Side("fluxpath AOTInductor, any batch, float32", (*MFABAS, IG), opened)
     if setup.cuda:
         # What is fixed is compiled better, but Integrated Gradients of one image asks for sizes in between.
@@ -218,8 +219,8 @@ def _aotinductor(setup: Setup, precision: str, sizes: tuple[int, ...]) -> Callab
         packages = {size: script.with_suffix(f".{size}.pt2") for size in sizes}
         for size, path in packages.items():
             if not path.exists():
-                gpu_aotinductor.build(setup.subject, path, setup.device, _inside(precision), size)
-        session = gpu_aotinductor.session(script, packages, setup.device, precision == "TF32")
+                aotinductor.build(setup.subject, path, setup.device, _inside(precision), size)
+        session = aotinductor.session(script, packages, setup.device, precision == "TF32")
         explainer = Explainer.from_session(session, slots=setup.slots)
         return Fluxpath(stack.enter_context(explainer), setup.max_steps)
 
@@ -252,8 +253,9 @@ def _explainer(setup: Setup, path: Path, capture: bool, **options: Any) -> Expla
     from fluxpath.runtime.device.cuda import cuda_device
 
     device = cuda_device(parse(setup.device)[1])
+    plain = Options(providers=None if path.suffix == ".pt" else CUDA, capture=False, **options)
     if path.suffix == ".pt":
-        script = TorchScriptDeviceSession(path, device, capture=False, **options)
+        script = TorchScriptDeviceSession(path, device, plain)
         return Explainer.from_session(script, slots=setup.slots)
-    onnx = OnnxDeviceSession(path, device, CUDA, capture=False, **options)
+    onnx = OnnxDeviceSession(path, device, plain)
     return Explainer.from_session(onnx, slots=setup.slots)

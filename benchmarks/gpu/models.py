@@ -1,12 +1,13 @@
-"""The networks that `gpu.py` times, with the shapes of their images."""
+"""The networks that `python -m benchmarks.gpu` times, with the shapes of their images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import resnet20
 import torch
+
+from benchmarks import resnet20
 
 
 class Subject(NamedTuple):

@@ -1,4 +1,4 @@
-"""Draws what `gpu.py` measured, where matplotlib is installed."""
+"""Draws what `python -m benchmarks.gpu` measured, where matplotlib is installed."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What fluxpath costs beside what one would otherwise run; see README.md."""

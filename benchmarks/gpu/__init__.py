@@ -1,0 +1,1 @@
+"""Attribution on a GPU, timed: `python -m benchmarks.gpu`."""
