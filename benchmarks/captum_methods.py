@@ -10,10 +10,7 @@ an image). Before timing, the attributions of the methods without noise are comp
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import shlex
 import sys
 import tempfile
 import time
@@ -26,7 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks import eager, resnet20
-from benchmarks.report import environment, summary
+from benchmarks.report import arguments, head, summary, write
 from fluxpath.export import gradient_from_onnx
 from fluxpath.runtime import (
     ExpectedGradients,
@@ -37,8 +34,6 @@ from fluxpath.runtime import (
     SmoothGrad,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data" / "cifar10"
 PAUSE, BATCH, STEPS = 0.3, 32, 50
 
 
@@ -93,12 +88,9 @@ def batched(method: Callable[..., Any], images: torch.Tensor, targets: torch.Ten
 
 def main() -> int:
     """Compare, time in turns, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DATA / "resnet20.onnx")
-    parser.add_argument("--data", type=Path, default=DATA / "images.npz")
+    parser = arguments("captum_methods", __doc__)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "captum_methods.json")
     options = parser.parse_args()
     with np.load(options.data) as data:
         images = data["images"].astype(np.float32) / 255
@@ -125,13 +117,12 @@ def main() -> int:
                 rows.append(_row(name, times, result.values, other, len(images)))
                 print(json.dumps(rows[-1]))
     report = {
-        "environment": environment(os.cpu_count() or 1),
+        **head("captum_methods"),
         "captum": captum.__package__ and __import__("captum").__version__,
-        "command": shlex.join(["python", "-m", "benchmarks.captum_methods", *sys.argv[1:]]),
         "images": len(images),
         "results": rows,
     }
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    write(report, options.out)
     return 0
 
 

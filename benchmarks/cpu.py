@@ -9,9 +9,7 @@ the CIFAR-10 files it runs on random weights and noise: as much work a step, and
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shlex
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -23,12 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from benchmarks.report import Neighbours, environment, print_agreement, print_table, summary
+from benchmarks.report import Neighbours, arguments, print_agreement, print_table, summary, write
 from benchmarks.workers import Ascent, Floats, Integers, Setup, Work, Worker
 from fluxpath.export import gradient_from_onnx
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data" / "cifar10"
 ASCENTS: tuple[Ascent, ...] = ("sharp", "smooth")
 KINDS = ("latency", "throughput")
 SIDES = ("fluxpath", "published", "folded", "best")
@@ -68,24 +64,20 @@ def main() -> int:
             "most, so the ratios are not worth quoting."
         )
     report = {
-        "environment": {**environment(options.threads), "others_share_of_cores": others},
-        "command": shlex.join(["python", "-m", "benchmarks.cpu", *sys.argv[1:]]),
+        **head("cpu", options.threads),
         "real_model_and_images": [options.model.is_file(), options.data.is_file()],
         "images": len(images),
         "agreement": agreement,
         "results": results,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    report["environment"]["others_share_of_cores"] = others
+    write(report, options.out)
     print(f"\nwritten to {options.out}")
     return 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DATA / "resnet20.onnx")
-    parser.add_argument("--data", type=Path, default=DATA / "images.npz")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "cpu.json")
+    parser = arguments("cpu", __doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of every side")
     return parser.parse_args()

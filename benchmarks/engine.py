@@ -14,7 +14,6 @@ import argparse
 import json
 import multiprocessing
 import resource
-import shlex
 import sys
 import tempfile
 import time
@@ -23,12 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import environment, summary
+from benchmarks.report import arguments, cifar_images, head, summary, write
 from fluxpath.export import gradient_from_onnx
 from fluxpath.runtime import MFABA, Explainer, OnnxSession
-
-ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data" / "cifar10"
 
 
 class Clocked(OnnxSession):
@@ -101,18 +97,13 @@ def large_graph(folder: Path) -> Path:
 
 def main() -> int:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DATA / "resnet20.onnx")
-    parser.add_argument("--data", type=Path, default=DATA / "images.npz")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "engine.json")
+    parser = arguments("engine", __doc__)
     parser.add_argument("--large", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--slots", type=int, default=8, help="of the ResNet-50")
     options = parser.parse_args()
-    with np.load(options.data) as data:
-        images = data["images"].astype(np.float32) / 255
+    images = cifar_images(options.data)
     report: dict[str, Any] = {
-        "environment": environment(multiprocessing.cpu_count()),
-        "command": shlex.join(["python", "-m", "benchmarks.engine", *sys.argv[1:]]),
+        **head("engine"),
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -124,7 +115,7 @@ def main() -> int:
             pixels = np.random.default_rng(0).random((2 * options.slots, 3, 224, 224), np.float32)
             report["resnet50_224"] = overhead(large_graph(folder), pixels, options.slots, MFABA(max_steps=2))
     print(json.dumps(report, indent=1))
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    write(report, options.out)
     return 0
 
 

@@ -12,11 +12,9 @@ so many seconds (0: never started).
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import resource
-import shlex
 import sys
 import tempfile
 import time
@@ -24,9 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Neighbours, environment, summary
+from benchmarks.report import Neighbours, arguments, head, summary, write
 
-ROOT = Path(__file__).resolve().parents[1]
 MODELS = {"resnet50": "ResNet", "vit-b": "ViT"}
 STAGES = {
     "read": ("load", "read"),
@@ -150,22 +147,20 @@ def measure(name: str, repeats: int, limit: float) -> dict[str, Any]:
 
 def main() -> int:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = arguments("export", __doc__, cifar=False)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--verify", type=float, default=600, metavar="SECONDS", help="0 leaves it out")
-    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "export.json")
     options = parser.parse_args()
     neighbours = Neighbours()
     report: dict[str, Any] = {
-        "environment": environment(multiprocessing.cpu_count()),
-        "command": shlex.join(["python", "-m", "benchmarks.export", *sys.argv[1:]]),
+        **head("export"),
         "repeats": options.repeats,
         "models": {name: measure(name, options.repeats, options.verify) for name in options.models},
     }
     report["environment"]["share_of_cores_others_took"] = neighbours.share()
     print(json.dumps(report, indent=1))
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    write(report, options.out)
     return 0
 
 

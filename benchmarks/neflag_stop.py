@@ -10,8 +10,6 @@ insertion and for the difference, lower for deletion. The numbers are the same o
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from pathlib import Path
 
@@ -21,10 +19,10 @@ import onnxruntime
 from PIL import Image, ImageFilter
 from tqdm import tqdm
 
+from benchmarks.report import arguments, cifar_images, write
 from fluxpath.export import gradient_from_onnx
 from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10"
 POINTS = 17
 Floats = npt.NDArray[np.float32]
 
@@ -75,13 +73,10 @@ def contenders() -> dict[str, Method]:
 
 def main() -> None:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--model", type=Path, default=DATA / "resnet20.onnx")
-    parser.add_argument("--data", type=Path, default=DATA / "images.npz")
+    parser = arguments("neflag_stop", __doc__)
     parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "neflag_stop.json")
     options = parser.parse_args()
-    images = (np.load(options.data)["images"][: options.images] / 255).astype(np.float32)
+    images = cifar_images(options.data)[: options.images]
     session = onnxruntime.InferenceSession(options.model, providers=["CPUExecutionProvider"])
     table = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +94,7 @@ def main() -> None:
                 }
     for name, row in table.items():
         print(f"{name:28}", "  ".join(f"{key} {value:.4f}" for key, value in row.items()))
-    options.out.write_text(json.dumps({"images": len(images), "scores": table}, indent=1) + "\n")
+    write({"images": len(images), "scores": table}, options.out)
 
 
 if __name__ == "__main__":

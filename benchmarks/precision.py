@@ -9,12 +9,6 @@ Softplus in place of ReLU shows what is left without kinks. The numbers are the 
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import shlex
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +16,12 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from benchmarks.report import environment, summary
+from benchmarks.report import arguments, cifar_images, head, summary, write
 from fluxpath.export.gradient_graph import differentiated
 from fluxpath.export.passes.precision import BFLOAT16_OPSET, PRECISIONS
 from fluxpath.export.reading import load
 from fluxpath.export.rounding import rounded
 from fluxpath.export.settings import Settings
-
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10"
 
 
 def gradient_graph_of(proto: onnx.ModelProto, precision: str) -> onnx.ModelProto:
@@ -58,13 +50,10 @@ def run(proto: onnx.ModelProto, images: npt.NDArray[np.float32]) -> dict[str, An
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, default=DATA / "resnet20.onnx")
-    parser.add_argument("--data", type=Path, default=DATA / "images.npz")
+    parser = arguments("precision", __doc__)
     parser.add_argument("--images", type=int, default=100)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "precision.json")
     options = parser.parse_args()
-    images = (np.load(options.data)["images"][: options.images] / 255).astype(np.float32)
+    images = cifar_images(options.data)[: options.images]
     table = []
     for activation in ("Relu", "Softplus"):
         model = load.read(options.model, BFLOAT16_OPSET).proto
@@ -84,12 +73,11 @@ def main() -> None:
                 table.append(row)
                 print(activation, precision, what, f"{row['error']['median']:.4f}", row["relus_flipped"])
     report = {
-        "environment": environment(os.cpu_count() or 1),
-        "command": shlex.join(["python", "-m", "benchmarks.precision", *sys.argv[1:]]),
+        **head("precision"),
         "images": len(images),
         "results": table,
     }
-    options.out.write_text(json.dumps(report, indent=1) + "\n")
+    write(report, options.out)
 
 
 if __name__ == "__main__":

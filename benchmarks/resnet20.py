@@ -18,8 +18,9 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-ROOT = Path(__file__).resolve().parents[1]
-DEFAULT_MODEL = ROOT.parent / "shared" / "data" / "cifar10" / "resnet20.onnx"
+from benchmarks.report import DATA
+
+DEFAULT_MODEL = DATA / "resnet20.onnx"
 WIDTHS = (16, 32, 64)
 BLOCKS = 3
 
