@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from benchmarks.report import Neighbours, arguments, print_agreement, print_table, summary, write
+from benchmarks.report import Neighbours, arguments, head, print_agreement, print_table, summary, write
 from benchmarks.workers import Ascent, Floats, Integers, Setup, Work, Worker
 from fluxpath.export import gradient_from_onnx
 

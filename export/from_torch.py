@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Unpack
 
 from fluxpath import archive
 from fluxpath.errors import ModelError, UnsupportedOperatorError
 from fluxpath.export.gradient_graph import Check, Exported, Progress, compile_gradient
 from fluxpath.export.reading import load
-from fluxpath.export.settings import Settings
-from fluxpath.export.verification.gradient import evaluator
+from fluxpath.export.settings import Options, Settings, takes_settings
+from fluxpath.export.verification.running import evaluator
 
 if TYPE_CHECKING:
     import torch
@@ -23,24 +20,14 @@ if TYPE_CHECKING:
     from fluxpath.export.torch_module.subject import Subject
 
 
+@takes_settings
 def gradient_from_torch(
     module: torch.nn.Module,
     example: Any,
     path: str | os.PathLike[str],
     *,
-    objective: str = "softmax",
-    input: str | None = None,
-    output: str | None = None,
-    input_range: tuple[float, float] | None = (0.0, 1.0),
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    class_names: Sequence[str] | None = None,
-    factored: bool = True,
-    precision: str = "float32",
-    gradient_dtype: str = "float32",
-    rules: str = "gradient",
-    baseline: npt.ArrayLike = 0.0,
     progress: Progress = lambda stage: None,
+    **options: Unpack[Options],
 ) -> Exported:
     """Compile the classifier `module` with its input gradient into the file `path`.
 
@@ -59,21 +46,8 @@ def gradient_from_torch(
 
     Raises ModelError, UnsupportedOperatorError or VerificationError, and leaves no file then.
     """
-    settings = Settings(
-        objective=objective,
-        input=input,
-        output=output,
-        input_range=input_range,
-        mean=mean,
-        std=std,
-        class_names=class_names,
-        factored=factored,
-        precision=precision,
-        gradient_dtype=gradient_dtype,
-        rules=rules,
-        baseline=baseline,
-    )
-    if rules == "deeplift" and Path(path).suffix == archive.SUFFIX:
+    settings = Settings(**options)
+    if settings.rules == "deeplift" and Path(path).suffix == archive.SUFFIX:
         raise ModelError(f"'{path}' asks for TorchScript, and DeepLIFT is written as ONNX: take .onnx")
     module_type = _torch().nn.Module
     if not isinstance(module, module_type):

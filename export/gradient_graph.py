@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +34,7 @@ from fluxpath.export.passes.shortcut import convolve_shortcuts
 from fluxpath.export.reading import classifier, load
 from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.shape_arithmetic import fold_shapes
-from fluxpath.export.settings import Settings, described
+from fluxpath.export.settings import Options, Settings, described, takes_settings
 from fluxpath.export.verification.gradient import Verification, verify_model
 from fluxpath.files import spare_source
 from fluxpath.manifest import Manifest
@@ -52,23 +53,13 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
+@takes_settings
 def gradient_from_onnx(
     model: str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
-    objective: str = "softmax",
-    input: str | None = None,
-    output: str | None = None,
-    input_range: tuple[float, float] | None = (0.0, 1.0),
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    class_names: Sequence[str] | None = None,
-    factored: bool = True,
-    precision: str = "float32",
-    gradient_dtype: str = "float32",
-    rules: str = "gradient",
-    baseline: npt.ArrayLike = 0.0,
     progress: Progress = lambda stage: None,
+    **options: Unpack[Options],
 ) -> Exported:
     """Compile the ONNX classifier `model` with its input gradient into the file `path`.
 
@@ -98,20 +89,7 @@ def gradient_from_onnx(
     The written graph is verified against central differences in float64 first; nothing is left at `path`
     if that or anything else fails. Raises ModelError, UnsupportedOperatorError or VerificationError.
     """
-    settings = Settings(
-        objective=objective,
-        input=input,
-        output=output,
-        input_range=input_range,
-        mean=mean,
-        std=std,
-        class_names=class_names,
-        factored=factored,
-        precision=precision,
-        gradient_dtype=gradient_dtype,
-        rules=rules,
-        baseline=baseline,
-    )
+    settings = Settings(**options)
     if Path(path).suffix == archive.SUFFIX:
         raise ModelError(
             f"'{path}' asks for TorchScript, which is made of a torch module, not of an ONNX model"

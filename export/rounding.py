@@ -20,7 +20,7 @@ from fluxpath.export.artifact import read, write
 from fluxpath.export.gradient_graph import differentiated
 from fluxpath.export.passes.precision import PRECISIONS
 from fluxpath.export.reading import load
-from fluxpath.export.settings import Settings
+from fluxpath.export.settings import settings_of
 from fluxpath.export.verification.gradient import forward_part
 from fluxpath.manifest import Manifest
 
@@ -42,15 +42,7 @@ def write_rounded(path: Path, out: Path, precision: str) -> Manifest:
     proto, manifest = read(path)
     if manifest.precision != "float32":
         raise ModelError(f"'{path}' computes in {manifest.precision} already, and must be a float32 graph")
-    settings = Settings(
-        objective=manifest.objective,
-        input=manifest.input,
-        input_range=None if manifest.low is None or manifest.high is None else (manifest.low, manifest.high),
-        class_names=manifest.class_names,
-        factored=manifest.factored,
-        precision=precision,
-        rules=manifest.rules,
-    )
+    settings = settings_of(manifest, precision)
     forward = ir.to_proto(forward_part(proto, manifest))
     forward = load.converted(forward, str(path), settings.oldest_opset)
     half, described = differentiated(load.Source(forward, manifest.source), settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +21,7 @@ RULES = ("gradient", "deeplift")
 """What the backward pass may compute."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What can be chosen at export; see `gradient_from_onnx`. Raises ModelError for what cannot."""
 
@@ -84,6 +86,49 @@ class Settings:
                 f"the baseline has shape {given.shape}, and must be a finite number or array of shape {fixed}"
             )
         return np.broadcast_to(given, fixed).copy()
+
+
+class Options(TypedDict, total=False):
+    """The keywords of the functions that export, for type checkers: the fields of `Settings`."""
+
+    objective: str
+    input: str | None
+    output: str | None
+    input_range: tuple[float, float] | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    class_names: Sequence[str] | None
+    factored: bool
+    precision: str
+    gradient_dtype: str
+    rules: str
+    baseline: npt.ArrayLike
+
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def takes_settings(function: Function) -> Function:
+    """Show the fields of `Settings` and their defaults in place of `**options` where a signature is shown."""
+    shown = inspect.signature(function)
+    own = [p for p in shown.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    chosen = inspect.signature(Settings).parameters.values()
+    function.__signature__ = shown.replace(parameters=[*own, *chosen])  # type: ignore[attr-defined]
+    return function
+
+
+def settings_of(manifest: Manifest, precision: str) -> Settings:
+    """What was chosen for a gradient graph, but for a normalisation, and this precision."""
+    bounded = manifest.low is not None and manifest.high is not None
+    return Settings(
+        objective=manifest.objective,
+        input=manifest.input,
+        input_range=(manifest.low, manifest.high) if bounded else None,  # type: ignore[arg-type]
+        class_names=manifest.class_names,
+        factored=manifest.factored,
+        precision=precision,
+        rules=manifest.rules,
+    )
 
 
 def described(

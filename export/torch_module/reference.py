@@ -18,13 +18,13 @@ from fluxpath.export.settings import Settings
 from fluxpath.export.torch_module.objectives import TORCH_OBJECTIVES, choose, compared
 from fluxpath.export.torch_module.subject import Subject, reason
 from fluxpath.export.verification.gradient import (
-    Evaluate,
     Verification,
     judged,
     scale_ratio,
     score_error,
 )
 from fluxpath.export.verification.inputs import POINTS, random_inputs
+from fluxpath.export.verification.running import Evaluate
 from fluxpath.manifest import Manifest
 
 Array = npt.NDArray[Any]

@@ -20,7 +20,7 @@ from fluxpath.export.torch_module.exporter import quiet
 from fluxpath.export.torch_module.reference import Reference
 from fluxpath.export.torch_module.subject import Subject, reason
 from fluxpath.export.torch_module.trace import LOGITS, OUTPUTS, trace
-from fluxpath.export.verification.gradient import Evaluate
+from fluxpath.export.verification.running import Evaluate
 from fluxpath.files import replacing_model
 
 _TRACES = ".debug_pkl"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -20,18 +19,17 @@ from onnx.reference import ReferenceEvaluator
 from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.baseline import unpack_baseline
+from fluxpath.companions import ones_for
 from fluxpath.errors import ArtifactError, FluxpathError, VerificationError, first_line
-from fluxpath.export.artifact import read, split, too_large
+from fluxpath.export.artifact import read
 from fluxpath.export.objectives import OBJECTIVES, Objective
 from fluxpath.export.reference import OPERATORS
 from fluxpath.export.verification.double import to_float64
-from fluxpath.export.verification.inputs import companion_values, given_inputs, random_inputs
+from fluxpath.export.verification.inputs import given_inputs, random_inputs
+from fluxpath.export.verification.running import evaluator
 from fluxpath.manifest import Manifest
 
 Float64 = npt.NDArray[np.float64]
-Evaluate = Callable[[dict[str, Any]], dict[str, Any]]
-"""Runs a gradient graph: arrays in and out by name."""
-
 TYPICAL_ERROR, LARGEST_ERROR = 1e-3, 0.2
 """Bounds on the median and the worst relative error. A float32 graph stays near 1e-6 but where rounding
 carries an activation over a kink; a wrong rule is of the order of one."""
@@ -83,7 +81,7 @@ def verify_model(
     rng = np.random.default_rng(20240229)
     x = random_inputs(manifest, rng) if images is None else given_inputs(images, manifest, rng)
     points = len(x)
-    companions = companion_values(manifest, points)
+    companions = ones_for(manifest, points)
     with _running("the model in float64"):
         logits = _float64_logits(forward, manifest, companions)
         z = logits(x.astype(np.float64))
@@ -223,41 +221,3 @@ def forward_part(proto: onnx.ModelProto, manifest: Manifest) -> ir.Model:
     for value in [v for v in model.graph.inputs if v.name not in names]:
         model.graph.inputs.remove(value)
     return model
-
-
-def evaluator(artifact: onnx.ModelProto) -> Evaluate:
-    """ONNX Runtime where it can, because that is what will run the file; else the standard's reference."""
-    names = [contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE]
-    run = _onnxruntime(artifact) or ReferenceEvaluator(artifact).run
-    return lambda feeds: dict(zip(names, run(names, feeds), strict=True))
-
-
-def _onnxruntime(artifact: onnx.ModelProto) -> Callable[..., Any] | None:
-    """The graph in ONNX Runtime on the CPU; None where it is absent or has no kernels for it (bfloat16)."""
-    try:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
-    except ImportError:
-        return None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        with TemporaryDirectory() as folder:
-            # With its usual optimizers, as anybody will run it.
-            session = onnxruntime.InferenceSession(
-                _serialized(artifact, Path(folder)), options, providers=["CPUExecutionProvider"]
-            )
-    except state.NotImplemented:
-        return None
-    run: Callable[..., Any] = session.run
-    return run
-
-
-def _serialized(artifact: onnx.ModelProto, folder: Path) -> bytes | str:
-    """The graph as bytes, or as a path where it is larger than protobuf can hold."""
-    if not too_large(artifact):
-        data: bytes = artifact.SerializeToString()
-        return data
-    stub, _ = split(artifact, folder / "weights", "weights")
-    onnx.save(stub, folder / "graph.onnx")
-    return str(folder / "graph.onnx")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.companions import OPEN_SIZE
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 
@@ -19,7 +18,7 @@ NOISE = np.float32(1e-3)
 
 def random_inputs(manifest: Manifest, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Random inputs within the valid range; a size that the model leaves open is 32."""
-    shape = (POINTS, *(d if d is not None else 32 for d in manifest.shape))
+    shape = (POINTS, *(OPEN_SIZE if d is None else d for d in manifest.shape))
     if manifest.low is None or manifest.high is None:
         return rng.standard_normal(shape).astype(np.float32)
     # Half noise over the whole range, half a faint texture on grey: unlike places of the network's space.
@@ -41,14 +40,6 @@ def given_inputs(
     width = np.float32(manifest.high - manifest.low)
     noise = np.float32(manifest.low) + width * rng.random(images.shape, np.float32)
     return images + NOISE * (noise - images)
-
-
-def companion_values(manifest: Manifest, points: int) -> dict[str, npt.NDArray[Any]]:
-    """Ones for every further input, which is what an attention mask over a whole text holds."""
-    return {
-        c.name: np.ones((points, *(d if d is not None else 32 for d in c.shape)), c.dtype)
-        for c in manifest.companions
-    }
 
 
 def _check(images: npt.NDArray[np.float32], manifest: Manifest) -> None:

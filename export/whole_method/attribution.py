@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import onnx_ir as ir
 
 from fluxpath.errors import ModelError
 from fluxpath.export.artifact import read, write
 from fluxpath.export.gradient_graph import Exported, Progress, gradient_from_onnx
+from fluxpath.export.settings import Options, takes_settings
 from fluxpath.export.whole_method.base import WholeMethod
 from fluxpath.export.whole_method.loop import OUTPUTS, wrap
 from fluxpath.export.whole_method.methods import chosen_method
@@ -21,6 +22,7 @@ from fluxpath.export.whole_method.verification import verify_method
 from fluxpath.files import spare_source
 
 
+@takes_settings
 def attribution_from_onnx(
     model: str | os.PathLike[str],
     path: str | os.PathLike[str],
@@ -28,7 +30,7 @@ def attribution_from_onnx(
     method: str | WholeMethod = "mfaba-sharp",
     settings: Mapping[str, Any] | None = None,
     progress: Progress = lambda stage: None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> Exported:
     """Compile the ONNX classifier `model` and an attribution method around it into the one file `path`.
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx.reference import ReferenceEvaluator
 
 from fluxpath import manifest as contract
+from fluxpath.companions import ones_for
 from fluxpath.errors import VerificationError
 from fluxpath.export.verification import Verification
 from fluxpath.export.verification.inputs import random_inputs
+from fluxpath.export.verification.running import Run, runner
 from fluxpath.export.whole_method.base import STATUS, STEPS, Float64, Walk, WholeMethod
 from fluxpath.export.whole_method.loop import ATTRIBUTION
 from fluxpath.manifest import Manifest
 
 Feeds = dict[str, npt.NDArray[Any]]
-Run = Callable[[list[str], Feeds], list[Any]]
 
 TYPICAL_ERROR = 1e-2
 """Bound on the median relative error. Right loops stay near 1e-6, but where rounding carries an activation
@@ -38,14 +36,10 @@ def verify_method(file: Path, gradient: Path, manifest: Manifest, method: WholeM
     images = random_inputs(manifest, rng)
     n, shape = len(images), images.shape[1:]
     target = np.where(np.arange(n) % 2, rng.integers(manifest.classes, size=n), -1)
-    # Ones are what an attention mask over a whole text holds.
-    companions = {
-        c.name: np.ones((n, *(32 if d is None else d for d in c.shape)), c.dtype) for c in manifest.companions
-    }
-    feeds: Feeds = {manifest.input: images, contract.TARGET: target, **companions}
+    feeds: Feeds = {manifest.input: images, contract.TARGET: target, **ones_for(manifest, n)}
     names = [ATTRIBUTION, STEPS, STATUS, contract.SCORE]
-    values, steps, status, score = _runner(file)(names, {**feeds, **method.trial(shape)})
-    graph = _runner(gradient)
+    values, steps, status, score = _run(file)(names, {**feeds, **method.trial(shape)})
+    graph = _run(gradient)
     score_at, label, _, _ = graph(_GRADIENT_OUTPUTS, feeds)
     feeds[contract.TARGET] = np.where(target < 0, label, target)
     errors = []
@@ -87,29 +81,10 @@ def _relative(given: npt.NDArray[np.float32], true: Float64) -> float:
     return float(np.linalg.norm((given - true).ravel())) / (size if size > 1e-30 else 1.0)
 
 
-def _runner(file: Path) -> Run:
-    """ONNX Runtime where it can, with nothing fused; else the standard's reference.
+def _run(file: Path) -> Run:
+    """The file with nothing fused.
 
     Fused or not, file and gradient graph would round differently, and at a kink of the model the last bit
     decides: it takes a sign step of NeFLAG somewhere else.
     """
-    try:
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
-    except ImportError:
-        return _reference(file)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except state.NotImplemented:
-        # No kernels, as for bfloat16 on the CPU.
-        return _reference(file)
-    run: Run = session.run
-    return run
-
-
-def _reference(file: Path) -> Run:
-    evaluator = ReferenceEvaluator(onnx.load(file))
-    return lambda names, feeds: list(evaluator.run(names, feeds))
+    return runner(str(file), optimized=False)

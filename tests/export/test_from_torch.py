@@ -24,7 +24,7 @@ from fluxpath.export import (  # noqa: E402
     gradient_from_onnx,
     gradient_from_torch,
 )
-from fluxpath.export.verification.gradient import evaluator  # noqa: E402
+from fluxpath.export.verification.running import evaluator  # noqa: E402
 
 IMAGE = torch.zeros(1, 3, modules.SIDE, modules.SIDE)
 ROW = torch.zeros(1, 6)

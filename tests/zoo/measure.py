@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fluxpath.export import gradient_from_torch
-from fluxpath.export.verification.gradient import evaluator
+from fluxpath.export.verification.running import evaluator
 
 ROWS = 3
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fluxpath.cli._common import method_from, need_export, table
 from fluxpath.cli._images import Images, images_from, noise_for
+from fluxpath.companions import ones_for
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 
@@ -92,10 +93,7 @@ def _attributed(
     """For the class that float32 predicts. A further input of the model is ones, as a mask over all is."""
     target = None if exact is None else exact.target
     open_sizes = [size for d, size in zip(manifest.shape, images.shape[1:], strict=True) if d is None]
-    ones = {
-        c.name: np.ones((len(images), *(open_sizes[0] if d is None else d for d in c.shape)), c.dtype)
-        for c in manifest.companions
-    }
+    ones = ones_for(manifest, len(images), *open_sizes[:1])
     return explainer.attribute(images, target, method, inputs=ones)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,39 +18,50 @@ if TYPE_CHECKING:
     from fluxpath.export import Exported
 
 
+UNSAID = argparse.SUPPRESS
+"""The default of options that are settings of the export, where their defaults are stated."""
+
+
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the subcommand."""
     parser = commands.add_parser("export", help="compile a classifier with its input gradient")
     parser.add_argument("model", help="an ONNX classifier MODEL.onnx, or a torch module: torchvision:NAME or "
                         "package.module:FACTORY, a function that gives it or (module, example)")  # fmt: skip
-    parser.add_argument("-o", "--output", type=Path, required=True,
+    parser.add_argument("-o", "--output", dest="path", type=Path, required=True,
                         help="the gradient graph to write: .onnx, or of a torch module .pt")  # fmt: skip
     parser.add_argument("--shape", type=int, nargs="+", metavar="SIZE",
                         help="a torch module's input without the batch, as in 3 224 224")  # fmt: skip
     parser.add_argument(
-        "--objective", default="softmax", help="softmax (default), log_softmax, logit, margin, sigmoid"
+        "--objective", default=UNSAID, help="softmax (default), log_softmax, logit, margin, sigmoid"
     )
-    parser.add_argument("--range", type=float, nargs=2, default=(0.0, 1.0), metavar=("LOW", "HIGH"),
-                        help="bounds of a valid input (default 0 1)")  # fmt: skip
-    parser.add_argument("--unbounded", action="store_true", help="the input has no bounds")
+    parser.add_argument("--range", dest="input_range", type=float, nargs=2, default=UNSAID,
+                        metavar=("LOW", "HIGH"), help="bounds of a valid input (default 0 1)")  # fmt: skip
+    parser.add_argument("--unbounded", dest="input_range", action="store_const", const=None, default=UNSAID,
+                        help="the input has no bounds")  # fmt: skip
     parser.add_argument(
-        "--mean", type=float, nargs="+", help="normalisation that the model expects, a channel each"
+        "--mean",
+        type=float,
+        nargs="+",
+        default=UNSAID,
+        help="normalisation that the model expects, per channel",
     )
-    parser.add_argument("--std", type=float, nargs="+", help="see --mean")
-    parser.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line")
-    parser.add_argument("--logits", metavar="NAME", help="the output to explain, if the model has several")
-    parser.add_argument("--plain", action="store_true",
+    parser.add_argument("--std", type=float, nargs="+", default=UNSAID, help="see --mean")
+    parser.add_argument("--classes", dest="class_names", type=Path, default=UNSAID, metavar="FILE",
+                        help="class names, one per line")  # fmt: skip
+    parser.add_argument("--logits", dest="output", default=UNSAID, metavar="NAME",
+                        help="the output to explain, if the model has several")  # fmt: skip
+    parser.add_argument("--plain", dest="factored", action="store_false", default=UNSAID,
                         help="write the derivative as one product instead of two factors")  # fmt: skip
-    parser.add_argument(
-        "--precision", default="float32", help="float32 (default), float16 or bfloat16 inside"
-    )
-    parser.add_argument("--gradient-dtype", default="float32", metavar="NAME",
+    parser.add_argument("--precision", default=UNSAID, help="float32 (default), float16 or bfloat16 inside")
+    parser.add_argument("--gradient-dtype", default=UNSAID, metavar="NAME",
                         help="of the output 'gradient', float32 (default) or the precision, which is "
                         "fewer bytes on a GPU")  # fmt: skip
     parser.add_argument(
-        "--rules", default="gradient", help="gradient (default) or deeplift, which explains a logit"
+        "--rules", default=UNSAID, help="gradient (default) or deeplift, which explains a logit"
     )
-    parser.add_argument("--baseline", metavar="VALUE", help="DeepLIFT's: a number (default 0) or a file .npy")
+    parser.add_argument(
+        "--baseline", default=UNSAID, metavar="VALUE", help="DeepLIFT's: a number (default 0) or a file .npy"
+    )
     parser.add_argument("--method", metavar="NAME", help="write a whole method, loop and all, in place of a "
                         "gradient graph: mfaba-sharp, -smooth, neflag, integrated-gradients")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
@@ -61,23 +73,13 @@ def run(options: argparse.Namespace) -> None:
     """Export and say what was written."""
     export = need_export()
     model = torch_model(options.model, options.shape)
-    settings = {
-        "objective": options.objective,
-        "output": options.logits,
-        "input_range": None if options.unbounded else tuple(options.range),
-        "factored": not options.plain,
-        "precision": options.precision,
-        "gradient_dtype": options.gradient_dtype,
-        "rules": options.rules,
-        "baseline": _baseline(options),
-    }
-    given = {"mean": options.mean, "std": options.std, "class_names": read_names(options.classes)}
-    settings |= {} if model is None else model.settings
+    settings = _chosen(options)
     if model is None:
         from fluxpath.files import spare_source
 
-        spare_source(options.model, options.output)
-    settings |= {name: value for name, value in given.items() if value is not None}
+        spare_source(options.model, options.path)
+    else:
+        settings = {**model.settings, **settings}
 
     def gradient(path: Path, **progress: Callable[[str], None]) -> Exported:
         done: Exported
@@ -90,11 +92,11 @@ def run(options: argparse.Namespace) -> None:
     if options.method is None:
         if options.set:
             raise InputError(f"--set {options.set[0]} is a method's setting: name the method with --method")
-        done = export_with_progress(lambda stage: gradient(options.output, progress=stage))
+        done = export_with_progress(lambda stage: gradient(options.path, progress=stage))
     else:
         method = export.whole_method.chosen_method(options.method, _settings(options.set))
         around = export.whole_method.compile_around
-        done = export_with_progress(lambda stage: around(gradient, options.output, method, stage))
+        done = export_with_progress(lambda stage: around(gradient, options.path, method, stage))
     size = done.path.stat().st_size / 2**20
     what = "gradient" if options.method is None else "attribution"
     print(f"wrote {done.path} ({size:.2f} MiB), {what} within {done.verification.error:.1e} of float64")
@@ -102,20 +104,34 @@ def run(options: argparse.Namespace) -> None:
         print(f"note: {note}")
 
 
-def _baseline(options: argparse.Namespace) -> Any:
-    if options.rules == "deeplift" and options.method is not None:
+def _chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings of the export that were given, by the names of their fields."""
+    from fluxpath.export.settings import Settings
+
+    names = {field.name for field in fields(Settings)} - {"input"}
+    chosen = {name: value for name, value in vars(options).items() if name in names}
+    if chosen.get("input_range") is not None:
+        chosen["input_range"] = tuple(chosen["input_range"])
+    if "class_names" in chosen:
+        chosen["class_names"] = read_names(chosen["class_names"])
+    deeplift = chosen.get("rules") == "deeplift"
+    if deeplift and options.method is not None:
         raise InputError("--method writes methods on gradients: leave out --rules deeplift")
-    if options.baseline is None:
-        return 0.0
-    if options.rules != "deeplift":
-        raise InputError("--baseline belongs to DeepLIFT: add --rules deeplift")
-    value = parsed(options.baseline)
+    if "baseline" in chosen:
+        if not deeplift:
+            raise InputError("--baseline belongs to DeepLIFT: add --rules deeplift")
+        chosen["baseline"] = _baseline(chosen["baseline"])
+    return chosen
+
+
+def _baseline(given: str) -> Any:
+    value = parsed(given)
     if isinstance(value, int | float):
         return value
     try:
-        return np.load(options.baseline, allow_pickle=False)
+        return np.load(given, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"--baseline '{options.baseline}' is neither a number nor a file .npy") from error
+        raise InputError(f"--baseline '{given}' is neither a number nor a file .npy") from error
 
 
 def _settings(assignments: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""Runs a model in ONNX Runtime, which is what will run the file, or by the standard's reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from fluxpath import manifest as contract
+from fluxpath.export.artifact import split, too_large
+
+Run = Callable[[list[str], dict[str, Any]], list[Any]]
+"""Names of outputs, and arrays by the names of inputs, to the outputs' arrays."""
+
+Evaluate = Callable[[dict[str, Any]], dict[str, Any]]
+"""Runs a gradient graph: arrays in and out by name."""
+
+
+def evaluator(artifact: onnx.ModelProto) -> Evaluate:
+    """A gradient graph, with ONNX Runtime's usual optimizers as anybody will run it."""
+    names = [contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE]
+    with TemporaryDirectory() as folder:
+        run = runner(_serialized(artifact, Path(folder)), artifact)
+    return lambda feeds: dict(zip(names, run(names, feeds), strict=True))
+
+
+def runner(source: str | bytes, proto: onnx.ModelProto | None = None, optimized: bool = True) -> Run:
+    """`source`, a file or its bytes, in ONNX Runtime on the CPU.
+
+    The standard's reference runs `proto`, or the file, where ONNX Runtime is absent or has no kernels for it
+    (bfloat16).
+    """
+    try:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
+    except ImportError:
+        return _reference(source, proto)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except state.NotImplemented:
+        return _reference(source, proto)
+    run: Run = session.run
+    return run
+
+
+def _reference(source: str | bytes, proto: onnx.ModelProto | None) -> Run:
+    evaluated = ReferenceEvaluator(source if proto is None else proto)
+    return lambda names, feeds: list(evaluated.run(names, feeds))
+
+
+def _serialized(artifact: onnx.ModelProto, folder: Path) -> bytes | str:
+    """The graph as bytes, or as a path where it is larger than protobuf can hold."""
+    if not too_large(artifact):
+        data: bytes = artifact.SerializeToString()
+        return data
+    stub, _ = split(artifact, folder / "weights", "weights")
+    onnx.save(stub, folder / "graph.onnx")
+    return str(folder / "graph.onnx")

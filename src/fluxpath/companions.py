@@ -1,0 +1,21 @@
+"""A model's further inputs where nobody gives any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.manifest import Manifest
+
+OPEN_SIZE = 32
+"""What stands in for a size that the model leaves open."""
+
+
+def ones_for(manifest: Manifest, n: int, open_size: int = OPEN_SIZE) -> dict[str, npt.NDArray[Any]]:
+    """Ones [n, ...] for each further input, which is what an attention mask over a whole text holds."""
+    return {
+        c.name: np.ones((n, *(open_size if d is None else d for d in c.shape)), c.dtype)
+        for c in manifest.companions
+    }
