@@ -31,7 +31,7 @@ def gradient_graph_of(proto: onnx.ModelProto, precision: str) -> onnx.ModelProto
 
 
 def run(proto: onnx.ModelProto, images: npt.NDArray[np.float32]) -> dict[str, Any]:
-    """The gradient, one row an image, and which ReLUs let it through."""
+    """The gradient, one row per image, and which ReLUs let it through."""
     graph = onnx.ModelProto()
     graph.CopyFrom(proto)
     signs = [node.output[0] for node in graph.graph.node if node.op_type == "Relu"]

@@ -1,4 +1,4 @@
-"""The front door: a gradient graph, opened for attribution."""
+"""A gradient graph, opened for attribution."""
 
 from __future__ import annotations
 
@@ -37,24 +37,27 @@ DEFAULT_SLOTS = 32
 class Explainer:
     """Attributions from one gradient graph; usable from any number of threads at once.
 
-    path: a file that `fluxpath.export` wrote; one ending in ".pt" is TorchScript and run by torch. device:
-    "cpu", "cuda" (the first GPU), "cuda:1", or "auto": the first GPU, or the CPU with a RuntimeWarning that
-    says why; on a GPU the lanes live in its memory (docs/gpu.md). providers: ONNX Runtime execution
-    providers in place of the device's; where CUDA's or TensorRT's is the first, on that GPU. slots: how many
-    lanes run at a time; memory grows with it, results do not change; "auto" measures for a second or two
-    which number is fastest, and takes no more than max_memory bytes, of the GPU's memory where the lanes
-    live there. threads: of the backend, None for all cores. tf32: on a GPU, True lets a float32 graph round
-    what its convolutions and products take to TF32, which has as many digits as float16: faster, and less
-    exact. channels_last: True has images computed in that order, [height, width, channels], by torch or by
-    ONNX Runtime's CUDA provider: faster or slower, and equal but for rounding. Inputs that are no images are
-    refused, and so are ONNX Runtime's other providers (where "auto" falls back to the CPU, left alone).
-    shape: the input's shape without the batch, where the model leaves sizes open. max_pending: how
-    many images may wait or run at a time, None for any number; beyond it, QueueFullError.
+    path: a file that `fluxpath.export` wrote. A file ending in ".pt" is TorchScript and is run by torch.
+    device: "cpu", "cuda" (the first GPU), "cuda:1", or "auto": the first GPU, or the CPU with a
+        RuntimeWarning that says why. On a GPU the lanes live in its memory (docs/gpu.md).
+    providers: ONNX Runtime execution providers to use instead of the device's. If CUDA's or TensorRT's comes
+        first, the lanes live on that GPU.
+    slots: how many lanes run at a time. Memory grows with it; results do not change. "auto" measures for a
+        second or two which number is fastest.
+    threads: of the backend; None for all cores.
+    tf32: on a GPU, True lets a float32 graph round the operands of convolutions and products to TF32, which
+        has as many digits as float16: faster and less exact.
+    channels_last: True computes images in the order [height, width, channels], in torch or in ONNX Runtime's
+        CUDA provider: faster or slower, and equal up to rounding. Refused for inputs that are not images and
+        for ONNX Runtime's other providers; ignored where "auto" falls back to ONNX Runtime on the CPU.
+    shape: the input's shape without the batch, needed where the model leaves sizes open.
+    max_memory: the most bytes that slots="auto" may use, of the GPU's memory if the lanes live there.
+    max_pending: how many images may wait or run at a time, None for no limit; beyond it, QueueFullError.
 
-    On the CPU, with a fixed number of threads, an image's attribution is the same whatever else runs
-    beside it: bit for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at
-    another batch size; on CIFAR-10 and ResNet-20 that never changed a step, and attributions by less than
-    1e-6 (relative, in L2).
+    On the CPU, with a fixed number of threads, an image's attribution does not depend on what else runs, bit
+    for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at another batch
+    size; on CIFAR-10 and ResNet-20 that never changed a step, and changed attributions by less than 1e-6
+    (relative, in L2).
 
     Use it as a context manager, or call `close`. Raises ArtifactError, ProviderError, InputError.
     """
@@ -131,7 +134,7 @@ class Explainer:
         return session.make_lanes(slots, self.shape, self._companions)
 
     def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
-        """A further input's open sizes are the open size of the explained one: the length of a text."""
+        """A further input's open sizes take the explained input's open size, such as the length of a text."""
         sizes = {g for d, g in zip(self.manifest.shape, self.shape, strict=True) if d is None}
         if None in companion.shape and len(sizes) != 1:
             raise InputError(
@@ -164,11 +167,11 @@ class Explainer:
         """Start attributing and return at once.
 
         images: float32 [n, *shape], or one image [*shape], finite and in the input's valid range; float64
-            is rounded. target: a class, or one an image; None, or -1 in its place, is the predicted class.
+            is rounded. target: a class, or one per image; None, or -1 in its place, is the predicted class.
         method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`.
         inputs: the model's further inputs by name, [n, ...] each, where it has any (an attention mask).
-        deadline: seconds from now after which the request fails with DeadlineError; it is looked at before
-            each evaluation.
+        deadline: seconds from now after which the request fails with DeadlineError; checked before each
+            evaluation.
 
         The images are copied; the future's result is an `Attribution`. Its `cancel` frees the slots before
         the next evaluation. Raises InputError, QueueFullError, ClosedError.
@@ -230,7 +233,7 @@ class Explainer:
         )
 
     def close(self) -> None:
-        """Finish nothing more: requests that wait or run end with ClosedError. May be called twice."""
+        """End all requests that wait or run with ClosedError. May be called twice."""
         self._driver.close()
 
     def __enter__(self) -> Explainer:

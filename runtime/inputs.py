@@ -56,7 +56,7 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
         return np.full(n, target, np.int64)  # the usual call, without a detour
     given = _array("target", target)
     if given.dtype.kind not in "iu":
-        raise InputError(f"target has dtype {given.dtype}, and must be an integer class or one an image")
+        raise InputError(f"target has dtype {given.dtype}, and must be an integer class or one per image")
     if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
         raise InputError(f"target has shape {list(given.shape)}, and must be one class or [{n}]")
     numbers = given.tolist() if given.ndim else [given.item()]

@@ -14,7 +14,7 @@ FLOATS, CLASSES, COUNTS = ("scale", "length", "pending_length"), ("label", "targ
 
 
 class Slots:
-    """One array a field of `kernels.Lanes`, full of noise, so that a write in the wrong place shows."""
+    """One array per field of `kernels.Lanes`, full of noise, so that a write in the wrong place shows."""
 
     def __init__(self, count: int, features: int, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)

@@ -53,7 +53,7 @@ def run(
 
 
 def slope(model: onnx.ModelProto, score: Any, x: np.ndarray, v: np.ndarray, step: float = 1e-5) -> np.ndarray:
-    """The central difference of score(first output) along `v` in float64, one a batch entry."""
+    """The central difference of score(first output) along `v` in float64, one per batch entry."""
     double = gradcheck.in_double(model)
     ahead, behind = (score(double({"x": x + sign * step * v})[0]) for sign in (1.0, -1.0))
     return (ahead - behind) / (2 * step)

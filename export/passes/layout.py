@@ -15,7 +15,7 @@ import onnx_ir as ir
 from fluxpath.export.builder import constant_of, dims
 
 BLOCK = 16
-"""Channels a block where vectors have 512 bits; a multiple of it fits narrower ones too."""
+"""Channels per block where vectors have 512 bits; a multiple of it fits narrower ones too."""
 
 _POOLS = {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"}
 _UNARY = {"Relu", "LeakyRelu", "Sigmoid", "HardSigmoid", "Tanh", "Clip"}

@@ -21,7 +21,7 @@ def normalize_input(
     if shape is None or len(shape) < 2 or shape[1] != len(mean) or len(mean) != len(std):
         raise ModelError(
             f"mean and std have {len(mean)} and {len(std)} entries, and input '{x.name}' of shape "
-            f"{shape} needs one each a channel"
+            f"{shape} needs one of each per channel"
         )
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and np.all(np.asarray(std) > 0)):
         raise ModelError("mean and std must be finite, and std above zero")

@@ -1,4 +1,4 @@
-"""The table of derivative rules: one function an operator, looked up by name and opset."""
+"""The table of derivative rules: one function per operator, looked up by name and opset."""
 
 from __future__ import annotations
 

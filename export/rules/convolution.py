@@ -13,7 +13,7 @@ from fluxpath.export.rules.activation import first
 
 @dataclass(frozen=True)
 class Window:
-    """The geometry of a convolution or pooling, with auto_pad resolved; one entry a spatial axis."""
+    """The geometry of a convolution or pooling, with auto_pad resolved; one entry per spatial axis."""
 
     kernel: list[int]
     strides: list[int]

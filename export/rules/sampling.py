@@ -71,7 +71,7 @@ def grid_sample(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 
 def _points(op: Builder, grid: ir.Value, like: ir.Value) -> list[ir.Value]:
-    """The coordinates [n, points] of a grid [n, ..., axes], one an axis, of the type of `like`."""
+    """The coordinates [n, points] of a grid [n, ..., axes], one per axis, of the type of `like`."""
     if grid.dtype != like.dtype and like.dtype is not None:
         grid = op("Cast", grid, to=int(like.dtype), dtype=like.dtype)
     count = len(dims(grid)) - 2

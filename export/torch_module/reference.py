@@ -68,7 +68,7 @@ class Reference:
         return judged(errors, figures, manifest.precision, 3 * float(np.median(single)))
 
     def _margin(self, call: torch.nn.Module, inputs: Array, target: Array) -> tuple[Array, Array]:
-        """The logits that are compared, and the gradient of the objective's margin, one row an input."""
+        """The logits that are compared, and the gradient of the objective's margin, one row per input."""
         device = self._subject.example[0].device
         x = torch.from_numpy(inputs).to(device).requires_grad_()
         values = [v.to(x.dtype) if v.is_floating_point() else v for v in self._companions(len(x))]
@@ -98,13 +98,13 @@ def _relative(given: Array, true: Array) -> Array:
 
 
 def normalised(x: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """(x - mean) / std, one entry a channel; `x` itself where the settings have none."""
+    """(x - mean) / std, one entry per channel; `x` itself where the settings have none."""
     if settings.mean is None or settings.std is None:
         return x
     if x.ndim < 2 or not x.shape[1] == len(settings.mean) == len(settings.std):
         raise ModelError(
             f"mean and std have {len(settings.mean)} and {len(settings.std)} entries, and an input of shape "
-            f"{list(x.shape[1:])} needs one each a channel"
+            f"{list(x.shape[1:])} needs one of each per channel"
         )
     mean, std = (
         torch.tensor(list(v), dtype=x.dtype, device=x.device).reshape(-1, *[1] * (x.ndim - 2))

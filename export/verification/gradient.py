@@ -196,7 +196,7 @@ def _float64_logits(
     reference = ReferenceEvaluator(to_float64(model), new_ops=list(OPERATORS))
 
     def logits(x: Float64) -> Float64:
-        # Row by row, because the evaluator keeps every value of a run: 0.6 GB a row of a ViT-B.
+        # Row by row, because the evaluator keeps every value of a run: 0.6 GB per row of a ViT-B.
         values = {manifest.input: x, **feeds}
         runs = (
             reference.run(None, {name: v[i : i + 1] for name, v in values.items()}) for i in range(len(x))

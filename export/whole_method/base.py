@@ -16,7 +16,7 @@ from fluxpath.manifest import Manifest
 
 Float64 = npt.NDArray[np.float64]
 State = dict[str, Expr]
-"""What the loop carries from one evaluation to the next, a row an image, by name."""
+"""What the loop carries from one evaluation to the next, one row per image, by name."""
 
 POINT, SUM, STEPS, STATUS = "point", "sum", "steps", "status"
 """The state that every method has."""
@@ -119,7 +119,7 @@ class WholeMethod(Protocol):
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """The method's name on the command line."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """Arithmetic on a batch, written as arithmetic: what the methods' recurrences are made of.
 
-An `Expr` is a value of the graph under construction, a row an image: [batch] or [batch, ...]. A [batch] one
-meets a [batch, ...] one as [batch, 1, ...]; a number becomes a constant of the other operand's type.
+An `Expr` is a value of the graph under construction, one row per image: [batch] or [batch, ...]. One of
+[batch] meets one of [batch, ...] as [batch, 1, ...]; a number becomes a constant of the other operand's type.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class IntegratedGradients(IntegratedGradientsSettings):
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """The method's name on the command line."""
         return "integrated-gradients"
 
     @property
@@ -73,7 +73,7 @@ class IntegratedGradients(IntegratedGradientsSettings):
         return sorted(weights.items())
 
     def trial(self, shape: tuple[int, ...]) -> dict[str, npt.NDArray[np.float32]]:
-        """None."""
+        """The baseline has a default, so nothing more is needed."""
         return {}
 
     def start(self, outside: Outside) -> Start:

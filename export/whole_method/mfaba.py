@@ -50,24 +50,24 @@ class MFABA(MFABASettings):
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """The method's name on the command line."""
         return f"mfaba-{self.ascent}"
 
     @property
     def turns(self) -> int:
-        """One evaluation a point."""
+        """One evaluation per point."""
         return self.max_steps + 1
 
     def settings(self) -> dict[str, Any]:
-        """All of them."""
+        """Every setting by name."""
         return asdict(self)
 
     def trial(self, shape: tuple[int, ...]) -> dict[str, npt.NDArray[np.float32]]:
-        """None."""
+        """MFABA has no further inputs."""
         return {}
 
     def start(self, outside: Outside) -> Start:
-        """Nothing is pending."""
+        """No displacement is pending yet."""
         if self.path == "taylor":
             return Start({PENDING: outside.zeros()})
         none = outside.rows(0, ir.DataType.FLOAT)

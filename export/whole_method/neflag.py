@@ -51,7 +51,7 @@ class NeFLAG(NeFLAGSettings):
 
     @property
     def name(self) -> str:
-        """As on the command line."""
+        """The method's name on the command line."""
         return "neflag"
 
     @property
@@ -60,7 +60,7 @@ class NeFLAG(NeFLAGSettings):
         return 1 + self.n * (self.max_steps + 1)
 
     def settings(self) -> dict[str, Any]:
-        """All of them."""
+        """Every setting by name."""
         return asdict(self)
 
     def trial(self, shape: tuple[int, ...]) -> dict[str, npt.NDArray[np.float32]]:

@@ -16,7 +16,7 @@ void advance(const LaneArrays& lanes, const int* slots, i64 count, const Neflag&
 void start(const LaneArrays& lanes, const int* slots, const int* numbers, i64 count, const Neflag& method,
            u64 seed);
 
-// One gradient of each lane into its sum; `weights` has one entry a lane.
+// One gradient of each lane into its sum; `weights` has one entry per lane.
 void advance(const LaneArrays& lanes, const int* slots, const float* weights, i64 count,
              const Weighted& method);
 

@@ -34,7 +34,7 @@ class Lanes {
         throw std::invalid_argument("all row arrays must have the shape of point");
     for (size_t size : {scale.shape(0), label.shape(0), target.shape(0), step.shape(0), status.shape(0),
                         length.shape(0), pending_length.shape(0)})
-      if (size != point.shape(0)) throw std::invalid_argument("all vectors must have one entry a slot");
+      if (size != point.shape(0)) throw std::invalid_argument("all vectors must have one entry per slot");
     image_ = image.data();
     arrays_ = {image.data(),  point.data(),  pending.data(), sum.data(),    gradient.data(),
                scale.data(),  label.data(),  target.data(),  step.data(),   status.data(),
@@ -95,7 +95,7 @@ class Lanes {
 
  private:
   static void same_length(const Vector<const int>& slots, size_t length) {
-    if (length != slots.shape(0)) throw std::invalid_argument("one entry a slot is needed");
+    if (length != slots.shape(0)) throw std::invalid_argument("one entry per slot is needed");
   }
 
   void check(const Vector<const int>& slots) const {
@@ -181,7 +181,7 @@ NB_MODULE(_cpu, m) {
       .def("advance_weighted", &Lanes::advance_weighted, in_place("slots"), in_place("weights"), "method"_a,
            "sum = weight * the gradient, as `method` says; then the lane is complete.")
       .def("start_straight", &Lanes::start_straight, in_place("slots"), in_place("shares"),
-           "point = pending + share * (image - pending), one share a slot.")
+           "point = pending + share * (image - pending), one share per slot.")
       .def("start_noise", &Lanes::start_noise, in_place("slots"), in_place("numbers"), nb::kw_only(),
            "deviation"_a, "low"_a, "high"_a, "seed"_a,
            "point = image + deviation * normal noise of that lane number, within [low, high].");

@@ -8,7 +8,7 @@
 namespace fluxpath {
 
 constexpr int kThreads = 256;
-// Elements a block: two accesses of 16 bytes a thread and array. It must not depend on the batch, since it
+// Elements per block: two accesses of 16 bytes per thread and array. It must not depend on the batch, since it
 // decides the order of the sums.
 constexpr i64 kChunk = 2048;
 constexpr int kAccesses = static_cast<int>(kChunk / (4 * kThreads));
@@ -22,7 +22,7 @@ struct Plan {
   float before, after, length;  // path="norm": lengths of the displacements around the point, and in all
 };
 
-// One entry a slot, `partial` two a slot and chunk.
+// One entry per slot, in `partial` two per slot and chunk.
 struct Scratch {
   double* partial;
   Plan* plan;

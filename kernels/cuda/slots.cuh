@@ -5,7 +5,7 @@
 
 namespace fluxpath {
 
-// Further entries a slot, which the recurrences do not need.
+// Further entries per slot, which the recurrences do not need.
 struct Notes {
   const float* score;  // the objective at `point`
   float* first_score;
@@ -64,7 +64,7 @@ __device__ inline void move_slots(const LaneArrays& a, const Notes& notes, const
   notes.first_label[to] = notes.first_label[from];
 }
 
-// A thread a slot: score, label and target of lanes evaluated for the first time; a target left to the
+// One thread per slot: score, label and target of lanes evaluated for the first time; a target left to the
 // model is decided.
 __device__ inline void note_start_of(const LaneArrays& a, const Notes& notes, int count) {
   const int slot = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);

@@ -11,33 +11,32 @@ from fluxpath.runtime.backends.base import LARGEST, GradientSession
 from fluxpath.runtime.lanes import Lanes
 
 BUDGET = 2.0
-"""Seconds of evaluations after which no larger number is tried.
+"""Seconds of evaluations after which no larger number of slots is tried.
 
-What a backend does at its first one of a size does not count: a GPU's libraries start, and plan convolutions,
-for longer than that.
+The first evaluation of a size does not count: a GPU's libraries take longer than that to start and to plan
+convolutions.
 """
 
 RUNS = 3
-"""Evaluations of a number of slots."""
+"""Evaluations per number of slots."""
 
 GAIN = 0.97
-"""A larger number must do a slot in this share of the time, or it is not worth its memory."""
+"""A larger number is worth its memory only if its time per slot is below this share of the best so far."""
 
 
 def suitable_slots(
     session: GradientSession, lanes_of: Callable[[int], Lanes], max_memory: int | None = None
 ) -> int:
-    """The smallest of 1, 2, 4, ... slots whose time a slot is within 3% of the best.
+    """The smallest of 1, 2, 4, ... slots whose time per slot is within 3% of the best.
 
     lanes_of: makes the arrays for a number of slots. max_memory: bytes that arrays and activations together
     may take; the next number is tried only if twice the memory that the last one took stays below it.
     Raises InputError where one slot takes more than that.
 
-    What they take is by how much the memory that is in use grows while this measures: the process's own, or
-    where the lanes live on a device, the device's. The latter includes what ONNX Runtime's arena and torch
-    have allocated there and keep, and what other processes, or other threads of this one, allocate meanwhile:
-    measure when nobody does. The weights were there before. Images of many lanes take rows beyond it later
-    (`device_sums.SpareRows`).
+    Memory is measured as the growth of what is in use: the process's own memory, or the device's if the lanes
+    live there. On a device that includes what ONNX Runtime's arena and torch keep, and what other processes
+    and threads allocate meanwhile, so measure on an idle device. Weights are loaded before and do not count.
+    Images of many lanes need further rows later (`device.sums.SpareRows`).
     """
     start, spent = session.used(), 0.0
     times: dict[int, float] = {}

@@ -1,9 +1,9 @@
 """Which evaluations on a device are replayed as one captured graph, and at which batch size.
 
-A gradient graph is hundreds of small launches; captured once, it is one. A capture holds for one batch size,
-so only a few sizes are captured, the buckets: powers of two, three quarters of them, and all slots. Another
-number of slots is rounded up to the next bucket, by less than half. What the further slots hold is evaluated
-and never looked at: the engine advances and retires the slots that it asked for, and no others.
+A gradient graph is hundreds of small launches; once captured, it is a single one. A capture is valid for one
+batch size, so only a few sizes, the buckets, are captured: powers of two, three quarters of these, and all
+slots. Any other number of slots is rounded up to the next bucket, by less than half. The extra slots are
+evaluated but ignored: the engine advances and retires only the slots that it asked for.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from collections import Counter
 _log = logging.getLogger("fluxpath")
 
 PLAIN_RUNS = 3
-"""A bucket runs so often without a capture, which costs several evaluations: it must recur to be worth it."""
+"""Runs of a bucket before it is captured: a capture costs several evaluations, so the size must recur."""
 
 PLAIN_RUNS_OF_NEW_SIZES = 1
-"""So often where a plain run at another batch size than the last one is what costs most."""
+"""The same limit for backends where changing the batch size is itself costly."""
 
 
 def bucket(count: int, slots: int) -> int:
-    """The smallest batch size that is captured and has room for `count` of `slots` slots."""
+    """The smallest bucket that holds `count` of `slots` slots."""
     power = 1 << (count - 1).bit_length()
     three_quarters = power * 3 // 4
     return min(slots, three_quarters if power > 2 and three_quarters >= count else power)
 
 
 class Captures:
-    """Decides for each evaluation: at which batch size, and as which captured graph, if any.
+    """Chooses the batch size and the captured graph, if any, of each evaluation.
 
-    allowed: False never captures. per_thread: the backend keeps a capture for the thread that made it alone.
-    rounded: the backend prepares itself anew whenever the batch size is not the last one's, so that runs
-    without a capture are rounded up as well, and there are few of them.
+    allowed: False never captures.
+    per_thread: a captured graph can be replayed only by the thread that captured it.
+    rounded: the backend prepares itself anew whenever the batch size changes, so runs without a capture are
+        rounded up to a bucket too, and there are few of them.
     """
 
     def __init__(self, allowed: bool = True, per_thread: bool = False, rounded: bool = False) -> None:
@@ -46,13 +47,13 @@ class Captures:
         self.bind(1)
 
     def bind(self, slots: int) -> None:
-        """Lanes in other memory: what was captured is for the former, and its numbers are not used again."""
+        """Start afresh for lanes in other memory: earlier captures refer to the old memory."""
         self._slots = slots
         self._runs: Counter[tuple[int, int]] = Counter()
         self._ids: dict[int, int] = {}
 
     def choose(self, count: int) -> tuple[int, int | None]:
-        """The batch size that runs `count` slots, and the number of the graph; None to run without one."""
+        """The batch size for `count` slots, and the number of the captured graph, None to run without one."""
         size = bucket(count, self._slots)
         plain = size if self._rounded else count
         if not self._allowed:

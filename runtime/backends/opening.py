@@ -36,7 +36,7 @@ def open_session(path: str | os.PathLike[str], options: Options) -> GradientSess
     if script and options.providers is not None:
         raise ProviderError(f"providers are ONNX Runtime's, and '{path}' is TorchScript: pass device= alone")
     if kind == "auto" and options.providers is None:
-        read_manifest(path)  # a bad file is no reason to look for another device
+        read_manifest(path)  # a bad file is reported as such, not as a missing GPU
         try:
             return open_session(path, replace(options, device="cuda"))
         except ProviderError as error:
@@ -83,8 +83,8 @@ def _on_onnxruntime(path: str | os.PathLike[str], gpu: int | None, options: Opti
 
 
 def _find_libraries(onnxruntime: Any) -> None:
-    """Load CUDA and cuDNN from NVIDIA's packages or torch's, where no search path of the system leads."""
+    """Load CUDA and cuDNN from NVIDIA's or torch's packages, which no search path of the system includes."""
     preload = getattr(onnxruntime, "preload_dlls", None)  # since 1.21
     if preload is not None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
-            preload()  # says what it does not find; a system's own libraries will do as well
+            preload()  # prints what it does not find; the system's own libraries serve as well

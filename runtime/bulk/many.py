@@ -38,7 +38,7 @@ class Submitting(Protocol):
         """See `Explainer.submit`."""
 
 
-# Images in flight for each slot: enough that the engine never waits while one is read or written.
+# Images in flight per slot: enough to keep the engine busy while images are read and results written.
 WINDOW = 2
 
 
@@ -81,7 +81,7 @@ def attribute_many(
         MFABA() if method is None else method, explainer.shape, explainer.manifest.classes
     )
     manifest = explainer.manifest
-    # What is wrong for all is an error, not a failure of each.
+    # A mistake that concerns every image is an error, not one failure per image.
     check_rules(chosen, manifest.rules)
     as_targets(target, 1, manifest.classes)
     if manifest.companions:
@@ -114,7 +114,7 @@ def head_of(explainer: Submitting, source: Source, target: int | None, method: M
 
 
 class _Run:
-    """The window: images that were submitted and not written yet, at most WINDOW a slot."""
+    """The window: images that were submitted and not written yet, at most WINDOW per slot."""
 
     def __init__(self, explainer: Submitting, sink: Sink, target: int | None, method: Method) -> None:
         self._explainer, self._sink = explainer, sink
@@ -140,7 +140,7 @@ class _Run:
         return self.summary.written + self.summary.skipped + len(self.summary.failures)
 
     def take(self, item: Item) -> None:
-        """Submit an item unless it is done or damaged; write what has come in, waiting if too much is out."""
+        """Submit an item unless it is done or damaged; write results, waiting if too many are in flight."""
         if item.name in self._names:
             sentence = f"the name '{item.name}' came before, and names must be distinct"
             self.summary.failures[item.name] = sentence
@@ -166,7 +166,7 @@ class _Run:
         self._window.append(_Flight(item.name, image.astype(np.float32), future))
 
     def land(self, most: int) -> None:
-        """Write results from the front: those that are there, and until no more than `most` are out."""
+        """Write the results that are there, in order, until no more than `most` images are in flight."""
         while self._window and (len(self._window) > most or self._window[0].future.done()):
             flight = self._window.popleft()
             self._sink.write(flight.name, flight.image, flight.future.result())

@@ -80,7 +80,7 @@ class DeviceHalves(DeviceRows):
 
 
 class DeviceVectors:
-    """Several vectors of one entry a slot, in one piece of memory with a copy in pinned host memory.
+    """Several vectors with one entry per slot, in one piece of memory with a copy in pinned host memory.
 
     Whatever the device may have changed since the last look comes over in one small copy: a tick's finished
     lanes, and their steps, scores and labels with them.

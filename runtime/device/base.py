@@ -34,15 +34,15 @@ class Device(Protocol):
         ...
 
     def used(self) -> int:
-        """How many bytes of the device's memory are taken, by whomever: this process, others, libraries."""
+        """How many bytes of the device's memory are in use, by this process, its libraries and others."""
         ...
 
     def pinned(self, size: int) -> npt.NDArray[np.uint8]:
-        """Host memory that the device can copy into without a detour; lives as long as the array."""
+        """Page-locked host memory, which the device copies to directly; it lives as long as the array."""
         ...
 
     def upload(self, address: int, source: Host) -> None:
-        """Copy a contiguous array there; it may be changed at return."""
+        """Copy a contiguous array there; the caller may change it after the call returns."""
         ...
 
     def download(self, target: Host, address: int) -> None:

@@ -22,7 +22,7 @@ _RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 _OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
 _STAGED = 1 << 16
-"""Bytes of pinned memory a stream: several ticks' lists of slots."""
+"""Bytes of pinned memory per stream: several ticks' lists of slots."""
 
 _this_thread = threading.local()
 

@@ -172,7 +172,7 @@ class DeviceKernel:
             self._launched()
 
     def _floats(self, slots: Any, numbers: Any) -> ctypes.c_void_p:
-        """One float32 a slot on the device, in the place of the lanes' numbers."""
+        """One float32 per slot on the device, in the place of the lanes' numbers."""
         if len(numbers) != len(slots):
             raise ValueError("there must be a number for every slot")
         return self._list(1, np.ascontiguousarray(numbers, np.float32).view(np.int32), check=False)

@@ -1,4 +1,4 @@
-"""Pinned host memory in which small arrays wait for their copy to a device, so that the host need not."""
+"""Pinned host memory for small arrays on their way to a device, so that the host need not wait."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _ALIGNMENT = 16
 
 
 class Staging:
-    """Hands out pieces of `memory` one after the other, until whoever waited for all copies says so.
+    """Hands out pieces of `memory` one after the other, until `done` says that all copies are finished.
 
-    A copy from pageable memory waits for everything before it in the stream, the gradient graph among it;
-    one from pinned memory does not, but its source must stay as it is until the copy is done.
+    A copy from pageable memory waits for everything before it in the stream, including the gradient graph. A
+    copy from pinned memory does not, but its source must not change until the copy is done.
     """
 
     def __init__(self, memory: npt.NDArray[np.uint8]) -> None:

@@ -27,14 +27,13 @@ Launch = tuple[str, tuple[int, int], tuple[Any, ...]]
 
 
 class SpareRows:
-    """Rows of `size` bytes that are taken and given back; their memory is kept for the next ones.
+    """Rows of `size` bytes that are taken and given back; their memory is kept for reuse.
 
-    There are as many as were ever needed within two ticks, rounded up to a block. An image needs one from the
-    end of its first lane to that of its last, and one for each lane that ended before its turn: at most as
-    many as it has lanes, and few unless a walk is much longer than those after it. The images under way are
-    those of which a lane runs, as many as there are slots at most, and for each request those whose lanes
-    wait: one, or where the model tells the target, as many as it told in the same ticks, again at most as
-    many as there are slots.
+    There are as many as were ever needed within two ticks, rounded up to a block. An image needs one row from
+    the end of its first lane to the end of its last, and one for each lane that ended before its turn: at
+    most as many as it has lanes, and few unless one walk is much longer than those after it. The images under
+    way are those with a running lane, at most one per slot, and for each request one whose lanes wait (or,
+    where the model decides the target, as many as were decided in the same ticks: at most one per slot).
     """
 
     def __init__(self, device: Device, size: int) -> None:
@@ -59,11 +58,11 @@ class SpareRows:
         return self._free.pop()
 
     def give_back(self, address: int) -> None:
-        """The row may still be read or written by what is to be launched next; see `launched`."""
+        """Give a row back. The next launch may still read or write it; see `launched`."""
         self._returned.append(address)
 
     def launched(self) -> None:
-        """Whatever is launched from now on comes after what used the rows that were given back."""
+        """The launches that used the returned rows have been made: from now on they can be reused."""
         self._free += self._returned
         self._returned.clear()
 
@@ -71,8 +70,7 @@ class SpareRows:
 class DeviceSums:
     """All images' gathering of the rows of `Lanes.sum`: `add_up` adds what was taken since the last one.
 
-    That is a launch for all images, in which each goes through its own lanes in their order, and another
-    one where there are variances.
+    One launch serves all images, each with its own lanes in their order; variances take another launch.
     """
 
     def __init__(self, device: Device, rows: DeviceRows) -> None:
@@ -87,7 +85,7 @@ class DeviceSums:
         self._list = DeviceRows(device, (4096,), np.uint8)
 
     def gathering(self, collector: Collector) -> Gathering | None:
-        """What does on the device as `collector` does; None for a collector that is the caller's own."""
+        """The device's counterpart of `collector`; None for a collector of the caller's own."""
         kinds = {Total: DeviceTotal, Variance: DeviceVariance}
         kind = kinds.get(type(collector))
         return None if kind is None else kind(self)
@@ -113,8 +111,8 @@ class DeviceSums:
     def add_up(self) -> None:
         """Launch what was taken."""
         work = {k: [(i.address, i.taken, rows) for i, rows in due.items()] for k, due in self._due.items()}
-        # A copy is the sum of a single row. That makes 0 of -0, which no sum that it is added to shows: they
-        # begin with 0, and never come to -0.
+        # A copy is the sum of a single row. It turns -0 into 0, which does not change the final sum: that
+        # begins with 0 and never becomes -0.
         work["add_sums"] += [(spare, 1, [row]) for spare, row in self._kept]
         for launch in self.prepared(work):
             self.device.launch(*launch)

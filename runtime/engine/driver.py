@@ -1,4 +1,4 @@
-"""Who ticks the engine: the thread that waits for a result, or one in the background."""
+"""Runs the engine's ticks, in the thread that waits for a result or in the background."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fluxpath.runtime.engine.request import Request
 class Driver:
     """Takes requests from any thread and ticks the engine until they are done.
 
-    Whoever waits for a result drives the engine itself if nobody else does: handing a tick of a
-    millisecond to another thread and the result back would cost a tenth of it. What is left when its own
-    result is there, and what was submitted without waiting, is the background thread's.
+    A thread that waits for a result drives the engine itself if no other thread does, because passing a
+    millisecond's work to another thread and back costs a tenth of it. The background thread runs whatever is
+    left after that, and everything that was submitted without waiting.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -35,18 +35,18 @@ class Driver:
         self._add(request, wake=True)
 
     def run(self, request: Request) -> Attribution:
-        """The request's result; drives the engine meanwhile if nobody does. Raises what the request does."""
+        """The request's result; drives the engine until then if no other thread does. Raises its error."""
         self._add(request, wake=False)
         if self._turn.acquire(blocking=False):
             self._drive(request)
         return request.future.result()
 
     def close(self) -> None:
-        """Finish nothing more: requests that wait or run end with ClosedError. May be called twice."""
+        """End all requests that wait or run with ClosedError. May be called twice."""
         with self._wake:
             self._closed = True
             self._wake.notify()
-        # A done-callback runs within a tick, and would wait for itself.
+        # A done-callback that closes the explainer runs within a tick and would wait for itself.
         if self._ticking != threading.get_ident():
             self._thread.join()
 
@@ -59,7 +59,7 @@ class Driver:
                 self._wake.notify()
 
     def _work(self) -> None:
-        """The background thread: sleep until there is work, then do it or wait for who does."""
+        """The background thread: sleep until there is work, then take the turn and do it."""
         while True:
             with self._wake:
                 while not (self._closed or self._has_work()):
@@ -78,7 +78,7 @@ class Driver:
         finally:
             self._ticking = None
             self._turn.release()
-            # Whoever came too late to get the turn, and found this thread about to leave, is waiting.
+            # Another thread may have queued work just too late for this thread to see it.
             with self._wake:
                 if self._has_work():
                     self._wake.notify()
@@ -86,14 +86,14 @@ class Driver:
     def _tick(self) -> None:
         try:
             self._engine.tick()
-        except Exception as error:  # whatever went wrong belongs to those who wait for it
+        except Exception as error:  # the callers who wait get the error
             self._engine.fail(error)
         except BaseException:  # an interrupt amid a tick leaves lanes half-advanced
             self._engine.fail(ClosedError("the thread that ran the attribution was interrupted"))
             raise
 
     def _take(self) -> bool:
-        """Hand what came in to the engine; whether there is anything to do."""
+        """Hand new requests to the engine; returns whether there is anything to do."""
         if not (self._incoming or self._closed):
             return self._engine.busy
         with self._wake:

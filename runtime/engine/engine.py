@@ -21,13 +21,13 @@ _log = logging.getLogger("fluxpath")
 class Engine:
     """Runs lanes in the first slots of a fixed number. Not thread-safe: one thread ticks at a time.
 
-    A tick evaluates the gradient graph once on the active slots, advances each lane by its method, takes
-    the results of those that ended and gives their slots to waiting lanes at once (see `Waiting` for whose
-    turn it is). A request that was cancelled, is past its deadline or whose method raises leaves its slots
-    in the same way, and nobody else notices.
+    A tick evaluates the gradient graph once on the active slots, advances each lane by its method, delivers
+    the lanes that ended and gives their slots to waiting lanes (`Waiting` says which come first). A request
+    that was cancelled, is past its deadline or whose method raises gives up its slots in the same way, and no
+    other request is affected.
 
-    Where the backend runs out of memory, half as many lanes are evaluated at a time from then on; those
-    beyond keep their state in their slots until one of the first is free.
+    If the backend runs out of memory, half as many lanes are evaluated at a time from then on; the others
+    keep their state in their slots until one of the first slots is free.
     """
 
     def __init__(self, session: GradientSession, lanes: Lanes) -> None:
@@ -52,7 +52,7 @@ class Engine:
         self._waiting.add(request)
 
     def fail(self, error: Exception) -> None:
-        """Give up everything that runs or waits with `error`."""
+        """End everything that runs or waits with `error`."""
         requests = [*self._waiting.clear(), *(lane.request for lane in self._running)]
         self._running.clear()
         self._groups = None
@@ -77,7 +77,7 @@ class Engine:
             self._retire(ended)
 
     def _drop(self) -> None:
-        """Free the slots of requests that nobody waits for any more."""
+        """Free the slots of requests that are over."""
         if self._timed:
             now = time.monotonic()
             for request in [*self._waiting, *(lane.request for lane in self._running)]:
@@ -92,7 +92,7 @@ class Engine:
             self._vacate(over)
 
     def _evaluate(self) -> int:
-        """Run the gradient graph on as many lanes as the backend has memory for; how many that were."""
+        """Run the gradient graph on as many lanes as the backend has memory for, and return their number."""
         while True:
             active = min(len(self._running), self._limit)
             try:
@@ -134,7 +134,7 @@ class Engine:
             self._running[slot].request.fail(error)
 
     def _retire(self, ended: list[int]) -> None:
-        """Deliver the lanes that ended, finish images of which these were the last, and free the slots."""
+        """Deliver the lanes that ended, finish the images that are complete, and free the slots."""
         last: list[Lane] = []
         for slot in ended:
             lane = self._running[slot]
@@ -172,7 +172,7 @@ class Engine:
                 self._running[slot] = lane
                 if last in refilled:
                     refilled[refilled.index(last)] = slot
-                else:  # a lane that was moved there already comes from where it was before
+                else:  # this lane may have been moved once already: note where it came from
                     moves[slot] = moves.pop(last, last)
         if moves:
             self._lanes.rearrange(moves)
@@ -188,7 +188,7 @@ class Engine:
     def _by_method(self, slots: Sequence[int]) -> list[tuple[Method, Slots]]:
         """These slots by method; equal settings are one group."""
         methods = [self._running[slot].method for slot in slots]
-        if all(method is methods[0] for method in methods):  # as a rule, and settings are slow to hash
+        if all(method is methods[0] for method in methods):  # the usual case; settings are slow to hash
             return [(methods[0], np.asarray(slots, np.int32))]
         groups: dict[Method, list[int]] = {}
         for slot, method in zip(slots, methods, strict=True):

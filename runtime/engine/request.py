@@ -21,7 +21,7 @@ _PROBE = Probe()
 
 
 class Outcome(Future[Attribution]):
-    """A request's future, which tells without a lock whether it is done: the engine asks at every tick."""
+    """A request's future, with a flag for "done" that needs no lock: the engine asks at every tick."""
 
     over = False
 
@@ -44,9 +44,9 @@ class Outcome(Future[Attribution]):
 
 @dataclass(frozen=True)
 class Lane:
-    """A place in the queue: lane `number` of image `index` of a request.
+    """Lane `number` of image `index` of a request.
 
-    opens: the image's other lanes wait for this one, which tells their target.
+    opens: the image's other lanes wait for this one, which decides their target.
     """
 
     request: Request
@@ -66,11 +66,11 @@ class Lane:
 class Request:
     """Images [n, *shape], their targets (-1: the predicted class) and one method; collects the results.
 
-    The arrays are the request's own from then on.
+    The request owns the arrays from then on.
 
-    `next_lane` hands out lanes in order. What is said of the image itself, its score and predicted class, is
-    from a lane that starts there, or from a probe where the method has none. Where the target is left to the
-    model the image's other lanes follow when that one has told it; if it is given nobody has to wait.
+    `next_lane` hands out lanes in order. The score and the predicted class of an image come from a lane that
+    starts at the image, or from a probe if the method has none. If the target is left to the model, the other
+    lanes of the image follow once that lane has decided it; if the target is given, no lane waits.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Request:
 
     @property
     def over(self) -> bool:
-        """Whether nobody waits for more: it has its result, failed or was cancelled."""
+        """Whether it has its result, failed or was cancelled."""
         return self.future.over
 
     def fail(self, error: Exception) -> None:
@@ -123,7 +123,7 @@ class Request:
             self.future.set_exception(error)
 
     def acknowledge(self) -> None:
-        """If this one was cancelled, drop what it gathered and tell those who wait for several futures."""
+        """If it was cancelled, drop what it gathered and notify callers that wait for several futures."""
         if self.future.cancelled():
             self._drop()
             self._settle()
@@ -166,7 +166,7 @@ class Request:
                 yield Lane(self, index, number, self.method)
 
     def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> bool:
-        """Take over the results of the lane that ended in `slot`; whether its image is to be finished."""
+        """Take the results of the lane that ended in `slot`; returns whether its image is now complete."""
         i = lane.index
         probe = lane.method is _PROBE
         status = int(lanes.status[slot])

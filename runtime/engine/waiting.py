@@ -9,9 +9,9 @@ from fluxpath.runtime.engine.request import Lane, Request
 
 
 class Waiting:
-    """Requests take turns at free slots, a lane each, in the order in which they came.
+    """Requests take turns at free slots, one lane each, in the order in which they came.
 
-    So a request's first lane starts when at most as many slots have become free as requests were waiting,
+    So a request's first lane waits for no more slots to become free than there are requests before it,
     however many lanes these have.
     """
 
@@ -42,7 +42,7 @@ class Waiting:
             if lane is not None:
                 self._queue.append(request)
                 return lane
-            # Over, or nothing left, or nothing until a probe ends, which brings the request back here.
+            # It is over, has no lane left, or waits for a probe, whose end queues the request again.
             request.queued = False
             request.acknowledge()
         return None

@@ -1,4 +1,4 @@
-"""How an image's attribution is gathered from its lanes, which may end in any order."""
+"""How an image's attribution is made from its lanes, which may end in any order."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Row = npt.NDArray[np.float32]
 
 
 class Collector(Protocol):
-    """Makes one image's attribution of its lanes' sums."""
+    """Makes one image's attribution from the sums of its lanes."""
 
     def add(self, values: Row) -> None:
-        """Take the next lane's `sum`, float32 [features], in the order of their numbers; not to be kept."""
+        """Take the next lane's `sum`, float32 [features], in lane order. The array must not be kept."""
         ...
 
     def result(self) -> Row:
@@ -29,7 +29,7 @@ class Total:
         self._sum = np.zeros(features, np.float32)
 
     def add(self, values: Row) -> None:
-        """One lane more."""
+        """Add one lane."""
         self._sum += values
 
     def result(self) -> Row:
@@ -45,38 +45,38 @@ class Variance:
         self._mean, self._squares = np.zeros(features), np.zeros(features)
 
     def add(self, values: Row) -> None:
-        """One sample more."""
+        """Add one sample."""
         self._count += 1
         before = values - self._mean
         self._mean += before / self._count
         self._squares += before * (values - self._mean)
 
     def result(self) -> Row:
-        """The variance, of the samples themselves."""
+        """The variance of the samples, divided by their number."""
         return (self._squares / self._count).astype(np.float32)
 
 
 class Gathering(Protocol):
-    """One image's lanes on their way into its attribution, wherever that is computed.
+    """Combines one image's lane sums in lane order, on host or device.
 
-    The result must not depend on which lane ended first, so each waits here for those before it.
+    The result must not depend on which lane ends first, so a lane that ends early is kept until its turn.
     """
 
     def take(self, number: int, slot: int) -> None:
-        """Lane `number` ended in `slot`, which it leaves after this tick."""
+        """Take the sum of lane `number` from `slot`, which is reused after this tick."""
         ...
 
     def result(self, values: Row) -> None:
-        """Write the attribution to `values`, float32 [features]; all lanes were taken, nothing follows."""
+        """Write the attribution to `values`, float32 [features]. Called once, after the last lane."""
         ...
 
     def drop(self) -> None:
-        """Give up: nobody waits for the attribution any more."""
+        """Release what was kept: the attribution is not needed any more."""
         ...
 
 
 class InOrder:
-    """Hands the rows of an image's lanes to a collector on the host. rows: `Lanes.sum`."""
+    """Hands the rows of an image's lanes, from `Lanes.sum`, to a collector on the host."""
 
     def __init__(self, rows: Any, collector: Collector) -> None:
         self._rows, self._collector = rows, collector
@@ -101,4 +101,4 @@ class InOrder:
         values[:] = self._collector.result()
 
     def drop(self) -> None:
-        """See `Gathering`: there is nothing but host memory."""
+        """See `Gathering`; host memory needs no release."""

@@ -102,7 +102,7 @@ def test_arrays_that_do_not_fit_are_refused():
         lambda: slots.kernel.start_straight(at(0, 1), floats(1)),
         lambda: slots.kernel.start_noise(at(0), at(0, 1), deviation=1.0, low=0.0, high=1.0, seed=0),
     ):
-        with pytest.raises(ValueError, match="one entry a slot is needed"):
+        with pytest.raises(ValueError, match="one entry per slot is needed"):
             call()
     with pytest.raises(IndexError, match="no such slot"):
         slots.kernel.start_straight(at(2), floats(0.5))

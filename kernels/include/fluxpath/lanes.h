@@ -17,7 +17,7 @@ enum Status : int {
   kNonFinite = 6,     // the model gave NaN or infinity
 };
 
-// Arrays with one row a slot; rows of `features` floats, the others one entry a slot.
+// Arrays with one row per slot: rows of `features` floats, the others one entry per slot.
 struct LaneArrays {
   const float* image;     // the lane's input x_0
   float* point;           // where the gradient is asked next: the gradient graph's own input buffer

@@ -1,4 +1,4 @@
-// NeFLAG (Li et al., IJCAI 2023), Algorithm 1, one flux sample a lane.
+// NeFLAG (Li et al., IJCAI 2023), Algorithm 1, one flux sample per lane.
 #pragma once
 
 #include "fluxpath/lanes.h"

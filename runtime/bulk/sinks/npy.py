@@ -18,7 +18,7 @@ from fluxpath.runtime.bulk.sinks.rowlog import read_log
 
 
 class Npy:
-    """float32 [n, *shape]; the sidecar's first line is the run, then a line an image, in the same order."""
+    """float32 [n, *shape]; the sidecar has the run, then one line per image, in the same order."""
 
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
         """The journal's own files, renamed."""

@@ -1,4 +1,4 @@
-"""One .npz file: the stacked values and an array a column."""
+"""One .npz file: the stacked values and one array per column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One Parquet file: a row an image. Needs pyarrow, fluxpath's extra `parquet`."""
+"""One Parquet file: one row per image. Needs pyarrow, fluxpath's extra `parquet`."""
 
 from __future__ import annotations
 

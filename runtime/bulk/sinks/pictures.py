@@ -1,4 +1,4 @@
-"""A folder of overlays: a PNG an image, its attribution as .npy if wished, and results.jsonl."""
+"""A folder of overlays: one PNG per image, its attribution as .npy if asked for, and results.jsonl."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FolderSink:
 
     A second image of that name gets a number (cats/1-2.png). flat: only the last part of a name counts.
     low, high: the input's range; npy: the attribution, float32 [*shape], beside the picture.
-    results.jsonl has a line an image; with `resume`, images are skipped whose files are there in the size
+    results.jsonl has one line per image; with `resume`, images are skipped whose files are there in the size
     that it says. No file is replaced that fluxpath did not write. Raises InputError: no pictures, no folder
     can be made, the folder that the images come from, another run's results, a foreign file in the way.
     """

@@ -1,4 +1,4 @@
-"""An append-only file of rows that a killed run leaves readable: a JSON object a line, the head first."""
+"""An append-only file of rows that a killed run leaves readable: one JSON object per line, the head first."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from fluxpath.status import Status
 
 @dataclass(frozen=True)
 class DeepLIFT(Method):
-    """DeepLIFT by the rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017): one evaluation an image.
+    """DeepLIFT by the rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017): one evaluation per image.
 
     values = multipliers * (image - baseline), which sum to the score less that of the baseline.
     """

@@ -46,7 +46,7 @@ class ExpectedGradients(Method):
 
     @property
     def lanes(self) -> int:
-        """One a sample."""
+        """One lane per sample."""
         return self.n
 
     @property

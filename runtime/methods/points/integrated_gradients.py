@@ -37,12 +37,12 @@ class IntegratedGradients(IntegratedGradientsSettings, Method):
 
     @property
     def lanes(self) -> int:
-        """One a point, from the baseline on."""
+        """One lane per point, from the baseline on."""
         return self.steps + (self.rule == "trapezoid")
 
     @property
     def starts_at_image(self) -> bool:
-        """At most one lane does."""
+        """Not all lanes do; see `image_lane`."""
         return False
 
     @property

@@ -62,13 +62,13 @@ class LPI(Method):
             if densities.array.shape != (count,) or not (densities.array > 0).all():
                 raise InputError(
                     f"densities of shape {list(densities.array.shape)} must be {count} numbers above zero, "
-                    "one a reference"
+                    "one per reference"
                 )
             object.__setattr__(self, "densities", densities)
 
     @property
     def lanes(self) -> int:
-        """One a point of a path, path by path."""
+        """One lane per point of a path, path by path."""
         assert isinstance(self.references, FixedArray)
         return len(self.references.array) * self.steps
 

@@ -54,7 +54,7 @@ class SmoothGrad(Method):
 
     @property
     def lanes(self) -> int:
-        """One a sample."""
+        """One lane per sample."""
         return self.n
 
     @property

@@ -38,7 +38,7 @@ class AGI(Method):
         0.05 and 20 are the paper's (50 steps in the published code).
 
     A walk that starts where i is predicted already, the explained class being another, is empty. A step
-    costs two gradients, the arrival one more: 2 * steps + 1 evaluations a false class. A model of a single
+    costs two gradients, the arrival one more: 2 * steps + 1 evaluations per false class. A model of a single
     class has no false one, and the attribution is zero. In units of the objective; the published code's is
     the softmax. Raises InputError for other settings.
     """
@@ -58,7 +58,7 @@ class AGI(Method):
 
     @property
     def lanes(self) -> int:
-        """One lane a false class."""
+        """One lane per false class."""
         return self.classes
 
     def fitted(self, classes: int) -> Method:

@@ -29,7 +29,7 @@ class MFABA(MFABASettings, Method):
         x_0 to the end x_n, (x_0 - x_n) * sum_j (t_{j+1} - t_j) (g_j + g_{j+1})/2, with t_j the share of the
         walk's length up to x_j (Eq. 16; the published code takes ||x_j - x_0|| instead) or the projection
         of x_j - x_0 on x_n - x_0 in units of its length (Eq. 17). With "cosine" a lane keeps all of its
-        points and gradients until the end is known: 8 bytes an input element and step.
+        points and gradients until the end is known: 8 bytes per input element and step.
     max_steps: the walk ends there at the latest, 1 or more.
     step_size: L2 length of a step (sharp) or change of each element (smooth), in units of the input;
         None is 0.1 for sharp and 0.001 for smooth, as in the published code.

@@ -24,7 +24,7 @@ class NeFLAG(NeFLAGSettings, Method):
     stop: "flux", when the flux F(x~) . (x~ - x) is negative, or "label", when the predicted class is no
         longer the target. The paper leaves the stop open; flux is the default because it gave the better
         insertion minus deletion score on 200 CIFAR-10 images and ResNet-20 with n = 20: 0.042 against 0.034
-        at radius 0.05 and 0.012 against 0.003 at 0.1 (both about zero at 0.2), for 2.5 steps a sample
+        at radius 0.05 and 0.012 against 0.003 at 0.1 (both about zero at 0.2), for 2.5 steps per sample
         against 1.3 at 0.1 (benchmarks/neflag_stop.py).
     seed: of the counter-based generator (Philox); the noise depends on seed, sample and element alone, so
         an image has the same attribution in any batch.
@@ -35,7 +35,7 @@ class NeFLAG(NeFLAGSettings, Method):
 
     @property
     def lanes(self) -> int:
-        """One lane a flux sample."""
+        """One lane per flux sample."""
         return self.n
 
     @property

@@ -1,4 +1,4 @@
-"""The `fluxpath` command: one file a subcommand."""
+"""The `fluxpath` command: one file per subcommand."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def parsed(text: str) -> Any:
 
 
 def read_names(path: Path | None) -> list[str] | None:
-    """Class names, one a line."""
+    """Class names, one per line."""
     if path is None:
         return None
     try:

@@ -137,7 +137,7 @@ def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, sou
 
 
 def _report(summary: Summary) -> None:
-    """The images that failed, a line each; InputError if there are any, so that a script notices."""
+    """The images that failed, one line each; InputError if there are any, so that a script notices."""
     failures = list(summary.failures.items())
     if not failures:
         return

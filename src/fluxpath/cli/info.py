@@ -63,7 +63,7 @@ def _costs(path: Path) -> dict[str, str]:
     about = "at least " if cost.incomplete else ""
     listed = ", ".join(f"{name} {n}" for name, n in cost.operators.most_common())
     return {
-        "arithmetic": f"{about}{cost.flops / 1e9:.3g} GFLOP a sample and evaluation",
-        "activations": f"{about}{cost.activation_bytes / 2**20:.3g} MiB a sample",
+        "arithmetic": f"{about}{cost.flops / 1e9:.3g} GFLOP per sample and evaluation",
+        "activations": f"{about}{cost.activation_bytes / 2**20:.3g} MiB per sample",
         "operators": f"{cost.operators.total()}: {listed}",
     }

@@ -102,7 +102,7 @@ TARGETS = {
     "beyond integers": (2**64, r"must be an integer"),
     "negative": (-2, r"target -2 is no class of the model: classes go from 0 to 3"),
     "one of several": ([0, 7, 1], r"target 7 is no class"),
-    "float": (1.0, r"target has dtype float64, and must be an integer class or one an image"),
+    "float": (1.0, r"target has dtype float64, and must be an integer class or one per image"),
     "floats": ([0.0, 1.0, 2.0], r"dtype float64"),
     "bool": (True, r"dtype bool"),
     "text": ("cat", r"dtype <U3"),

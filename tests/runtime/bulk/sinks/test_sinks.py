@@ -173,7 +173,7 @@ with t.Explainer.from_session(t.Pictures(), slots=2) as explainer:
 @pytest.mark.parametrize("name", SINKS)
 def test_a_killed_process_leaves_what_it_wrote(explainer, expected, tmp_path, name):
     here = Path(__file__).resolve().parent
-    script = KILLED.format(paths=[str(here), str(here.parent)], sink=f"{tmp_path}/{name}")
+    script = KILLED.format(paths=[str(here), str(here.parents[2])], sink=f"{tmp_path}/{name}")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert explainer.attribute_many(ITEMS, f"{tmp_path}/{name}", method=METHOD).skipped >= 8 - 2 * 2

@@ -163,7 +163,7 @@ def test_a_request_that_comes_later_does_not_wait_for_the_end(session):
 
 @dataclass(frozen=True)
 class IntegratedGradients(Method):
-    """Sundararajan et al. 2017 from black, by the midpoint rule: a lane a point of the straight line."""
+    """Sundararajan et al. 2017 from black, by the midpoint rule: one lane per point of the straight line."""
 
     lanes: int = 50
     starts_at_image: bool = False
