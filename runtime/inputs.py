@@ -88,7 +88,7 @@ def as_companions(
 
 
 def as_method(method: object) -> Method:
-    """A method that the engine can run; InputError for anything else, its class for one."""
+    """A method that the engine can run; InputError for anything else, such as a method's class."""
     if not isinstance(method, Method):
         own = ", or of a class of your own that is derived from fluxpath.runtime.Method"
         raise InputError(

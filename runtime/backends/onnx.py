@@ -41,7 +41,7 @@ class OnnxSession(GradientSession):
 
     Reads the file once and checks its seal before any parser sees it. Raises ArtifactError where it is not
     an intact gradient graph, ProviderError where onnxruntime or a provider is missing. optimized: False runs
-    the nodes one by one as they are, casts that only round among them.
+    every node as it is, including casts that only round.
     """
 
     def __init__(

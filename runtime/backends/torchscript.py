@@ -59,9 +59,9 @@ class TorchScriptSession(GradientSession):
 
     @property
     def output(self) -> int | None:
-        """The classes, where the first output is sure to have a column for each.
+        """The number of classes, where the first output is sure to have one column per class.
 
-        Of two classes the module may give one logit a row, and the manifest does not tell.
+        With two classes the module may give a single logit per row, which the manifest does not say.
         """
         classes = self.manifest.classes
         return classes if classes > 2 and self.manifest.outputs[0] not in _RESULTS else None
@@ -117,5 +117,5 @@ def _torch() -> Any:
 
 
 def _last_line(error: Exception) -> str:
-    """Where torch's interpreter says what went wrong, below a listing of the code."""
+    """The line in which torch's interpreter says what went wrong, below a listing of the code."""
     return str(error).strip().rpartition("\n")[2] or type(error).__name__

@@ -82,8 +82,8 @@ class DeviceHalves(DeviceRows):
 class DeviceVectors:
     """Several vectors with one entry per slot, in one piece of memory with a copy in pinned host memory.
 
-    Whatever the device may have changed since the last look comes over in one small copy: a tick's finished
-    lanes, and their steps, scores and labels with them.
+    Whatever the device may have changed since the last read is copied in one small block: a tick's finished
+    lanes with their steps, scores and labels.
     """
 
     def __init__(self, device: Device, slots: int, dtypes: Mapping[str, npt.DTypeLike]) -> None:
@@ -108,7 +108,7 @@ class DeviceVectors:
         self._stale = True
 
     def refresh(self) -> None:
-        """Wait for the device and look again, if anything may have changed."""
+        """If anything may have changed, wait for the device and read it again."""
         if self._stale:
             self._device.download(self._host, self.address)
             self._stale = False

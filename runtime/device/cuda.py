@@ -79,7 +79,7 @@ class CudaDevice:
         self._kernels = {k: self._call("cuModuleGetFunction", self._module, k.encode()) for k in gpu.KERNELS}
 
     def sibling(self) -> CudaDevice:
-        """The same device with another stream, for as long as it is used; the own one goes first."""
+        """The same device with another stream, which is used again once the sibling is gone."""
         other = copy.copy(self)
         self._enter()
         streams = self._free_streams
@@ -116,7 +116,7 @@ class CudaDevice:
         return array
 
     def upload(self, address: int, source: npt.NDArray[Any]) -> None:
-        """See `Device`; waits for nothing where the array is small, as lists of slots are."""
+        """See `Device`; does not wait for the copy of a small array, such as a list of slots."""
         self._enter()
         if self._staging.fits(source.nbytes):
             if (staged := self._staging.place(source)) is None:

@@ -182,7 +182,7 @@ class DeviceKernel:
             raise IndexError("no such slot")
 
     def _list(self, which: int, numbers: Any, check: bool = True) -> ctypes.c_void_p:
-        """Slot numbers on the device; most ticks have those of the tick before, which stay there."""
+        """Slot numbers on the device; they are sent only where they differ from the last tick's."""
         if check and len(numbers):
             self._check(numbers)
         if (data := numbers.tobytes()) != self._listed[which]:

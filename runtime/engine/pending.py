@@ -8,7 +8,7 @@ from fluxpath.errors import QueueFullError
 
 
 class Pending:
-    """A count that several threads change."""
+    """Counts the images of an explainer that wait or run; several threads may change the count."""
 
     def __init__(self) -> None:
         self._count = 0

@@ -12,10 +12,10 @@ from fluxpath.errors import InputError
 
 
 class FixedArray:
-    """A read-only float32 copy of an array that is equal, and hashes, by content: methods are compared so.
+    """A read-only float32 copy of an array, compared and hashed by its content, as settings of methods are.
 
-    numpy takes it for an array. Raises InputError for what is no array of finite numbers; `name` is the
-    setting's.
+    numpy accepts it as an array. Raises InputError, which names the setting `name`, unless the value is an
+    array of finite numbers.
     """
 
     __slots__ = ("_digest", "array")

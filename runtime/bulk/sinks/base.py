@@ -18,10 +18,10 @@ FORMAT = 1
 
 
 class Sink(Protocol):
-    """What takes the results of `Explainer.attribute_many`, one image at a time and in the source's order.
+    """Takes the results of `Explainer.attribute_many`, one image at a time, in the source's order.
 
-    Give an object of your own that has these methods; all are called from the caller's thread. One that has
-    a method `abandon()` too is told so when the run breaks off, in place of `close`.
+    Pass an object of your own that has these methods; all are called from the caller's thread. If it also has
+    a method `abandon()`, that is called instead of `close` when the run breaks off.
     """
 
     def done(self, name: str) -> bool:
@@ -42,12 +42,12 @@ class Head:
     shape: tuple[int, ...]
 
     def entry(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """What goes into the file, as a JSON object."""
         return {"fluxpath": FORMAT, "run": dict(self.run), "shape": list(self.shape)}
 
     @staticmethod
     def of(entry: Any, path: Path) -> Head:
-        """From its JSON object; InputError where it is none, so that nobody's file is taken for ours."""
+        """From its JSON object; InputError if it is not one, so that no foreign file is taken for ours."""
         if not isinstance(entry, dict) or entry.get("fluxpath") != FORMAT:
             raise InputError(f"'{path}' is no intact result of fluxpath's: start over, or write elsewhere")
         return Head(entry["run"], tuple(entry["shape"]))

@@ -1,4 +1,4 @@
-"""Attributions kept as they come, so that a killed run loses none that was whole.
+"""Keeps attributions as they come, so that a killed run loses no complete one.
 
 Neither .npz nor Parquet can be read before its end is written, and .npy states its length at the start. So
 a run appends to two files, the values as one .npy whose header is put right at the end and a log of rows, and

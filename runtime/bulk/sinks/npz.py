@@ -36,7 +36,7 @@ class Npz:
                     np.lib.format.write_array(target, array, allow_pickle=False)
 
     def read(self, path: Path) -> tuple[Head, list[Row]]:
-        """All but the values."""
+        """Read everything except the values."""
         try:
             with np.load(path) as file:
                 entry = json.loads(str(file["run"]))

@@ -58,7 +58,7 @@ class Parquet:
             yield self._arrow.array(column, mask=missing) if np.any(missing) else column
 
     def read(self, path: Path) -> tuple[Head, list[Row]]:
-        """All but the values."""
+        """Read everything except the values."""
         try:
             with self._parquet.ParquetFile(path) as file:
                 entry = json.loads((file.schema_arrow.metadata or {})[b"fluxpath"])
