@@ -9,11 +9,19 @@ from cuda_on_cpu import HostDevice
 from twins import Array, Gradient
 
 from fluxpath.manifest import Manifest
-from fluxpath.runtime import GradientSession
+from fluxpath.runtime import MFABA, Attribution, GradientSession, NeFLAG
 from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.lanes import Lanes
 
 FEATURES, CLASSES = 6, 3
+
+METHODS = [
+    MFABA(),
+    MFABA(ascent="smooth", path="norm", step_size=0.02),
+    MFABA(path="cosine"),
+    NeFLAG(n=3, max_steps=4),
+]
+"""With fused kernels, all of them."""
 
 
 class LinearSession(GradientSession):
@@ -81,3 +89,11 @@ class DeviceLinear(DeviceSession, LinearSession):
 def some_images(n: int, features: int = FEATURES, seed: int = 1) -> np.ndarray:
     """n images in [0, 1]."""
     return np.random.default_rng(seed).random((n, features)).astype(np.float32)
+
+
+def compare(given: Attribution, expected: Attribution) -> None:
+    """Assert that two attributions tell the same, up to rounding."""
+    for name in ("target", "label", "steps", "status"):
+        np.testing.assert_array_equal(getattr(given, name), getattr(expected, name), err_msg=name)
+    np.testing.assert_allclose(given.score, expected.score, rtol=1e-5)
+    np.testing.assert_allclose(given.values, expected.values, rtol=1e-4, atol=1e-6)

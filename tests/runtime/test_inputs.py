@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import sys
-import threading
 from dataclasses import dataclass
 
 import models
 import numpy as np
 import pytest
-from sessions import LinearSession, some_images
 
 from fluxpath.errors import ClosedError, FluxpathError, InputError, ProviderError
 from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
@@ -223,75 +220,10 @@ def test_methods(explainer, method, message):
         explainer.submit(grey(1, 1, 6, 6), None, method)
 
 
-def test_a_backend_of_ones_own_is_derived_from_its_base():
-    with pytest.raises(InputError, match=r"derived from fluxpath\.runtime\.GradientSession"):
-        Explainer.from_session(object())
-
-
 # --- places to run
 
 
-@pytest.mark.parametrize("providers", [["NoSuchExecutionProvider"], ["CPUExecutionProvider", "TPU"]])
-def test_a_provider_that_is_not_there(graph, providers):
-    with pytest.raises(ProviderError, match=rf"'{providers[-1]}' here, it has .*CPUExecutionProvider"):
-        Explainer(graph("linear"), providers=providers)
-
-
-def test_a_device_that_is_not_there(graph):
-    import onnxruntime
-
-    with pytest.raises(ProviderError, match="device is 'tpu', it must be 'cpu', 'cuda', 'cuda:1'"):
-        Explainer(graph("linear"), device="tpu")
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        with pytest.raises(ProviderError, match="'CUDAExecutionProvider' here, it has"):
-            Explainer(graph("linear"), device="cuda")
-
-
-def test_onnxruntime_that_is_not_there(graph, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ProviderError, match=r'onnxruntime is not installed: pip install "fluxpath\[cpu\]"'):
-        Explainer(graph("linear"))
-
-
-@pytest.mark.parametrize("wrong", [{"slots": 0}, {"slots": 1.0}, {"threads": 0}, {"shape": (1, 6, 7)}])
-def test_sizes_of_the_explainer(graph, wrong):
-    with pytest.raises(InputError, match=next(iter(wrong))):
-        Explainer(graph("linear"), **wrong)
-
-
 # --- closing
-
-
-def test_submit_after_close(graph):
-    explainer = Explainer(graph("linear"), threads=1)
-    explainer.close()
-    explainer.close()
-    with pytest.raises(ClosedError, match="the explainer is closed: open another"):
-        explainer.submit(grey(1, 1, 6, 6))
-
-
-def test_close_with_work_pending():
-    session, entered, gate = LinearSession(), threading.Event(), threading.Event()
-
-    def hold():
-        entered.set()
-        assert gate.wait(20)
-
-    session.before_run = hold
-    explainer = Explainer.from_session(session, slots=2)
-    running = explainer.submit(some_images(5))
-    assert entered.wait(20)
-    waiting = explainer.submit(some_images(1), None, NeFLAG(n=2))
-    closing = threading.Thread(target=explainer.close)
-    closing.start()
-    while not explainer._driver._closed:  # close() is now waiting for the tick that runs
-        closing.join(0.001)
-    gate.set()
-    closing.join(20)
-    assert not closing.is_alive()
-    for future in (running, waiting):
-        with pytest.raises(ClosedError, match="closed before the attribution was done"):
-            future.result(20)
 
 
 def test_every_error_is_fluxpaths_own():

@@ -13,16 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sessions import FEATURES, LinearSession, some_images
 
-from fluxpath.errors import DeadlineError, InputError, OutOfMemoryError, QueueFullError
+from fluxpath.errors import DeadlineError, InputError, OutOfMemoryError
 from fluxpath.runtime import (
-    AGI,
-    BIG,
     MFABA,
     Explainer,
-    IntegratedGradients,
     Method,
-    NeFLAG,
-    SmoothGrad,
     Status,
 )
 from fluxpath.runtime.engine.engine import Engine
@@ -156,21 +151,6 @@ def test_a_deadline_is_a_number_of_seconds_above_zero():
 # --- the queue's limit
 
 
-def test_a_full_queue_refuses_and_takes_again_when_there_is_room():
-    session, gate = LinearSession(), threading.Event()
-    session.before_run = lambda: gate.wait(20)
-    with Explainer.from_session(session, max_pending=4) as explainer:
-        first = explainer.submit(some_images(3))
-        with pytest.raises(QueueFullError, match=r"3 images .* 2 more exceed max_pending=4"):
-            explainer.submit(some_images(2))
-        second = explainer.submit(some_images(1))
-        assert second.cancel()
-        third = explainer.submit(some_images(1))
-        gate.set()
-        assert len(first.result(20)) == 3 and len(third.result(20)) == 1
-        assert len(explainer.attribute(some_images(4))) == 4
-
-
 # --- failures
 
 
@@ -263,39 +243,3 @@ def test_no_lane_is_lost_or_run_twice_and_no_slot_leaks(actions, slots):
         result = r.future.result(0)
         assert (result.values == count * (count + 1) / 2).all()
         assert result.steps.tolist() == [count * r.method.length] * images
-
-
-def test_mixed_load_from_many_threads_equals_one_by_one():
-    methods = [
-        SHARP,
-        NeFLAG(n=3, radius=0.05, max_steps=4, seed=1),
-        IntegratedGradients(steps=4),
-        SmoothGrad(n=3, variant="variance"),
-        AGI(classes=2, max_steps=4),
-        BIG(max_steps=6, bisections=2, integration_steps=3),
-    ]
-    images, rng = some_images(40), np.random.default_rng(3)
-    jobs = [(rng.integers(40, size=rng.integers(1, 4)), methods[rng.integers(6)]) for _ in range(500)]
-    with Explainer.from_session(LinearSession(), slots=1) as explainer:
-        alone = {
-            (m, i): explainer.attribute(images[i], None, m).values.tobytes()
-            for m in methods
-            for i in range(40)
-        }
-    results = {}
-
-    def caller(first):
-        for k in range(first, 500, 16):
-            rows, method = jobs[k]
-            wanted = explainer.attribute if k % 2 else lambda *a: explainer.submit(*a).result()
-            results[k] = wanted(images[rows], None, method).values
-
-    with Explainer.from_session(LinearSession(), slots=7) as explainer:
-        threads = [threading.Thread(target=caller, args=(k,)) for k in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert len(results) == 500
-    for k, (rows, method) in enumerate(jobs):
-        assert [v.tobytes() for v in results[k]] == [alone[method, int(i)] for i in rows]

@@ -1,0 +1,91 @@
+"""Threads that drive the engine: closing, and many callers at a time."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from sessions import LinearSession, some_images
+
+from fluxpath.errors import ClosedError
+from fluxpath.runtime import (
+    AGI,
+    BIG,
+    MFABA,
+    Explainer,
+    IntegratedGradients,
+    NeFLAG,
+    SmoothGrad,
+)
+
+
+def test_submit_after_close(graph):
+    explainer = Explainer(graph("linear"), threads=1)
+    explainer.close()
+    explainer.close()
+    with pytest.raises(ClosedError, match="the explainer is closed: open another"):
+        explainer.submit(np.full((1, 1, 6, 6), 0.5, np.float32))
+
+
+def test_close_with_work_pending():
+    session, entered, gate = LinearSession(), threading.Event(), threading.Event()
+
+    def hold():
+        entered.set()
+        assert gate.wait(20)
+
+    session.before_run = hold
+    explainer = Explainer.from_session(session, slots=2)
+    running = explainer.submit(some_images(5))
+    assert entered.wait(20)
+    waiting = explainer.submit(some_images(1), None, NeFLAG(n=2))
+    closing = threading.Thread(target=explainer.close)
+    closing.start()
+    while not explainer._driver._closed:  # close() is now waiting for the tick that runs
+        closing.join(0.001)
+    gate.set()
+    closing.join(20)
+    assert not closing.is_alive()
+    for future in (running, waiting):
+        with pytest.raises(ClosedError, match="closed before the attribution was done"):
+            future.result(20)
+
+
+SHARP = MFABA("sharp", step_size=0.02, max_steps=12)
+
+
+def test_mixed_load_from_many_threads_equals_one_by_one():
+    methods = [
+        SHARP,
+        NeFLAG(n=3, radius=0.05, max_steps=4, seed=1),
+        IntegratedGradients(steps=4),
+        SmoothGrad(n=3, variant="variance"),
+        AGI(classes=2, max_steps=4),
+        BIG(max_steps=6, bisections=2, integration_steps=3),
+    ]
+    images, rng = some_images(40), np.random.default_rng(3)
+    jobs = [(rng.integers(40, size=rng.integers(1, 4)), methods[rng.integers(6)]) for _ in range(500)]
+    with Explainer.from_session(LinearSession(), slots=1) as explainer:
+        alone = {
+            (m, i): explainer.attribute(images[i], None, m).values.tobytes()
+            for m in methods
+            for i in range(40)
+        }
+    results = {}
+
+    def caller(first):
+        for k in range(first, 500, 16):
+            rows, method = jobs[k]
+            wanted = explainer.attribute if k % 2 else lambda *a: explainer.submit(*a).result()
+            results[k] = wanted(images[rows], None, method).values
+
+    with Explainer.from_session(LinearSession(), slots=7) as explainer:
+        threads = [threading.Thread(target=caller, args=(k,)) for k in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(results) == 500
+    for k, (rows, method) in enumerate(jobs):
+        assert [v.tobytes() for v in results[k]] == [alone[method, int(i)] for i in rows]
