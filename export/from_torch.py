@@ -36,7 +36,7 @@ def gradient_from_torch(
 
     example: one input or a batch, whatever its values: a float32 tensor [batch, ...], or where the module
         takes several inputs a tuple of tensors, or a mapping of argument names to tensors. Its sizes
-        become the graph's, but for the batch.
+        become the graph's, except for the batch.
     input, output: the name of the input to explain, and of the logits in what the module returns, where
         it cannot be told: "logits" of a mapping or of a ModelOutput, the first of a tuple.
 

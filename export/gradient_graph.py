@@ -113,7 +113,7 @@ def compile_gradient(
     progress("differentiating")
     check = _check_by_differences(source, settings) if check is None else check
     if settings.precision != "float32":
-        # The rules are held to float32's error; what is measured below is then the precision's own.
+        # The rules must pass in float32; the error measured below is then the loss of the precision.
         check(*differentiated(source, replace(settings, precision="float32", gradient_dtype="float32")))
     written, manifest = differentiated(source, settings)
     progress("verifying against float64")
@@ -265,7 +265,7 @@ _FINISH: tuple[Pass | ir.passes.PassBase, ...] = (
 
 
 def _free_names(model: ir.Model) -> ir.Model:
-    """Rename values inside the graph that have one of our outputs' names; refuse those of its own ends."""
+    """Rename inner values that have one of our outputs' names; refuse inputs and outputs that do."""
     graph = model.graph
     ours = {contract.TARGET, contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE}
     for value in (*graph.inputs, *graph.outputs):

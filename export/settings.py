@@ -118,7 +118,7 @@ def takes_settings(function: Function) -> Function:
 
 
 def settings_of(manifest: Manifest, precision: str) -> Settings:
-    """What was chosen for a gradient graph, but for a normalisation, and this precision."""
+    """The settings of an existing gradient graph without its normalisation, in another precision."""
     bounded = manifest.low is not None and manifest.high is not None
     return Settings(
         objective=manifest.objective,

@@ -1,4 +1,4 @@
-"""Keeps ONNX Runtime from merging a Pad into a pooling that follows, in whoever's runtime opens the file.
+"""Keeps ONNX Runtime from merging a Pad into the pooling that follows, on every machine that opens the file.
 
 Its Pad_Fusion, on by default, turns zeros before a window into the window's own padding. To a convolution
 that is the same. A MaxPool's own padding is minus infinity, though, so that maxima of negative values come

@@ -6,7 +6,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 _INFERRED_AS = {"GroupNormalization": "InstanceNormalization", "MeanVarianceNormalization": "Identity"}
-"""Operators whose shape the standard's inference does not know, and one that has the same."""
+"""Operators that the standard's shape inference does not know, and one with the same shapes."""
 
 
 def infer_shapes(model: ir.Model) -> ir.Model:

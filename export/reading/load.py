@@ -125,7 +125,7 @@ def prepare(proto: onnx.ModelProto) -> ir.Model:
 
 
 def _forget_comments(graph: onnx.GraphProto) -> None:
-    """Values and tensors have them as well as nodes, and they may hold paths of whoever wrote the model."""
+    """Remove comments from values and tensors too: they may hold paths on the author's machine."""
     for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         item.doc_string = ""
         del item.metadata_props[:]

@@ -25,7 +25,7 @@ _INTEGERS = {ir.DataType.INT64, ir.DataType.INT32, ir.DataType.BOOL}
 _BY_ENTRY = {"Add", "Concat", "Gather", "Identity", "Mul", "Slice", "Squeeze", "Sub", "Unsqueeze"}
 """Entries of their results that do not depend on an unknown size are known."""
 _OF_FIRST = {"Gather", "Slice", "Squeeze", "Unsqueeze"}
-"""Of these only the first operand may have unknown entries, for the others say what is read."""
+"""Only the first operand of these may have unknown entries, because the others say what is read."""
 _WHOLE = {"Abs", "And", "Cast", "Div", "Equal", "Expand", "Greater", "GreaterOrEqual", "Less"}
 _WHOLE |= {"LessOrEqual", "Max", "Min", "Mod", "Neg", "Not", "Or", "ReduceMax", "ReduceMin", "ReduceProd"}
 _WHOLE |= {"ReduceSum", "Reshape", "Where"}
@@ -63,7 +63,7 @@ def fold_shapes(model: ir.Model) -> ir.Model:
 
 
 def _fold(model: ir.Model) -> bool:
-    """Replace, in place, what is known now; whether there was anything."""
+    """Replace what is known now, in place; returns whether there was anything to replace."""
     graph = model.graph
     known: dict[ir.Value, _Partial] = {}
     folded = False

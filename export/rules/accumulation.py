@@ -31,7 +31,7 @@ def reduce_log_sum(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 @rule("ReduceLogSumExp", since=18)
 def reduce_log_sum_exp(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    # exp(x - y) is the softmax, and cannot overflow because no x is above y. Its sum is one but for the
+    # exp(x - y) is the softmax, and cannot overflow because no x is above y. Its sum is one except for the
     # digits that y loses where it is large.
     y, g = (keep_reduced_axes(op, node, v) for v in (node.outputs[0], g))
     shares = op("Exp", op("Sub", first(node), y))

@@ -117,7 +117,7 @@ def _dilate(
 
 
 def _python_slice(start: int, end: int, step: int) -> slice:
-    """ONNX's bounds clamp as Python's do, but for an end before element 0 of a backward slice."""
+    """ONNX's bounds clamp as Python's do, except for an end before element 0 of a backward slice."""
     least = np.iinfo(np.int32).min
     return slice(start, None if step < 0 and end <= least else end, step)
 

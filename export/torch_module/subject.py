@@ -69,7 +69,7 @@ class Subject:
 
 
 def subject_of(module: torch.nn.Module, example: Any, input: str | None, output: str | None) -> Subject:
-    """Check `module` on the example; ModelError for what is no classifier's. Call it in evaluation mode.
+    """Check `module` on the example; ModelError if it is not a classifier. Call it in evaluation mode.
 
     example: a tensor, a sequence of them, or a mapping of argument names to tensors, the batch first in each.
     """

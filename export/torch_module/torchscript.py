@@ -63,7 +63,7 @@ def _scripted(graph: torch.fx.GraphModule) -> torch.jit.ScriptModule:
 
 
 def _entries(module: torch.jit.ScriptModule) -> dict[str, bytes]:
-    """What torch.jit.save writes of `module`, but for stack traces."""
+    """What torch.jit.save writes of `module`, except for stack traces."""
     buffer = io.BytesIO()
     with quiet():
         torch.jit.save(module, buffer)

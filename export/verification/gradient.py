@@ -155,7 +155,7 @@ def scale_ratio(scale: Float64, factor: Float64) -> Float64:
 
 
 def judged(errors: Float64, score_error: float, precision: str, unavoidable: float = 0.0) -> Verification:
-    """The figures of the relative `errors`; VerificationError if they are those of a wrong gradient.
+    """Summarise the relative `errors`; VerificationError if they show that the gradient is wrong.
 
     unavoidable: a median error that a right gradient may have as well.
     """

@@ -66,7 +66,7 @@ def compile_around(
     method: WholeMethod,
     progress: Progress = lambda stage: None,
 ) -> Exported:
-    """The same for whatever `gradient` compiles into the file that it is given."""
+    """The same around the gradient graph that `gradient` writes into the file it is given."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "gradient.onnx"
         progress("compiling the gradient")

@@ -57,7 +57,7 @@ class IntegratedGradients(IntegratedGradientsSettings):
         return len(self._points())
 
     def settings(self) -> dict[str, Any]:
-        """An array as baseline is only named: it is in the file itself."""
+        """Every setting by name; a baseline array is called "array", because the file itself holds it."""
         number = self.baseline if isinstance(self.baseline, float) else "array"
         return {"steps": self.steps, "rule": self.rule, "baseline": number}
 

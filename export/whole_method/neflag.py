@@ -64,7 +64,7 @@ class NeFLAG(NeFLAGSettings):
         return asdict(self)
 
     def trial(self, shape: tuple[int, ...]) -> dict[str, npt.NDArray[np.float32]]:
-        """Signs, whose length is the same to the last bit however it is summed."""
+        """Signs: their length is the same to the last bit in any order of summation."""
         rng = np.random.default_rng(self.seed)
         return {NOISE: np.sign(rng.random((self.n, 1, *shape)) - 0.5).astype(np.float32)}
 

@@ -28,7 +28,7 @@ of a deep model over a kink; wrong ones are off by the order of one."""
 def verify_method(file: Path, gradient: Path, manifest: Manifest, method: WholeMethod) -> Verification:
     """Compare what `file` gives for a few random images with `method.walk` on the gradient graph.
 
-    The walk is in float64 but for the gradients, which were verified before. An image whose two walks end
+    The walk is in float64 except for the gradients, which were verified before. An image whose two walks end
     unlike counts as infinitely wrong; one such is forgiven, because a step may end so close to the boundary
     that rounding decides on which side. Raises VerificationError.
     """

@@ -24,13 +24,13 @@ _ANY_LAYOUT = {
     "contiguous", "slice_backward", "select_backward", "zeros_like", "ones_like", "new_zeros", "new_ones",
     "new_empty", "new_empty_strided", "size", "sym_size", "numel", "sym_numel",
 }  # fmt: skip
-"""Operators that are right for any strides, beside views and what is computed element by element."""
+"""Operators that are right for any strides, besides views and elementwise operators."""
 
 _FRESH = {
     f"aten::{name}"
     for name in ("zeros", "ones", "new_zeros", "new_ones", "new_empty", "new_empty_strided", "empty_strided")
 }
-"""Make memory as it was traced, whatever the layout of the images."""
+"""Operators that make memory as it was traced, independent of the layout of the images."""
 
 
 def require_images(manifest: Manifest, path: object) -> None:
@@ -72,7 +72,7 @@ def _is_view(node: Any) -> bool:
 
 
 def _maker(value: Any) -> str:
-    """The operator whose memory it is, whatever was written into that since."""
+    """The operator that made the value's memory, which may have been written to since."""
     source = value.node()
     while _writes(source):
         source = next(source.inputs()).node()

@@ -1,4 +1,4 @@
-"""What backends have in common whose lanes live on a device."""
+"""What backends that keep their lanes on a device have in common."""
 
 from __future__ import annotations
 

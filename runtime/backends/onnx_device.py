@@ -57,8 +57,8 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
             require_float32(sealed.manifest, options.tf32)
             self._tensorrt = tensorrt_options(device, sealed.digest, sealed.manifest, options.most)
             capture = False
-        # In ONNX Runtime's convolutions the switch for TF32 is one for the tensor cores, whatever the element
-        # type. Those of 16 bits lose nothing by TF32, and without tensor cores they are slow.
+        # In ONNX Runtime's convolutions the switch for TF32 turns the tensor cores on for every element type.
+        # Types of 16 bits lose nothing by TF32, and without tensor cores they are slow.
         self._tf32 = options.tf32 or sealed.manifest.precision != "float32"
         # ONNX Runtime keeps a captured graph for the thread that made it, and cuDNN's plan of a convolution
         # for one batch size: at another one it plans them all anew.

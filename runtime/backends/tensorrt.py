@@ -42,7 +42,7 @@ def tensorrt_options(device: Device, digest: str, manifest: Manifest, most: int)
 
 
 def require_float32(manifest: Manifest, tf32: bool) -> None:
-    """ProviderError where a float32 graph would be rounded to TF32 and nobody asked for that.
+    """ProviderError where a float32 graph would be rounded to TF32 without being asked to.
 
     The provider has no option for it; NVIDIA's libraries read the variable when they are loaded.
     """

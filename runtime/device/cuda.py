@@ -176,7 +176,7 @@ class CudaDevice:
         """Make the context current in this thread, where another library may have left its own."""
         self._call("cuCtxSetCurrent", self._context)
         if not getattr(_this_thread, "relaxed", False):
-            # ONNX Runtime captures so that other threads' allocations fail meanwhile, but for such threads.
+            # While ONNX Runtime captures, allocations fail in all threads except for such relaxed ones.
             self._call("cuThreadExchangeStreamCaptureMode", self._driver.CUstreamCaptureMode(_RELAXED))
             _this_thread.relaxed = True
 

@@ -160,4 +160,4 @@ class Lanes:
         return InOrder(self.sum, collector)
 
     def add_up(self) -> None:
-        """Do what gatherings took in this tick, whose slots are used again next; here they did it at once."""
+        """Finish what gatherings took in this tick, before its slots are reused; the host has nothing left."""

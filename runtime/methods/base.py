@@ -52,7 +52,7 @@ class Method(ABC):
 
     @property
     def shortest(self) -> int:
-        """The fewest evaluations before a lane can end, but for a gradient that is zero or not finite.
+        """The fewest evaluations before a lane can end, except for a gradient that is zero or not finite.
 
         Above 1, `advance` must be a fused kernel and nothing else: where lanes live on a device, their status
         is not read earlier, so `advance` must skip lanes that have ended.

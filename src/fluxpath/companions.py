@@ -1,4 +1,4 @@
-"""A model's further inputs where nobody gives any."""
+"""Default values for a model's further inputs."""
 
 from __future__ import annotations
 

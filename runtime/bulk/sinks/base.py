@@ -1,4 +1,4 @@
-"""What a sink is, and what is known of an image beside its attribution."""
+"""What a sink is, and what is stored of an image besides its attribution."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Row:
-    """One image's result but for the attribution; scores that are not finite are None, as JSON has no NaN.
+    """One image's result except for the attribution; scores that are not finite are None, as JSON has no NaN.
 
     crc: CRC-32 of the values where a journal keeps them. files: the image's own files and their sizes.
     """

@@ -108,7 +108,7 @@ class FolderSink:
         return (image - np.float32(low)) / np.float32(high - low)
 
     def _is_foreign(self, path: Path) -> bool:
-        """Whether a file lies at `path`, or where its array would, that is somebody else's."""
+        """Whether a file that fluxpath did not write lies at `path` or at the place of its array."""
         from fluxpath.runtime.pictures import is_ours
 
         if path.exists():

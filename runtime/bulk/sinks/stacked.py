@@ -22,7 +22,7 @@ class Format(Protocol):
         """Make the file of a sealed journal with these rows, atomically."""
 
     def read(self, path: Path) -> tuple[Head, list[Row]]:
-        """What the file holds but for the values; InputError where it is not one of ours, or damaged."""
+        """What the file holds except for the values; InputError where it is not one of ours, or damaged."""
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
         """The values, row by row."""

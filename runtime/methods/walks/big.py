@@ -141,7 +141,7 @@ class BIG(Method):
         self._halve(lanes, slot, walk)
 
     def _halve(self, lanes: Lanes, slot: np.int32, walk: _Walk) -> None:
-        """To the middle of what is left; or to the integral, if that is small enough."""
+        """Move to the middle of what remains, or begin the integral after the last bisection."""
         image = lanes.image[slot].astype(np.float64)
         if walk.inside and walk.done < self.bisections:
             lanes.point[slot] = image + (walk.low + walk.high) / 2 * (walk.far - image)
