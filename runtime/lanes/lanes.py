@@ -160,4 +160,4 @@ class Lanes:
         return InOrder(self.sum, collector)
 
     def add_up(self) -> None:
-        """Finish what gatherings took in this tick, before its slots are reused; nothing is left on the host."""
+        """Finish what gatherings took in this tick, before its slots are reused; none is left on the host."""
