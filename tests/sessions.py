@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from cuda_on_cpu import HostDevice
 from twins import Array, Gradient
 
 from fluxpath.manifest import Manifest
-from fluxpath.runtime import MFABA, Attribution, GradientSession, NeFLAG
+from fluxpath.runtime import Attribution, Explainer, GradientSession, Method
 from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.lanes import Lanes
 
 FEATURES, CLASSES = 6, 3
-
-METHODS = [
-    MFABA(),
-    MFABA(ascent="smooth", path="norm", step_size=0.02),
-    MFABA(path="cosine"),
-    NeFLAG(n=3, max_steps=4),
-]
-"""With fused kernels, all of them."""
 
 
 class LinearSession(GradientSession):
@@ -91,9 +84,34 @@ def some_images(n: int, features: int = FEATURES, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).random((n, features)).astype(np.float32)
 
 
-def compare(given: Attribution, expected: Attribution) -> None:
-    """Assert that two attributions tell the same, up to rounding."""
-    for name in ("target", "label", "steps", "status"):
-        np.testing.assert_array_equal(getattr(given, name), getattr(expected, name), err_msg=name)
-    np.testing.assert_allclose(given.score, expected.score, rtol=1e-5)
-    np.testing.assert_allclose(given.values, expected.values, rtol=1e-4, atol=1e-6)
+class CurvedSession(LinearSession):
+    """Softmax of a linear map of tanh of a linear map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = 2 * np.random.default_rng(5).standard_normal((FEATURES, FEATURES))
+
+    def evaluate(self, point: Array, target: int = -1) -> tuple[float, int, Array]:
+        h = np.tanh(self.hidden @ (point - 0.5))
+        score, label, inner = super().evaluate(h + 0.5, target)
+        return score, label, (inner * (1 - h**2)) @ self.hidden
+
+
+class BrokenSession(LinearSession):
+    """The gradient is `value` at every point whose first element is above `above`."""
+
+    def __init__(self, value: float, above: float = -1.0) -> None:
+        super().__init__()
+        self.value, self.above = value, above
+
+    def evaluate(self, point: Array, target: int = -1) -> tuple[float, int, Array]:
+        score, label, gradient = super().evaluate(point, target)
+        return score, label, np.full_like(gradient, self.value) if point[0] > self.above else gradient
+
+
+def explain(
+    session: GradientSession, images: np.ndarray, method: Method, slots: int = 1, target: Any = None
+) -> Attribution:
+    """Attributions by an explainer of its own."""
+    with Explainer.from_session(session, slots=slots) as explainer:
+        return explainer.attribute(images, target, method)

@@ -12,7 +12,6 @@ from slots import COUNTS, FLOATS, ROWS, Slots, at
 from twins import mfaba, relative_error
 
 from fluxpath import kernels
-from fluxpath.errors import InputError
 from fluxpath.kernels import gpu
 from fluxpath.runtime.device.arrays import DeviceRows
 from fluxpath.runtime.device.kernel import DeviceKernel
@@ -268,11 +267,6 @@ def test_a_slot_that_is_not_there(device):
     with pytest.raises(ValueError, match="numbers"):
         there.kernel.start_neflag(at(0, 1), at(0), NEFLAG["flux"], 0)
     there.kernel.advance_mfaba(at(), method())
-
-
-def test_more_slots_than_a_grid_is_wide():
-    with pytest.raises(InputError, match="slots is 65536, on a GPU it must be at most 65535"):
-        OnDevice(HostDevice(), Slots(65536, 1))
 
 
 def test_the_settings_are_the_headers_structs():

@@ -54,7 +54,7 @@ def test_rows_of_another_shape_are_a_value_error(name, shape):
 @pytest.mark.parametrize("size", [0, 3, 5])
 def test_vectors_of_another_size_are_a_value_error(name, size):
     given = Slots(4, 7).arrays
-    with pytest.raises(ValueError, match="one entry a slot"):
+    with pytest.raises(ValueError, match="one entry per slot"):
         kernels.Lanes(**{**given, name: np.zeros(size, given[name].dtype)})
 
 

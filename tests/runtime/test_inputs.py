@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import models
 import numpy as np
 import pytest
+from sessions import LinearSession, some_images
 
 from fluxpath.errors import ClosedError, FluxpathError, InputError, ProviderError
-from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
+from fluxpath.runtime import MFABA, Explainer, Method, Saliency
 from fluxpath.runtime.inputs import as_images
 
 
@@ -126,57 +127,6 @@ def test_good_targets_in_every_form(explainer):
     assert explainer.attribute(images, [-1, 0, -1]).target.tolist() == [predicted[0], 0, predicted[2]]
 
 
-# --- methods
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"ascent": "steep"}, r"ascent is 'steep', it must be 'sharp' or 'smooth'"),
-        ({"ascent": None}, r"ascent is None"),
-        ({"rule": "simpson"}, r"rule is 'simpson', it must be 'trapezoid' or 'left'"),
-        ({"path": "straight"}, r"path is 'straight', it must be 'taylor' or 'norm' or 'cosine'"),
-        ({"path": ["taylor"]}, r"path is \['taylor'\]"),
-        *(
-            ({"max_steps": v}, r"max_steps is .*, it must be an integer from 1")
-            for v in (0, -1, 2.0, "9", True)
-        ),
-        ({"max_steps": 2**31}, r"max_steps is 2147483648, it must be an integer from 1 to 2147483647"),
-        *(
-            ({"step_size": v}, r"step_size is .*, it must be a finite number above zero")
-            for v in (0, -0.1, math.nan, math.inf, "0.1", True, 1e39, 1e-50)
-        ),
-    ],
-)
-def test_settings_of_mfaba(settings, message):
-    with pytest.raises(InputError, match=message):
-        MFABA(**settings)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        *(({"n": v}, r"n is .*, it must be an integer from 1") for v in (0, -3, 1.5, None, False)),
-        *(
-            ({"radius": v}, r"radius is .*, it must be a finite number above zero")
-            for v in (0.0, -1, math.nan, math.inf, None, 1e300)
-        ),
-        *(({"max_steps": v}, r"max_steps is .*, it must be an integer from 1") for v in (0, 0.5, "many")),
-        ({"stop": "never"}, r"stop is 'never', it must be 'flux' or 'label'"),
-        *(({"seed": v}, r"seed is .*, it must be an integer from 0") for v in (-1, 2**64, 0.0, None)),
-    ],
-)
-def test_settings_of_neflag(settings, message):
-    with pytest.raises(InputError, match=message):
-        NeFLAG(**settings)
-
-
-@pytest.mark.parametrize("method", [MFABA, NeFLAG])
-def test_unknown_settings(method):
-    with pytest.raises(TypeError, match="steps"):
-        method(steps=3)
-
-
 @dataclass  # not frozen, so not hashable
 class Loose(Method):
     lanes: int = 1
@@ -220,10 +170,19 @@ def test_methods(explainer, method, message):
         explainer.submit(grey(1, 1, 6, 6), None, method)
 
 
-# --- places to run
+@pytest.mark.parametrize("name", ["image_lane", "end_lane"])
+@pytest.mark.parametrize("lane", [-1, 4, 1.0])
+def test_a_marked_lane_must_be_one_of_the_methods(name, lane):
+    @dataclass(frozen=True)
+    class Wrong(Saliency):
+        lanes: int = 4
 
-
-# --- closing
+    setattr(Wrong, name, lane)
+    with (
+        Explainer.from_session(LinearSession()) as opened,
+        pytest.raises(InputError, match=f"{name} of the method is {lane}, it must be an integer from 0 to 3"),
+    ):
+        opened.attribute(some_images(1), None, Wrong())
 
 
 def test_every_error_is_fluxpaths_own():

@@ -9,14 +9,12 @@ import torch_modules as modules
 from cuda_on_cpu import FakeCuda, HostDevice
 from torch import nn
 
-from fluxpath.errors import InputError, ProviderError
+from fluxpath.errors import InputError
 from fluxpath.export import gradient_from_torch
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, OnnxSession
+from fluxpath.runtime import MFABA, Explainer, NeFLAG
 from fluxpath.runtime.backends import opening
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
-from fluxpath.runtime.backends.opening import open_session
-from fluxpath.runtime.backends.tensorrt import TENSORRT
 from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
@@ -181,14 +179,6 @@ def test_half_precision(tmp_path):
 # Where there is no such choice.
 
 
-@pytest.mark.parametrize("channels_last", [False, True])
-def test_onnx_runtime_s_cuda_provider_is_told(graph, opened, channels_last):
-    OnnxDeviceSession(
-        graph("smooth"), FakeCuda(), Options(providers=opening.CUDA, threads=1, channels_last=channels_last)
-    )
-    assert opened[0]["CUDAExecutionProvider"]["prefer_nhwc"] == str(int(channels_last))
-
-
 def test_tables_are_refused(script, opened, tmp_path):
     with pytest.raises(InputError, match=r"channels_last is for images, .* has shape \(6,\): leave it out"):
         TorchScriptSession(script("table"), Options(channels_last=True))
@@ -198,27 +188,4 @@ def test_tables_are_refused(script, opened, tmp_path):
             tmp_path / "table.grad.onnx",
             FakeCuda(),
             Options(providers=opening.CUDA, threads=1, channels_last=True),
-        )
-
-
-def test_other_providers_are_refused(graph):
-    for more in ({}, {"providers": ["CPUExecutionProvider"]}):
-        with pytest.raises(ProviderError, match="a choice of channels_last on a GPU alone"):
-            Explainer(graph("smooth"), channels_last=True, **more)
-    with pytest.raises(ProviderError, match=f"alone has a choice of channels_last, and not {TENSORRT}"):
-        OnnxDeviceSession(
-            graph("smooth"),
-            FakeCuda(),
-            Options(providers=(TENSORRT, *opening.CUDA), threads=1, channels_last=True),
-        )
-
-
-def test_auto_goes_on_where_the_cpu_has_no_such_choice(graph, monkeypatch):
-    def missing(providers):
-        raise ProviderError("there is none")
-
-    monkeypatch.setattr(opening, "require_providers", missing)
-    with pytest.warns(RuntimeWarning, match="uses the CPU: there is none"):
-        assert isinstance(
-            open_session(graph("smooth"), Options(device="auto", channels_last=True)), OnnxSession
         )

@@ -1,8 +1,9 @@
-"""Files that are no intact gradient graph: each an ArtifactError that says what is wrong with it."""
+"""ONNX Runtime on the host: what is missing, and files that are no intact gradient graph."""
 
 from __future__ import annotations
 
 import json
+import sys
 
 import models
 import numpy as np
@@ -10,7 +11,7 @@ import onnx
 import pytest
 from artifacts import UNSEALED, fields_of, resealed, with_fields, with_graph
 
-from fluxpath.errors import ArtifactError, FluxpathError
+from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
 from fluxpath.runtime import Explainer, OnnxSession
 
 INTACT = "no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx'"
@@ -224,3 +225,15 @@ def test_the_targets_follow_the_manifests_classes(write, path):
     with Explainer(write(with_fields(path, classes=10)), threads=1) as explainer:
         result = explainer.attribute(models.images("linear", 1), 9)
     assert np.isfinite(result.values).all()
+
+
+@pytest.mark.parametrize("providers", [["NoSuchExecutionProvider"], ["CPUExecutionProvider", "TPU"]])
+def test_a_provider_that_is_not_there(graph, providers):
+    with pytest.raises(ProviderError, match=rf"'{providers[-1]}' here, it has .*CPUExecutionProvider"):
+        Explainer(graph("linear"), providers=providers)
+
+
+def test_onnxruntime_that_is_not_there(graph, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ProviderError, match=r'onnxruntime is not installed: pip install "fluxpath\[cpu\]"'):
+        Explainer(graph("linear"))

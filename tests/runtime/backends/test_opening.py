@@ -1,17 +1,20 @@
-"""Which backend opens a file, and on which device."""
+"""Which backend and device a file is opened with."""
 
 from __future__ import annotations
 
-import sys
 import types
 
 import numpy as np
 import pytest
-from cuda_on_cpu import HostDevice
+from cuda_on_cpu import FakeCuda, HostDevice
 
 from fluxpath.errors import ProviderError
-from fluxpath.runtime import Explainer
+from fluxpath.runtime import Explainer, OnnxSession
 from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
+from fluxpath.runtime.backends.opening import open_session
+from fluxpath.runtime.backends.tensorrt import TENSORRT
 from fluxpath.runtime.device import cuda
 
 
@@ -48,12 +51,6 @@ def test_libraries_are_looked_for_in_packages_first(monkeypatch, capsys):
     assert looked == [1] and capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("providers", [["NoSuchExecutionProvider"], ["CPUExecutionProvider", "TPU"]])
-def test_a_provider_that_is_not_there(graph, providers):
-    with pytest.raises(ProviderError, match=rf"'{providers[-1]}' here, it has .*CPUExecutionProvider"):
-        Explainer(graph("linear"), providers=providers)
-
-
 def test_a_device_that_is_not_there(graph):
     import onnxruntime
 
@@ -64,7 +61,50 @@ def test_a_device_that_is_not_there(graph):
             Explainer(graph("linear"), device="cuda")
 
 
-def test_onnxruntime_that_is_not_there(graph, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ProviderError, match=r'onnxruntime is not installed: pip install "fluxpath\[cpu\]"'):
-        Explainer(graph("linear"))
+@pytest.mark.parametrize("first", [TENSORRT, "CUDAExecutionProvider"])
+def test_a_gpu_s_provider_by_name_works_on_the_gpu_s_memory(graph, monkeypatch, opened, first):
+    numbers = []
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    monkeypatch.setattr(opening, "require_providers", lambda providers: types.SimpleNamespace())
+    monkeypatch.setattr(cuda, "cuda_device", lambda number: numbers.append(number) or FakeCuda())
+    session = open_session(
+        graph("smooth"),
+        Options(device="cuda:1", providers=(first, "CPUExecutionProvider"), threads=1, most=4),
+    )
+    assert isinstance(session, OnnxDeviceSession) and numbers == [1]
+
+
+PROVIDERS = (TENSORRT, "CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def test_a_provider_that_is_not_installed(graph):
+    with pytest.raises(ProviderError, match=f"no execution provider '{TENSORRT}' here"):
+        Explainer(graph("linear"), providers=PROVIDERS)
+
+
+def test_the_cpu_s_provider_by_name_stays_on_the_host(graph):
+    with Explainer(graph("linear"), providers=["CPUExecutionProvider"]) as explainer:
+        assert explainer.attribute(np.full((1, *explainer.shape), 0.5, np.float32)).steps.shape == (1,)
+
+
+def test_other_providers_are_refused(graph):
+    for more in ({}, {"providers": ["CPUExecutionProvider"]}):
+        with pytest.raises(ProviderError, match="a choice of channels_last on a GPU alone"):
+            Explainer(graph("smooth"), channels_last=True, **more)
+    with pytest.raises(ProviderError, match=f"alone has a choice of channels_last, and not {TENSORRT}"):
+        OnnxDeviceSession(
+            graph("smooth"),
+            FakeCuda(),
+            Options(providers=(TENSORRT, *opening.CUDA), threads=1, channels_last=True),
+        )
+
+
+def test_auto_goes_on_where_the_cpu_has_no_such_choice(graph, monkeypatch):
+    def missing(providers):
+        raise ProviderError("there is none")
+
+    monkeypatch.setattr(opening, "require_providers", missing)
+    with pytest.warns(RuntimeWarning, match="uses the CPU: there is none"):
+        assert isinstance(
+            open_session(graph("smooth"), Options(device="auto", channels_last=True)), OnnxSession
+        )

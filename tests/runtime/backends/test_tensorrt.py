@@ -6,21 +6,17 @@ import shutil
 import types
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from cuda_on_cpu import FakeCuda
 
 from fluxpath.errors import ProviderError
 from fluxpath.manifest import Companion
-from fluxpath.runtime import Explainer
 from fluxpath.runtime.backends import onnx_device as device_session
-from fluxpath.runtime.backends import opening
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.onnx import OnnxSession
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
-from fluxpath.runtime.backends.opening import open_session, read_manifest
+from fluxpath.runtime.backends.opening import read_manifest
 from fluxpath.runtime.backends.tensorrt import TENSORRT, tensorrt_options
-from fluxpath.runtime.device import cuda
 from fluxpath.seal import unseal
 
 PROVIDERS = (TENSORRT, "CUDAExecutionProvider", "CPUExecutionProvider")
@@ -119,25 +115,3 @@ def test_libraries_that_are_missing_are_named(graph, opened, monkeypatch):
         ProviderError, match=f"cannot start {TENSORRT}, as when TensorRT libraries are missing"
     ):
         OnnxDeviceSession(path, FakeCuda(), Options(providers=PROVIDERS, threads=1))
-
-
-@pytest.mark.parametrize("first", [TENSORRT, "CUDAExecutionProvider"])
-def test_a_gpu_s_provider_by_name_works_on_the_gpu_s_memory(graph, monkeypatch, opened, first):
-    numbers = []
-    monkeypatch.setattr(opening, "require_providers", lambda providers: types.SimpleNamespace())
-    monkeypatch.setattr(cuda, "cuda_device", lambda number: numbers.append(number) or FakeCuda())
-    session = open_session(
-        graph("smooth"),
-        Options(device="cuda:1", providers=(first, "CPUExecutionProvider"), threads=1, most=4),
-    )
-    assert isinstance(session, OnnxDeviceSession) and numbers == [1]
-
-
-def test_a_provider_that_is_not_installed(graph):
-    with pytest.raises(ProviderError, match=f"no execution provider '{TENSORRT}' here"):
-        Explainer(graph("linear"), providers=PROVIDERS)
-
-
-def test_the_cpu_s_provider_by_name_stays_on_the_host(graph):
-    with Explainer(graph("linear"), providers=["CPUExecutionProvider"]) as explainer:
-        assert explainer.attribute(np.full((1, *explainer.shape), 0.5, np.float32)).steps.shape == (1,)

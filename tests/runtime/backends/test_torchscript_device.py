@@ -1,16 +1,21 @@
-"""Torch in place on a device's memory."""
+"""TorchScript on a device: in place, and captured or not."""
 
 from __future__ import annotations
 
+import inspect
+import logging
+
 import numpy as np
+import pytest
 import torch
 import torch_modules
-from cuda_on_cpu import HostDevice
-from sessions import compare
+from cuda_on_cpu import FakeCuda, HostDevice
+from on_devices import compare, compare_with_host
 
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import AGI, MFABA, Explainer
 from fluxpath.runtime.backends.base import Options
+from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 
 
@@ -22,3 +27,49 @@ def test_torch_works_in_place_on_the_devices_memory(tmp_path):
     with Explainer.from_session(session, slots=2) as there, Explainer(path, threads=1) as here:
         for method in (MFABA(), AGI(classes=2, choice="top", max_steps=4)):
             compare(there.attribute(images, method=method), here.attribute(images, method=method))
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "model.grad.pt"
+    gradient_from_torch(torch_modules.made(torch_modules.tiny), torch.zeros(1, 6), path)
+    return path
+
+
+def test_torch_with_rounded_batches_gives_the_same(script):
+    session = TorchScriptDeviceSession(script, HostDevice(), Options(threads=1))
+    images = np.random.default_rng(0).random((13, 6)).astype(np.float32)
+    compare_with_host(session, script, images, 6)
+    assert len(session._graphs) > 1
+
+
+def test_torch_goes_on_where_a_capture_fails(script, monkeypatch, caplog):
+    def refuse(self, size):
+        raise RuntimeError("CUDA error: operation would make the legacy stream depend on a capture")
+
+    monkeypatch.setattr(TorchScriptDeviceSession, "_captured", refuse)
+    session = TorchScriptDeviceSession(script, HostDevice(), Options(threads=1))
+    with caplog.at_level(logging.WARNING, "fluxpath"):
+        compare_with_host(session, script, np.random.default_rng(0).random((9, 6)).astype(np.float32), 4)
+    assert len(caplog.records) == 1 and not session._graphs
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_tf32_is_asked_for(script, monkeypatch, allowed):
+    found = []
+
+    def opened(self, path, *more):
+        self._torch = torch
+
+    monkeypatch.setattr(TorchScriptSession, "__init__", opened)
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        TorchScriptDeviceSession(script, FakeCuda(), Options(tf32=allowed))
+        found = [torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32]
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    assert found == [allowed, allowed]
+
+
+def test_torch_takes_these_arguments():
+    inspect.signature(torch.cuda.graph).bind(None, None, None, capture_error_mode="thread_local")

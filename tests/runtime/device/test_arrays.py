@@ -1,4 +1,4 @@
-"""Arrays on a device, indexed like numpy's."""
+"""Arrays on a device, read and written like numpy's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from cuda_on_cpu import HostDevice
 
 from fluxpath.runtime.device.arrays import DeviceRows, DeviceVectors
+from fluxpath.runtime.device.half import narrowed, widened
+from fluxpath.runtime.device.lanes import DeviceLanes
 
 
 def test_arrays_are_indexed_like_numpys_and_give_their_memory_back():
@@ -41,3 +43,13 @@ def test_arrays_are_indexed_like_numpys_and_give_their_memory_back():
     del rows, step, vectors, array
     gc.collect()
     assert not device.memory
+
+
+def test_arrays_on_a_device_are_read_and_written_as_float32():
+    lanes = DeviceLanes(HostDevice(), 3, (5,), 0, 1, gradient="bfloat16")
+    values = np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    lanes.gradient[:] = values
+    np.testing.assert_array_equal(lanes.gradient[1], widened(narrowed(values[1], "bfloat16"), "bfloat16"))
+    assert lanes.gradient[:].dtype == np.float32
+    with pytest.raises(ValueError, match="read-only"):
+        lanes.gradient[:2][0] = 1

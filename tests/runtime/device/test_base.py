@@ -1,4 +1,4 @@
-"""Devices by their names."""
+"""Devices by name."""
 
 from __future__ import annotations
 

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 import threading
+import types
 
 import numpy as np
 import pytest
-from cuda_notes import Driver, Result
+from cuda_notes import Result
 
 from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
 from fluxpath.runtime.device import cuda
-
-
-@pytest.fixture
-def driver(monkeypatch):
-    driver = Driver()
-    monkeypatch.setattr(cuda, "_driver", lambda: driver)
-    monkeypatch.setattr(gpu, "cubin", lambda arch: arch.encode())
-    monkeypatch.setattr(cuda, "_this_thread", threading.local())
-    return driver
 
 
 def test_the_device_takes_its_own_architecture_and_stream(driver):
@@ -139,3 +132,30 @@ def test_the_bindings_have_every_function_that_is_called(driver):
         work()
     gc.collect()
     assert {name for name in driver.names() if not hasattr(bindings, name)} == set()
+
+
+def fake_driver(monkeypatch, count):
+    """A driver that finds `count` devices, or does not answer where that is None."""
+
+    def init(flags):
+        if count is None:
+            raise RuntimeError("libcuda.so.1 was not found")
+        return (0,)
+
+    driver = types.SimpleNamespace(cuInit=init, cuDeviceGetCount=lambda: (0, count))
+    monkeypatch.setattr(cuda, "_driver", lambda: driver)
+
+
+def test_a_driver_or_device_that_is_not_there(monkeypatch):
+    fake_driver(monkeypatch, None)
+    with pytest.raises(ProviderError, match=r"no NVIDIA driver answers here \(libcuda.so.1 was not found\)"):
+        cuda.CudaDevice()
+    fake_driver(monkeypatch, 1)
+    with pytest.raises(ProviderError, match="there is no CUDA device 2 here, it has 1"):
+        cuda.CudaDevice(2)
+
+
+def test_bindings_that_are_not_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+    with pytest.raises(ProviderError, match=r'not installed: pip install "fluxpath\[cuda\]"'):
+        cuda.CudaDevice()

@@ -1,44 +1,55 @@
-"""Lanes on a device: the engine, both backends and their bookkeeping, with the kernels' source on the CPU."""
+"""How the fused kernels are launched; what they compute is tests/kernels' to show."""
 
 from __future__ import annotations
 
+import models
 import numpy as np
-from sessions import METHODS, DeviceLinear, LinearSession, compare, some_images
+import pytest
+from cuda_on_cpu import HostDevice
 
-from fluxpath.runtime import AGI, BIG, MFABA, Explainer, GuidedIG
+from fluxpath.errors import InputError
+from fluxpath.runtime import MFABA, Explainer, IntegratedGradients, NeFLAG, SmoothGrad
+from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends.base import Options
+from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
-from fluxpath.runtime.lanes import Fresh
-
-WALKS = [AGI(classes=2, choice="top"), BIG(integration_steps=5), GuidedIG(steps=7)]
-"""Without kernels of their own."""
 
 
-def test_the_engine_gives_the_same_on_a_device():
-    """More images than slots, so that lanes are refilled and moved."""
-    with (
-        Explainer.from_session(DeviceLinear(), slots=4) as there,
-        Explainer.from_session(LinearSession(), slots=4) as here,
-    ):
-        futures = [
-            (there.submit(images, method=m), here.submit(images, method=m))
-            for k, m in enumerate([*METHODS, *WALKS])
-            for images in [some_images(5, seed=k)]
-        ]
-        for given, expected in futures:
-            compare(given.result(60), expected.result(60))
+@pytest.mark.parametrize(
+    "method",
+    [MFABA(), MFABA(path="norm"), NeFLAG(n=3, max_steps=3), IntegratedGradients(steps=5), SmoothGrad(n=5)],
+)
+def test_the_kernels_are_launched_without_a_look_at_the_device(graph, method):
+    """While the gradient graph runs; what the host reads it reads after the last launch."""
+    device = HostDevice()
+    session = OnnxDeviceSession(graph("smooth"), device, Options(providers=opening.CPU, threads=1))
+    run = session.run
+    session.run = lambda count: (run(count), device.log.append(("graph", count)))
+    ticks = 0
+    with Explainer.from_session(session, slots=3) as explainer:
+        explainer.attribute(models.images("smooth", 2), method=method)
+    names = [name for name, _ in device.log]
+    while "graph" in names:
+        names = names[names.index("graph") + 1 :]
+        tick = names[: names.index("graph")] if "graph" in names else names
+        advance = [place for place, name in enumerate(tick) if "_measure_" in name or "_move_" in name]
+        if advance:
+            ticks += 1
+            assert "download" not in tick[: advance[-1]], tick
+    assert ticks > 1
 
 
-def test_a_tick_brings_one_small_block_to_the_host():
-    session = DeviceLinear()
-    lanes = DeviceLanes(session.device, 2, (6,), 0.0, 1.0)
-    lanes.fill([Fresh(slot, image, -1, slot) for slot, image in enumerate(some_images(2))])
-    lanes.gradient[:], lanes.scale[:], lanes.label[:] = 1.0, 1.0, 1
-    method, slots = MFABA(), np.arange(2, dtype=np.int32)
-    for tick in range(2):
-        session.device.log.clear()
-        lanes.changed()
-        lanes.note_start(2)
-        method.advance(lanes, slots)
-        assert not np.flatnonzero(lanes.status[:2]).size and lanes.step[0] == tick + 1
-        copies = [name for name, _ in session.device.log if name in ("upload", "download")]
-        assert copies == (["upload", "download"] if tick == 0 else ["download"])
+def test_more_slots_than_a_grid_is_wide():
+    with pytest.raises(InputError, match="slots is 65536, on a GPU it must be at most 65535"):
+        DeviceLanes(HostDevice(), 65536, (1,), 0.0, 1.0)
+
+
+def test_slots_are_sent_once_for_ticks_in_a_row_that_have_the_same():
+    device = HostDevice()
+    lanes = DeviceLanes(device, 4, (6,), 0.0, 1.0)
+    method, sent = MFABA(), []
+    for slots in ([0, 1], [0, 1], [0, 1, 2], [0, 1]):
+        device.log.clear()
+        method.advance(lanes, np.array(slots, np.int32))
+        sent.append([size for name, size in device.log if name == "upload"])
+    assert sent == [[8], [], [12], [8]]

@@ -1,4 +1,4 @@
-"""When the host waits for a device: not before a lane may have ended."""
+"""Lanes on a device: what crosses over, and when the host waits for it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import models
 import numpy as np
 import pytest
 from cuda_on_cpu import HostDevice
+from on_devices import METHODS, compare
 from sessions import FEATURES, DeviceLinear, LinearSession, some_images
 
-from fluxpath.errors import InputError, OutOfMemoryError
 from fluxpath.runtime import (
+    AGI,
+    BIG,
     LPI,
     MFABA,
     ExpectedGradients,
     Explainer,
+    GuidedIG,
     InputXGradient,
     IntegratedGradients,
     NeFLAG,
@@ -22,7 +25,6 @@ from fluxpath.runtime import (
 )
 from fluxpath.runtime.backends import opening
 from fluxpath.runtime.backends.base import Options
-from fluxpath.runtime.backends.calibration import suitable_slots
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.engine.engine import Engine
@@ -76,41 +78,6 @@ def test_lanes_of_other_ages_are_seen_in_time(graph):
     assert sum(counts) == (given.steps + 1).sum()
 
 
-def test_the_number_of_slots_is_chosen_by_whole_evaluations(graph):
-    """Not by how soon they are launched."""
-    device = HostDevice()
-    session = OnnxDeviceSession(graph("smooth"), device, Options(providers=opening.CPU, threads=1))
-    runs = []
-    run = session.run
-    session.run = lambda count: runs.append(count) or run(count)
-    suitable_slots(session, lambda n: DeviceLanes(device, n, session.manifest.shape, 0.0, 1.0))
-    assert sum(name == "download" for name, _ in device.log) == len(runs) >= 6
-
-
-@pytest.mark.parametrize(
-    "method",
-    [MFABA(), MFABA(path="norm"), NeFLAG(n=3, max_steps=3), IntegratedGradients(steps=5), SmoothGrad(n=5)],
-)
-def test_the_kernels_are_launched_without_a_look_at_the_device(graph, method):
-    """While the gradient graph runs; what the host reads it reads after the last launch."""
-    device = HostDevice()
-    session = OnnxDeviceSession(graph("smooth"), device, Options(providers=opening.CPU, threads=1))
-    run = session.run
-    session.run = lambda count: (run(count), device.log.append(("graph", count)))
-    ticks = 0
-    with Explainer.from_session(session, slots=3) as explainer:
-        explainer.attribute(models.images("smooth", 2), method=method)
-    names = [name for name, _ in device.log]
-    while "graph" in names:
-        names = names[names.index("graph") + 1 :]
-        tick = names[: names.index("graph")] if "graph" in names else names
-        advance = [place for place, name in enumerate(tick) if "_measure_" in name or "_move_" in name]
-        if advance:
-            ticks += 1
-            assert "download" not in tick[: advance[-1]], tick
-    assert ticks > 1
-
-
 def test_numbers_of_lanes_are_known_without_a_look():
     device = HostDevice()
     lanes = DeviceLanes(device, 4, (6,), 0.0, 1.0)
@@ -123,50 +90,6 @@ def test_numbers_of_lanes_are_known_without_a_look():
     assert not device.log and known[:2].tolist() == [9, 8]
     _ = lanes.status[:]
     assert lanes.number[:].tolist() == known.tolist() and len(device.log) == 1
-
-
-@pytest.fixture
-def timed(monkeypatch):
-    """A session on a device, any evaluation of which takes as long as any other."""
-    session, clock = DeviceLinear(), [0.0]
-
-    def run(count):
-        clock[0] += 1e-4
-
-    session.run = run
-    monkeypatch.setattr("fluxpath.runtime.backends.calibration.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("fluxpath.runtime.backends.base.GradientSession.used", lambda self: 1 / 0)
-    return session
-
-
-@pytest.mark.parametrize(("room", "slots"), [(1.5, 1), (9, 8), (17.5, 16), (0.5, None)])
-def test_auto_slots_respect_the_devices_memory(timed, room, slots):
-    """What the backend keeps there counts; what was there before does not, nor the host's memory."""
-    device, bind, before, each = timed.device, timed.bind, 2**30, 2**20
-    device.others = before
-
-    def bound(lanes):
-        bind(lanes)
-        device.others = max(device.others, before + each * lanes.slots)
-
-    def lanes(n):
-        return DeviceLanes(device, n, (FEATURES,), 0.0, 1.0)
-
-    timed.bind = bound
-    if slots is None:
-        with pytest.raises(InputError, match="one slot of this model takes 10"):
-            suitable_slots(timed, lanes, int(room * each))
-    else:
-        assert suitable_slots(timed, lanes, int(room * each)) == slots
-
-
-def test_auto_slots_end_where_the_device_has_no_memory_for_the_arrays(timed):
-    def lanes(n):
-        if n > 8:
-            raise OutOfMemoryError("CUDA failed: cuMemAlloc says CUDA_ERROR_OUT_OF_MEMORY")
-        return DeviceLanes(timed.device, n, (FEATURES,), 0.0, 1.0)
-
-    assert suitable_slots(timed, lanes) == 8
 
 
 REFERENCES = np.random.default_rng(3).random((2, FEATURES)).astype(np.float32)
@@ -206,3 +129,38 @@ def test_a_lane_that_ends_before_its_time_is_left_alone():
                 np.testing.assert_array_equal(getattr(given, name), getattr(expected, name))
             np.testing.assert_allclose(given.score, expected.score, rtol=1e-6)
             assert (given.status == Status.ZERO_GRADIENT).all() and not given.values.any()
+
+
+WALKS = [AGI(classes=2, choice="top"), BIG(integration_steps=5), GuidedIG(steps=7)]
+"""Without kernels of their own."""
+
+
+def test_the_engine_gives_the_same_on_a_device():
+    """More images than slots, so that lanes are refilled and moved."""
+    with (
+        Explainer.from_session(DeviceLinear(), slots=4) as there,
+        Explainer.from_session(LinearSession(), slots=4) as here,
+    ):
+        futures = [
+            (there.submit(images, method=m), here.submit(images, method=m))
+            for k, m in enumerate([*METHODS, *WALKS])
+            for images in [some_images(5, seed=k)]
+        ]
+        for given, expected in futures:
+            compare(given.result(60), expected.result(60))
+
+
+def test_a_tick_brings_one_small_block_to_the_host():
+    session = DeviceLinear()
+    lanes = DeviceLanes(session.device, 2, (6,), 0.0, 1.0)
+    lanes.fill([Fresh(slot, image, -1, slot) for slot, image in enumerate(some_images(2))])
+    lanes.gradient[:], lanes.scale[:], lanes.label[:] = 1.0, 1.0, 1
+    method, slots = MFABA(), np.arange(2, dtype=np.int32)
+    for tick in range(2):
+        session.device.log.clear()
+        lanes.changed()
+        lanes.note_start(2)
+        method.advance(lanes, slots)
+        assert not np.flatnonzero(lanes.status[:2]).size and lanes.step[0] == tick + 1
+        copies = [name for name, _ in session.device.log if name in ("upload", "download")]
+        assert copies == (["upload", "download"] if tick == 0 else ["download"])

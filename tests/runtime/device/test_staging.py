@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 
 import numpy as np
-import pytest
-from cuda_notes import Driver
 from sessions import FEATURES, LinearSession, some_images
 
-from fluxpath.kernels import gpu
 from fluxpath.runtime import MFABA, InputXGradient, IntegratedGradients
 from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.device import cuda
@@ -18,15 +14,6 @@ from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.device.staging import Staging
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.request import Request
-
-
-@pytest.fixture
-def driver(monkeypatch):
-    driver = Driver()
-    monkeypatch.setattr(cuda, "_driver", lambda: driver)
-    monkeypatch.setattr(gpu, "cubin", lambda arch: arch.encode())
-    monkeypatch.setattr(cuda, "_this_thread", threading.local())
-    return driver
 
 
 def at(address, like):

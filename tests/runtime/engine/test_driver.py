@@ -1,4 +1,4 @@
-"""Threads that drive the engine: closing, and many callers at a time."""
+"""Who ticks the engine, and what becomes of requests when it closes or the backend fails."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import threading
 
 import numpy as np
 import pytest
-from sessions import LinearSession, some_images
+from sessions import LinearSession, explain, some_images
 
 from fluxpath.errors import ClosedError
-from fluxpath.runtime import (
-    AGI,
-    BIG,
-    MFABA,
-    Explainer,
-    IntegratedGradients,
-    NeFLAG,
-    SmoothGrad,
-)
+from fluxpath.runtime import AGI, BIG, MFABA, Explainer, IntegratedGradients, NeFLAG, SmoothGrad
+
+SHARP = MFABA("sharp", step_size=0.02, max_steps=12)
+COSINE = MFABA("sharp", path="cosine", step_size=0.02, max_steps=12)
 
 
 def test_submit_after_close(graph):
@@ -52,7 +47,31 @@ def test_close_with_work_pending():
             future.result(20)
 
 
-SHARP = MFABA("sharp", step_size=0.02, max_steps=12)
+def test_a_session_that_raises_fails_all_who_wait_and_nobody_after():
+    session, entered, gate = LinearSession(), threading.Event(), threading.Event()
+    runs = []
+
+    def hold_then_raise():
+        runs.append(1)
+        if len(runs) == 1:
+            entered.set()
+            assert gate.wait(20)
+        if len(runs) == 2:
+            raise OSError("the device is gone")
+
+    session.before_run = hold_then_raise
+    with Explainer.from_session(session, slots=2) as explainer:
+        futures = [explainer.submit(some_images(5, seed=3), None, COSINE)]
+        assert entered.wait(20)
+        futures += [explainer.submit(some_images(3), None, m) for m in (SHARP, NeFLAG(n=2))]
+        gate.set()
+        for future in futures:
+            with pytest.raises(OSError, match="the device is gone"):
+                future.result(20)
+        session.counts.clear()
+        after = explainer.attribute(some_images(3), None, COSINE)
+    assert sum(session.counts) == (after.steps + 1).sum()
+    assert after.values.tobytes() == explain(LinearSession(), some_images(3), COSINE, 2).values.tobytes()
 
 
 def test_mixed_load_from_many_threads_equals_one_by_one():

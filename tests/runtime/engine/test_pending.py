@@ -1,4 +1,4 @@
-"""How many images wait or run at a time."""
+"""The limit of images that wait or run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import pytest
 from sessions import LinearSession, some_images
 
 from fluxpath.errors import QueueFullError
-from fluxpath.runtime import (
-    Explainer,
-)
+from fluxpath.runtime import Explainer
 
 
 def test_a_full_queue_refuses_and_takes_again_when_there_is_room():

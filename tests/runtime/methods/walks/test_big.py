@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sessions import CLASSES, LinearSession, some_images
+from sessions import CLASSES, LinearSession, explain, some_images
 
-from fluxpath.runtime import BIG, Explainer, Status
-
-
-def explain(session, images, method, slots=1, target=None):
-    with Explainer.from_session(session, slots=slots) as explainer:
-        return explainer.attribute(images, target, method)
+from fluxpath.errors import InputError
+from fluxpath.runtime import BIG, Status
 
 
 def test_big_without_a_boundary_is_zero_and_says_so_after_all_its_steps():
@@ -80,3 +76,21 @@ def test_big_is_complete_to_the_boundary():
     assert found.sum() >= 3
     total = result.values.sum(1)
     assert ((total > 0) & (total < result.score - 1 / CLASSES + 0.01))[found].all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"radii": [[0.1]]}, r"radii have shape \[1, 1\]"),
+        ({"max_steps": 0}, "max_steps is 0"),
+        ({"radii": (0.1, np.nan)}, "a radius is nan, it must be a finite number above zero"),
+        ({"radii": 0.0}, "a radius is 0.0"),
+        ({"radii": ()}, r"radii have shape \[0\]"),
+        ({"radii": "far"}, "radii are 'far', they must be numbers"),
+        ({"bisections": -1}, "bisections is -1"),
+        ({"integration_steps": 0}, "integration_steps is 0"),
+    ],
+)
+def test_bad_settings_are_named(settings, named):
+    with pytest.raises(InputError, match=named):
+        BIG(**settings)

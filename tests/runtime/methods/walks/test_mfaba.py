@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import models
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from twins import mfaba, relative_error
 
-from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
+from fluxpath.errors import InputError
+from fluxpath.runtime import MFABA, Explainer, Status
 
 VARIANTS = list(product(("sharp", "smooth"), ("trapezoid", "left"), ("taylor", "norm", "cosine")))
 STEP = {"sharp": 0.1, "smooth": 0.01}
@@ -141,15 +143,25 @@ def test_norm_and_cosine_give_multiples_of_the_chord(explainers):
         assert relative_error(values, taylor.values) < 5e-6  # of one step, chord and walk are the same
 
 
-def test_error_rate_by_hand(explainers):
-    result = explainers["smooth"].attribute(models.images("smooth", 5))
-    change = result.score.astype(np.float64) - result.end_score
-    total = result.values.astype(np.float64).sum(axis=(1, 2, 3))
-    np.testing.assert_allclose(result.error_rate, abs(total - change) / abs(change), rtol=1e-12)
-
-
-def test_methods_of_several_ends_have_no_error_rate(explainers):
-    result = explainers["smooth"].attribute(models.images("smooth", 2), None, NeFLAG(n=2))
-    assert result.end_score is None
-    with pytest.raises(ValueError, match="several end points"):
-        _ = result.error_rate
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"ascent": "steep"}, r"ascent is 'steep', it must be 'sharp' or 'smooth'"),
+        ({"ascent": None}, r"ascent is None"),
+        ({"rule": "simpson"}, r"rule is 'simpson', it must be 'trapezoid' or 'left'"),
+        ({"path": "straight"}, r"path is 'straight', it must be 'taylor' or 'norm' or 'cosine'"),
+        ({"path": ["taylor"]}, r"path is \['taylor'\]"),
+        *(
+            ({"max_steps": v}, r"max_steps is .*, it must be an integer from 1")
+            for v in (0, -1, 2.0, "9", True)
+        ),
+        ({"max_steps": 2**31}, r"max_steps is 2147483648, it must be an integer from 1 to 2147483647"),
+        *(
+            ({"step_size": v}, r"step_size is .*, it must be a finite number above zero")
+            for v in (0, -0.1, math.nan, math.inf, "0.1", True, 1e39, 1e-50)
+        ),
+    ],
+)
+def test_settings_of_mfaba(settings, message):
+    with pytest.raises(InputError, match=message):
+        MFABA(**settings)

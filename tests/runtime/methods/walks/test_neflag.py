@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import models
 import numpy as np
 import pytest
 from twins import neflag, neflag_starts, relative_error
 
+from fluxpath.errors import InputError
 from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
-
-
-@pytest.fixture(scope="module", params=["smooth", "relu"])
-def name(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def explainer(graph, name):
-    with Explainer(graph(name), threads=1) as opened:
-        yield opened
 
 
 def compare(explainer, model, images, target=None, seed=0, n=4, **method):
@@ -92,3 +84,21 @@ def test_the_noise_depends_on_seed_and_image_alone(explainer, graph, name):
         assert alone.steps[0] == whole.steps[i] == few.steps[6 - i]
         assert relative_error(alone.values[0], whole.values[i]) < 1e-6
         assert relative_error(few.values[6 - i], whole.values[i]) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        *(({"n": v}, r"n is .*, it must be an integer from 1") for v in (0, -3, 1.5, None, False)),
+        *(
+            ({"radius": v}, r"radius is .*, it must be a finite number above zero")
+            for v in (0.0, -1, math.nan, math.inf, None, 1e300)
+        ),
+        *(({"max_steps": v}, r"max_steps is .*, it must be an integer from 1") for v in (0, 0.5, "many")),
+        ({"stop": "never"}, r"stop is 'never', it must be 'flux' or 'label'"),
+        *(({"seed": v}, r"seed is .*, it must be an integer from 0") for v in (-1, 2**64, 0.0, None)),
+    ],
+)
+def test_settings_of_neflag(settings, message):
+    with pytest.raises(InputError, match=message):
+        NeFLAG(**settings)

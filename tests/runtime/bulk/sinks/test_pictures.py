@@ -1,0 +1,67 @@
+"""A folder of overlays: which are kept, how they are named, and whose files they never replace."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+from sinks import IMAGES, ITEMS, METHOD, RNG, N, interrupted, read
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.bulk.sinks import open_sink
+from fluxpath.runtime.bulk.sinks.base import Head
+
+
+def test_a_folder_after_a_kill(explainer, expected, tmp_path):
+    """A picture cut short or deleted, and a line of results.jsonl cut short."""
+    folder = tmp_path / "folder"
+    interrupted(explainer, folder, at=N)
+    files = read(folder)["files"]
+    count = len(files)
+    with files[0].open("r+b") as file:
+        file.truncate(50)
+    files[1].unlink()
+    log = folder / "results.jsonl"
+    log.write_bytes(log.read_bytes()[:-7])
+    summary = explainer.attribute_many(ITEMS, folder, method=METHOD)
+    assert summary.skipped == count - 3
+    for file in list(folder.rglob("*.png")):
+        Image.open(file).close()
+    assert len(list(folder.rglob("*.png"))) == N
+    assert explainer.attribute_many(ITEMS, folder, method=METHOD).skipped == N
+
+
+def test_names_that_clash_or_leave_the_folder(explainer, tmp_path):
+    names = ["a.png", "a.jpg", "a-2.png", "/abs/b.png", "../c.png", "v1.5", "", "q?.png"]
+    items = [(name, IMAGES[0]) for name in names]
+    explainer.attribute_many(items, tmp_path / "folder", method=METHOD)
+    assert explainer.attribute_many(items, tmp_path / "folder", method=METHOD).skipped == len(names)
+    found = sorted(str(p.relative_to(tmp_path / "folder")) for p in (tmp_path / "folder").rglob("*.png"))
+    assert found == sorted(
+        ["a.png", "a-2.png", "a-2-2.png", "b.png", "c.png", "v1.5.png", "image.png", "q_.png"]
+    )
+
+
+def test_overlays_replace_no_file_of_others(explainer, tmp_path):
+    """Neither the photos themselves nor what lies beside them; fluxpath's own overlays are written again."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in ("a.png", "b.jpg"):
+        Image.fromarray(RNG.integers(0, 255, (9, 9), np.uint8)).save(photos / name)
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    with pytest.raises(InputError, match="must not lie among them"):
+        explainer.attribute_many(photos, photos, method=METHOD)
+    with pytest.raises(InputError, match="fluxpath did not write it"):
+        explainer.attribute_many([("a.png", photos / "a.png")], photos, method=METHOD, resume=False)
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+    for _ in range(2):
+        assert explainer.attribute_many(photos, tmp_path / "out", method=METHOD, resume=False).written == 2
+
+
+def test_overlays_replace_no_array_of_others(explainer, tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(3))
+    sink = open_sink(f"{tmp_path}/", Head({}, explainer.shape), npy=True)
+    with pytest.raises(InputError, match="fluxpath did not write it"):
+        sink.write("a.png", IMAGES[0], explainer.attribute(IMAGES[0], method=METHOD))
+    sink.close()
+    assert list(np.load(tmp_path / "a.npy")) == [0, 1, 2]

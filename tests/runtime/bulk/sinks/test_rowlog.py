@@ -1,0 +1,61 @@
+"""The log of rows: whole lines are read, what follows a broken one is not, and writing goes on after them."""
+
+from __future__ import annotations
+
+import pytest
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.bulk.sinks.base import Head, Row
+from fluxpath.runtime.bulk.sinks.rowlog import RowLog, read_log
+
+HEAD = Head({"method": "m"}, (2,))
+ROWS = [Row(name, 1, 2, 0.5, 3, 4, files={f"{name}.png": 9}) for name in ("a", "ä\n", "\udcff")]
+
+
+@pytest.fixture
+def path(tmp_path):
+    log = RowLog(tmp_path / "log.jsonl", HEAD)
+    for row in ROWS:
+        log.append(row)
+    log.close()
+    log.close()
+    return tmp_path / "log.jsonl"
+
+
+def test_what_was_appended_comes_back(path):
+    log = read_log(path)
+    assert (log.head, log.rows) == (HEAD, ROWS)
+    data = path.read_bytes()
+    assert data[log.begin - 1 : log.begin] == b"\n" and log.ends[-1] == len(data)
+
+
+def test_a_log_cut_anywhere_has_its_whole_lines(path):
+    data, ends = path.read_bytes(), [read_log(path).begin, *read_log(path).ends]
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        log = read_log(path)
+        if size < ends[0]:
+            assert log is None
+        else:
+            assert log.rows == ROWS[: sum(end <= size for end in ends[1:])]
+
+
+def test_what_follows_a_broken_line_is_left_out(path):
+    lines = path.read_bytes().splitlines(keepends=True)
+    for broken in (b"{}\n", b"null\n", b'{"name": \n'):
+        path.write_bytes(b"".join([*lines[:2], broken, *lines[2:]]))
+        assert read_log(path).rows == ROWS[:1]
+
+
+def test_writing_goes_on_after_the_rows_that_are_kept(path):
+    log = RowLog(path, HEAD, read_log(path).ends[0])
+    log.append(ROWS[2])
+    log.close()
+    after = read_log(path)
+    assert after.rows == [ROWS[0], ROWS[2]] and after.ends[-1] == path.stat().st_size
+
+
+def test_a_file_that_is_no_log_is_somebody_elses(tmp_path):
+    (tmp_path / "notes.jsonl").write_text("my notes\n")
+    with pytest.raises(InputError, match="is no intact result of fluxpath's"):
+        read_log(tmp_path / "notes.jsonl")
