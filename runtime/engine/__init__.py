@@ -1,1 +1,1 @@
-"""The slot engine: requests in, lanes of many callers in one evaluation, results out."""
+"""The slot engine: takes requests, evaluates lanes of many callers together and returns the results."""

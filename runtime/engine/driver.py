@@ -1,4 +1,4 @@
-"""Runs the engine's ticks, in the thread that waits for a result or in the background."""
+"""Decides which thread ticks the engine: a caller that waits for a result, or the background thread."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fluxpath.runtime.engine.request import Request
 class Driver:
     """Takes requests from any thread and ticks the engine until they are done.
 
-    A thread that waits for a result drives the engine itself if no other thread does, because passing a
-    millisecond's work to another thread and back costs a tenth of it. The background thread runs whatever is
-    left after that, and everything that was submitted without waiting.
+    A caller that waits for a result drives the engine in its own thread if no other thread does: a tick
+    takes a millisecond, and handing it to another thread and back would cost a tenth of that. The background
+    thread finishes what is left when that caller has its result, and what was submitted without waiting.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -24,29 +24,29 @@ class Driver:
         self._incoming: deque[Request] = deque()
         self._wake = threading.Condition()
         self._turn = threading.Lock()
-        """Held by the one thread that ticks."""
+        """Held by the thread that ticks."""
         self._ticking: int | None = None
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="fluxpath-engine", daemon=True)
         self._thread.start()
 
     def submit(self, request: Request) -> None:
-        """Hand the request to the background thread. Raises ClosedError."""
+        """Queue the request and wake the background thread. Raises ClosedError."""
         self._add(request, wake=True)
 
     def run(self, request: Request) -> Attribution:
-        """The request's result; drives the engine until then if no other thread does. Raises its error."""
+        """Wait for the request's result, driving the engine if no other thread does; raises its error."""
         self._add(request, wake=False)
         if self._turn.acquire(blocking=False):
             self._drive(request)
         return request.future.result()
 
     def close(self) -> None:
-        """End all requests that wait or run with ClosedError. May be called twice."""
+        """Stop: requests that wait or run end with ClosedError. Calling it again does nothing."""
         with self._wake:
             self._closed = True
             self._wake.notify()
-        # A done-callback that closes the explainer runs within a tick and would wait for itself.
+        # A done-callback runs in the thread that ticks, which must not wait for itself.
         if self._ticking != threading.get_ident():
             self._thread.join()
 
@@ -59,7 +59,7 @@ class Driver:
                 self._wake.notify()
 
     def _work(self) -> None:
-        """The background thread: sleep until there is work, then take the turn and do it."""
+        """Run the background thread: sleep until there is work, wait for the turn, then do the work."""
         while True:
             with self._wake:
                 while not (self._closed or self._has_work()):
@@ -70,7 +70,7 @@ class Driver:
                 return
 
     def _drive(self, until: Request | None) -> None:
-        """Tick, with the turn taken, until `until` is over or nothing is left; then give the turn back."""
+        """Tick until `until` is over or nothing is left, then release the turn, which the caller holds."""
         self._ticking = threading.get_ident()
         try:
             while self._take() and not (until is not None and until.over):
@@ -78,7 +78,7 @@ class Driver:
         finally:
             self._ticking = None
             self._turn.release()
-            # Another thread may have queued work just too late for this thread to see it.
+            # A caller that asked for the turn just before it was released is waiting for its result.
             with self._wake:
                 if self._has_work():
                     self._wake.notify()
@@ -86,14 +86,14 @@ class Driver:
     def _tick(self) -> None:
         try:
             self._engine.tick()
-        except Exception as error:  # the callers who wait get the error
+        except Exception as error:  # every waiting caller must hear of it
             self._engine.fail(error)
-        except BaseException:  # an interrupt amid a tick leaves lanes half-advanced
+        except BaseException:  # an interrupt in the middle of a tick leaves lanes half advanced
             self._engine.fail(ClosedError("the thread that ran the attribution was interrupted"))
             raise
 
     def _take(self) -> bool:
-        """Hand new requests to the engine; returns whether there is anything to do."""
+        """Hand new requests to the engine; return whether it has anything to do."""
         if not (self._incoming or self._closed):
             return self._engine.busy
         with self._wake:

@@ -1,4 +1,4 @@
-"""The slot engine: lanes of many images, methods and callers in one gradient evaluation."""
+"""The slot engine: evaluates the lanes of many images, methods and callers together."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _log = logging.getLogger("fluxpath")
 
 
 class Engine:
-    """Runs lanes in the first slots of a fixed number. Not thread-safe: one thread ticks at a time.
+    """Runs lanes in a fixed number of slots, the first ones first. Not thread-safe: one thread at a time.
 
-    A tick evaluates the gradient graph once on the active slots, advances each lane by its method, delivers
-    the lanes that ended and gives their slots to waiting lanes (`Waiting` says which come first). A request
-    that was cancelled, is past its deadline or whose method raises gives up its slots in the same way, and no
-    other request is affected.
+    A tick evaluates the gradient graph once on the active slots, advances each lane by its method, collects
+    the results of lanes that ended and gives their slots to waiting lanes at once (`Waiting` decides the
+    order). A request that was cancelled, missed its deadline or has a method that raises frees its slots in
+    the same way, without effect on other requests.
 
-    If the backend runs out of memory, half as many lanes are evaluated at a time from then on; the others
-    keep their state in their slots until one of the first slots is free.
+    When the backend runs out of memory, the engine evaluates half as many lanes at a time from then on; the
+    other lanes keep their state in their slots until a slot of the first half is free.
     """
 
     def __init__(self, session: GradientSession, lanes: Lanes) -> None:
@@ -39,7 +39,7 @@ class Engine:
         self._running: list[Lane] = []
         self._groups: list[tuple[Method, Slots]] | None = []
         self._timed = False
-        """Whether any request since the engine was last idle has a deadline."""
+        """Whether any request since the engine was last idle had a deadline."""
 
     @property
     def busy(self) -> bool:
@@ -52,7 +52,7 @@ class Engine:
         self._waiting.add(request)
 
     def fail(self, error: Exception) -> None:
-        """End everything that runs or waits with `error`."""
+        """End every request that runs or waits with `error`."""
         requests = [*self._waiting.clear(), *(lane.request for lane in self._running)]
         self._running.clear()
         self._groups = None
@@ -60,7 +60,7 @@ class Engine:
             request.fail(error)
 
     def tick(self) -> None:
-        """Drop, admit, evaluate once, advance, retire and refill."""
+        """Drop finished requests, admit lanes, evaluate once, advance, retire and refill."""
         self._drop()
         self._admit()
         if not self._running:
@@ -70,14 +70,14 @@ class Engine:
         for method, slots in self._grouped(active):
             try:
                 method.advance(self._lanes, slots)
-            except Exception as error:  # a method of the caller's own may raise anything
+            except Exception as error:  # a user-defined method can raise anything
                 self._fail_lanes(slots, error)
         ended = self._lanes.ended(active)
         if ended:
             self._retire(ended)
 
     def _drop(self) -> None:
-        """Free the slots of requests that are over."""
+        """Fail requests past their deadline and free the slots of all requests that are over."""
         if self._timed:
             now = time.monotonic()
             for request in [*self._waiting, *(lane.request for lane in self._running)]:
@@ -92,7 +92,7 @@ class Engine:
             self._vacate(over)
 
     def _evaluate(self) -> int:
-        """Run the gradient graph on as many lanes as the backend has memory for, and return their number."""
+        """Run the gradient graph on as many lanes as memory allows; return how many."""
         while True:
             active = min(len(self._running), self._limit)
             try:
@@ -116,7 +116,7 @@ class Engine:
         self._start(fresh)
 
     def _start(self, fresh: list[int]) -> None:
-        """Fill the slots of newly admitted lanes and let their methods place them."""
+        """Fill the slots of newly admitted lanes and let their methods set the first point."""
         if not fresh:
             return
         self._groups = None
@@ -129,12 +129,12 @@ class Engine:
                 self._fail_lanes(slots, error)
 
     def _fail_lanes(self, slots: Slots, error: Exception) -> None:
-        """End the requests whose lanes are in `slots` with `error`; the next tick frees the slots."""
+        """End the requests that own the lanes in `slots` with `error`; the next tick frees the slots."""
         for slot in slots:
             self._running[slot].request.fail(error)
 
     def _retire(self, ended: list[int]) -> None:
-        """Deliver the lanes that ended, finish the images that are complete, and free the slots."""
+        """Deliver the lanes that ended, finish images whose last lane ended, and free the slots."""
         last: list[Lane] = []
         for slot in ended:
             lane = self._running[slot]
@@ -145,7 +145,7 @@ class Engine:
             try:
                 if request.deliver(lane, self._lanes, slot):
                     last.append(lane)
-            except Exception as error:  # a collector of the caller's own may raise anything
+            except Exception as error:  # a user-defined collector can raise anything
                 request.fail(error)
             if lane.opens:
                 self._waiting.add(request, soon=True)
@@ -172,7 +172,7 @@ class Engine:
                 self._running[slot] = lane
                 if last in refilled:
                     refilled[refilled.index(last)] = slot
-                else:  # this lane may have been moved once already: note where it came from
+                else:  # if the lane was moved once already, keep its original slot as the source
                     moves[slot] = moves.pop(last, last)
         if moves:
             self._lanes.rearrange(moves)
@@ -180,15 +180,15 @@ class Engine:
         self._start(refilled)
 
     def _grouped(self, active: int) -> list[tuple[Method, Slots]]:
-        """The first `active` slots by method."""
+        """Return the first `active` slots grouped by method, from the cache if it is valid."""
         if self._groups is None:
             self._groups = self._by_method(range(active))
         return self._groups
 
     def _by_method(self, slots: Sequence[int]) -> list[tuple[Method, Slots]]:
-        """These slots by method; equal settings are one group."""
+        """Group these slots by method; methods with equal settings share a group."""
         methods = [self._running[slot].method for slot in slots]
-        if all(method is methods[0] for method in methods):  # the usual case; settings are slow to hash
+        if all(method is methods[0] for method in methods):  # the usual case; hashing settings is slow
             return [(methods[0], np.asarray(slots, np.int32))]
         groups: dict[Method, list[int]] = {}
         for slot, method in zip(slots, methods, strict=True):

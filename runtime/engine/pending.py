@@ -1,4 +1,4 @@
-"""How many images wait or run at a time."""
+"""Counts the images that wait or run, and limits them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fluxpath.errors import QueueFullError
 
 
 class Pending:
-    """Counts the images of an explainer that wait or run; several threads may change the count."""
+    """A thread-safe count of the images that wait or run."""
 
     def __init__(self) -> None:
         self._count = 0
         self._lock = threading.Lock()
 
     def take(self, images: int, limit: int | None) -> None:
-        """Count `images` more; QueueFullError if that would be more than `limit`."""
+        """Add `images` to the count; raises QueueFullError if that would exceed `limit`."""
         with self._lock:
             if limit is not None and self._count + images > limit:
                 raise QueueFullError(
@@ -25,6 +25,6 @@ class Pending:
             self._count += images
 
     def give_back(self, images: int) -> None:
-        """`images` are done."""
+        """Subtract `images`, which are done, from the count."""
         with self._lock:
             self._count -= images

@@ -1,4 +1,4 @@
-"""One caller's images on their way through the engine."""
+"""A request: one caller's images, the lanes they need and the results so far."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PROBE = Probe()
 
 
 class Outcome(Future[Attribution]):
-    """A request's future, with a flag for "done" that needs no lock: the engine asks at every tick."""
+    """A request's future. `over` says without a lock whether it is done, since every tick asks."""
 
     over = False
 
@@ -44,9 +44,9 @@ class Outcome(Future[Attribution]):
 
 @dataclass(frozen=True)
 class Lane:
-    """Lane `number` of image `index` of a request.
+    """Lane `number` of image `index` of a request, as it waits in the queue.
 
-    opens: the image's other lanes wait for this one, which decides their target.
+    opens: whether the image's other lanes wait for this one to determine their target.
     """
 
     request: Request
@@ -56,7 +56,7 @@ class Lane:
     opens: bool = False
 
     def begin(self, slot: int) -> Fresh:
-        """What the lane begins with in `slot`."""
+        """The initial state of the lane in `slot`."""
         request, index = self.request, self.index
         companions = {name: rows[index] for name, rows in request.companions.items()}
         target = int(request.targets[index])
@@ -66,11 +66,11 @@ class Lane:
 class Request:
     """Images [n, *shape], their targets (-1: the predicted class) and one method; collects the results.
 
-    The request owns the arrays from then on.
+    The request takes ownership of the arrays.
 
-    `next_lane` hands out lanes in order. The score and the predicted class of an image come from a lane that
-    starts at the image, or from a probe if the method has none. If the target is left to the model, the other
-    lanes of the image follow once that lane has decided it; if the target is given, no lane waits.
+    `next_lane` hands out lanes in order. The score and predicted class at the image come from a lane that
+    starts there, or from a probe if the method has no such lane. If the model chooses the target, the image's
+    other lanes wait for that lane; if the caller gives the target, no lane waits.
     """
 
     def __init__(
@@ -86,12 +86,12 @@ class Request:
         self.images = images.reshape(n, -1)
         self.method = method
         self.future = Outcome()
-        """Pending until the result is there, so that it can be cancelled at any time before."""
+        """Stays pending until the result is ready, so that it can be cancelled until then."""
         self._settled = False
         self.deadline = deadline
-        """When `time.monotonic()` is past it, the request fails; None: never."""
+        """The `time.monotonic()` in seconds after which the request fails; None for no deadline."""
         self.queued = False
-        """Whether it stands in the queue."""
+        """Whether the request is in the queue."""
         self._image_lane = method.image_lane
         self._probes = not method.starts_at_image and self._image_lane is None
         self._per_image = method.lanes
@@ -99,31 +99,31 @@ class Request:
         self._shape = images.shape
         self.targets = targets
         self._values = np.zeros(self.images.shape, np.float32)
-        # What changes with every lane is in lists: an entry of an array takes several times as long.
+        # These change with every lane and are lists, because writing an array entry is several times slower.
         self._steps, self._status, self._label = [0] * n, [0] * n, [0] * n
         self._score, self._end_score = [0.0] * n, [0.0] * n
         self._left = [self._per_image + self._probes] * n
         self._unfinished = n
         self._alone = self._per_image == 1 and type(method).collector is Method.collector
-        """Whether the one lane's sum is the image's attribution as it is."""
+        """Whether an image has a single lane, whose sum is the attribution unchanged."""
         self._gatherings: dict[int, Gathering] = {}
-        """Of the images of which a lane ended, and not all."""
+        """By image index, for images with some lanes ended but not all."""
         self._fresh = self._first_lanes()
         self._ready: list[Iterator[Lane]] = []
 
     @property
     def over(self) -> bool:
-        """Whether it has its result, failed or was cancelled."""
+        """Whether the request has its result, failed or was cancelled."""
         return self.future.over
 
     def fail(self, error: Exception) -> None:
-        """End it with `error`, unless it is over already."""
+        """End the request with `error`, unless it is already over."""
         self._drop()
         if self._settle():
             self.future.set_exception(error)
 
     def acknowledge(self) -> None:
-        """If it was cancelled, drop what it gathered and notify callers that wait for several futures."""
+        """If the request was cancelled, drop its partial sums and notify `concurrent.futures.wait`."""
         if self.future.cancelled():
             self._drop()
             self._settle()
@@ -134,14 +134,14 @@ class Request:
         self._gatherings.clear()
 
     def _settle(self) -> bool:
-        """Whether the future takes an outcome now; only the first time, and not if it was cancelled."""
+        """Whether the future accepts an outcome: True on the first call only, and not after a cancel."""
         if self._settled:
             return False
         self._settled = True
         return self.future.set_running_or_notify_cancel()
 
     def next_lane(self) -> Lane | None:
-        """The next lane to run, or None where none is ready now."""
+        """The next lane to run, or None if none is ready now."""
         while self._ready:
             lane = next(self._ready[-1], None)
             if lane is not None:
@@ -166,7 +166,7 @@ class Request:
                 yield Lane(self, index, number, self.method)
 
     def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> bool:
-        """Take the results of the lane that ended in `slot`; returns whether its image is now complete."""
+        """Take the results of the lane that ended in `slot`; return whether it was its image's last."""
         i = lane.index
         probe = lane.method is _PROBE
         status = int(lanes.status[slot])
@@ -198,11 +198,11 @@ class Request:
         return gathering
 
     def finish(self, index: int) -> None:
-        """All of the image's lanes were delivered."""
+        """Write the image's attribution, now that all of its lanes were delivered."""
         if not self._alone:
             gathering = self._gatherings.pop(index, None)
             if gathering is None:
-                return  # the request failed after that
+                return  # the request failed after the last delivery
             gathering.result(self._values[index])
         if self._status[index] == Status.NON_FINITE:
             self._values[index] = 0.0

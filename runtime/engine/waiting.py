@@ -1,4 +1,4 @@
-"""The requests that wait for slots, and whose turn it is."""
+"""The queue of requests that wait for slots."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fluxpath.runtime.engine.request import Lane, Request
 
 
 class Waiting:
-    """Requests take turns at free slots, one lane each, in the order in which they came.
+    """Requests take turns at free slots, one lane per turn, in the order in which they arrived.
 
-    So a request's first lane waits for no more slots to become free than there are requests before it,
-    however many lanes these have.
+    So a request's first lane starts after at most as many slots have become free as requests were waiting,
+    however many lanes those requests have.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Waiting:
         return iter(self._queue)
 
     def add(self, request: Request, soon: bool = False) -> None:
-        """Queue `request`, at the front where it waited its turn already; nothing if it is in the queue."""
+        """Queue `request` at the end, or with `soon` at the front; do nothing if it is in the queue."""
         if request.queued:
             return
         request.queued = True
@@ -35,20 +35,20 @@ class Waiting:
             self._queue.append(request)
 
     def next_lane(self) -> Lane | None:
-        """The next lane to run, or None where no request has one ready now."""
+        """The next lane to run, or None if no request has one ready now."""
         while self._queue:
             request = self._queue.popleft()
             lane = None if request.over else request.next_lane()
             if lane is not None:
                 self._queue.append(request)
                 return lane
-            # It is over, has no lane left, or waits for a probe, whose end queues the request again.
+            # Over, or without lanes, or waiting for a lane to set the target, which queues it again.
             request.queued = False
             request.acknowledge()
         return None
 
     def clear(self) -> list[Request]:
-        """Take all requests out."""
+        """Remove and return all requests."""
         requests = list(self._queue)
         self._queue.clear()
         for request in requests:
