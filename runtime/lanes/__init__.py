@@ -1,4 +1,4 @@
-"""The arrays that methods see, a row per lane, and how an image's lanes are gathered."""
+"""The arrays that methods see, with one row per lane, and what combines an image's lanes."""
 
 from fluxpath.runtime.lanes.gathering import Collector
 from fluxpath.runtime.lanes.lanes import Companions, Fresh, Lanes, Slots

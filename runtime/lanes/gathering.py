@@ -1,4 +1,4 @@
-"""How an image's attribution is made from its lanes, which may end in any order."""
+"""Combines the lanes of an image, which can end in any order, into its attribution."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ Row = npt.NDArray[np.float32]
 
 
 class Collector(Protocol):
-    """Makes one image's attribution from the sums of its lanes."""
+    """Computes one image's attribution from its lanes' sums."""
 
     def add(self, values: Row) -> None:
-        """Take the next lane's `sum`, float32 [features], in lane order. The array must not be kept."""
+        """Add the next lane's `sum`, float32 [features], in order of lane number. Do not keep the array."""
         ...
 
     def result(self) -> Row:
-        """The attribution, float32 [features], after the last lane."""
+        """Return the attribution, float32 [features]; called after the last lane."""
         ...
 
 
 class Total:
-    """The sum over the lanes, which is what most methods are."""
+    """The sum over the lanes, the default of a method."""
 
     def __init__(self, features: int) -> None:
         self._sum = np.zeros(features, np.float32)
 
     def add(self, values: Row) -> None:
-        """Add one lane."""
+        """Add one lane's sum."""
         self._sum += values
 
     def result(self) -> Row:
-        """The sum."""
+        """Return the sum over the lanes, float32 [features]."""
         return self._sum
 
 
@@ -52,31 +52,31 @@ class Variance:
         self._squares += before * (values - self._mean)
 
     def result(self) -> Row:
-        """The variance of the samples, divided by their number."""
+        """Return the population variance (divided by the number of samples), float32 [features]."""
         return (self._squares / self._count).astype(np.float32)
 
 
 class Gathering(Protocol):
     """Combines one image's lane sums in lane order, on host or device.
 
-    The result must not depend on which lane ends first, so a lane that ends early is kept until its turn.
+    The result must not depend on which lane ends first, so a lane that ends early is held back.
     """
 
     def take(self, number: int, slot: int) -> None:
-        """Take the sum of lane `number` from `slot`, which is reused after this tick."""
+        """Add lane `number`, which ended in `slot`; the slot is reused after this tick."""
         ...
 
     def result(self, values: Row) -> None:
-        """Write the attribution to `values`, float32 [features]. Called once, after the last lane."""
+        """Write the attribution to `values`, float32 [features]; the last call, after all lanes."""
         ...
 
     def drop(self) -> None:
-        """Release what was kept: the attribution is not needed any more."""
+        """Discard the partial result: the attribution is no longer needed."""
         ...
 
 
 class InOrder:
-    """Hands the rows of an image's lanes, from `Lanes.sum`, to a collector on the host."""
+    """Passes an image's rows of `Lanes.sum`, `rows`, to a collector on the host."""
 
     def __init__(self, rows: Any, collector: Collector) -> None:
         self._rows, self._collector = rows, collector
@@ -101,4 +101,4 @@ class InOrder:
         values[:] = self._collector.result()
 
     def drop(self) -> None:
-        """See `Gathering`; host memory needs no release."""
+        """See `Gathering`; only host memory is held, which needs no release."""

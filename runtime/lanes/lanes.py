@@ -12,10 +12,10 @@ from fluxpath import kernels
 from fluxpath.runtime.lanes.gathering import Collector, Gathering, InOrder
 
 Slots = npt.NDArray[np.int32]
-"""Numbers of slots, int32 [k]."""
+"""Slot numbers, int32 [k]."""
 
 Companions = Mapping[str, tuple[tuple[int, ...], str]]
-"""The model's further inputs by name: the shape of one image's row, and numpy's name of the element type."""
+"""The model's further inputs by name: the shape per image without the batch, and the numpy dtype's name."""
 
 NO_COMPANIONS: Companions = {}
 _NO_ROWS: Mapping[str, npt.NDArray[Any]] = {}
@@ -24,8 +24,8 @@ _NO_ROWS: Mapping[str, npt.NDArray[Any]] = {}
 class Fresh(NamedTuple):
     """A lane that begins in `slot`.
 
-    image: float32 [features]. target: the class to explain, -1 lets the first prediction decide. number: the
-    lane's within its image. shortest: `Method.shortest`. companions: the image's row of each further input.
+    image: float32 [features]. target: the class to explain; -1 for the predicted one. number: the lane's
+    number within its image. shortest: `Method.shortest`. companions: the image's row of each further input.
     """
 
     slot: int
@@ -39,15 +39,14 @@ class Fresh(NamedTuple):
 class Lanes:
     """The state of every lane, in arrays of `slots` rows that are allocated once.
 
-    A method reads `image`, `gradient` (multiplied by `scale` it is the derivative of the objective at
-    `point`), `score`, `label` and `number` (of the lane within its image); it writes `point`, `sum`, `step`
-    and `status`, may use `pending` and `kept` as it likes, and may set `target` for the next gradient
-    (`first_target` stays the explained class). Rows are flat: float32 [slots, features]. `kernel` has the
+    A method reads `image`, `gradient`, `scale` (scale * gradient is the derivative of the objective at
+    `point`), `score`, `label` and `number` (the lane's number within its image). It writes `point`, `sum`,
+    `step` and `status`, can use `pending` and `kept` freely, and can set `target` for the next gradient
+    (`first_target` stays the explained class). Rows are flat: float32 [slots, features]. `kernel` holds the
     compiled recurrences on these arrays, see `kernels.Lanes`. `low` and `high` bound a valid input. `output`
-    is the model's own first output at `point`, float32 [slots, classes], logits or probabilities; None where
-    it is not that. `classes` is how many the model has, 0 where that is not known. `baseline`, float32
-    [features], is what DeepLIFT's multipliers are relative to. `companions` are the model's further inputs,
-    [slots, *their shape].
+    is the model's own first output at `point`, float32 [slots, classes], if that is logits or probabilities,
+    else None. `classes` is the model's number of classes, 0 if unknown. `baseline`, float32 [features], is
+    the baseline of DeepLIFT's multipliers. `companions` are the model's further inputs, [slots, *shape].
     """
 
     def __init__(
@@ -70,7 +69,7 @@ class Lanes:
         self.baseline = np.zeros(self.features, np.float32) if baseline is None else baseline
         self.number = np.zeros(slots, np.int32)
         self.kept: list[Any] = [None] * slots
-        """Whatever else a method keeps of a lane."""
+        """Any further state that a method keeps for a lane, one entry per slot."""
         self._allocate(companions, output)
 
     def _allocate(self, companions: Companions, output: int | None) -> None:
@@ -88,7 +87,7 @@ class Lanes:
         self.output = None if output is None else np.zeros((slots, output), np.float32)
         self.companions = {n: np.zeros((slots, *shape), dtype) for n, (shape, dtype) in companions.items()}
         self._fresh: set[int] = set()
-        """The slots whose lane has not been evaluated yet."""
+        """The slots with a lane that has not been evaluated yet."""
         self.kernel: Any = kernels.Lanes(
             image=self.image,
             point=self.point,
@@ -105,7 +104,7 @@ class Lanes:
         )
 
     def fill(self, fresh: Sequence[Fresh]) -> None:
-        """Put new lanes into slots, whatever these held before."""
+        """Put new lanes into slots and reset the slots' state."""
         for lane in fresh:
             slot = lane.slot
             self._fresh.add(slot)
@@ -113,14 +112,14 @@ class Lanes:
             self._begin(lane)
 
     def _begin(self, lane: Fresh) -> None:
-        """What the host keeps of a new lane, and its companions."""
+        """Set a new lane's host state and its companions."""
         self.number[lane.slot] = lane.number
         self.kept[lane.slot] = None
         for name, row in lane.companions.items():
             self.companions[name][lane.slot] = row
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
-        """Move lanes to free slots, to: source, between two ticks; no slot is both."""
+        """Move lanes to free slots between two ticks. moves: source slot by destination; no slot is both."""
         for to, source in moves.items():
             for rows in (self.image, self.point, self.pending, self.sum, *self.companions.values()):
                 rows[to] = rows[source]
@@ -135,9 +134,9 @@ class Lanes:
             self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
-        """Of the lanes among the first `count` evaluated for the first time, keep score, label and target.
+        """Keep score, label and target of those of the first `count` lanes evaluated for the first time.
 
-        Where the target is left to the model it is decided here, and nowhere else; along the walk it stays.
+        Only this replaces a target of -1 by the predicted class, which is explained along the whole walk.
         """
         for slot in [s for s in self._fresh if s < count]:
             self._fresh.remove(slot)
@@ -148,16 +147,16 @@ class Lanes:
             self.first_target[slot] = self.target[slot]
 
     def ended(self, count: int) -> list[int]:
-        """The slots among the first `count`, just evaluated and advanced, whose lanes have ended.
+        """Return those of the first `count` slots, just evaluated and advanced, whose lanes have ended.
 
-        In the order in which `Gathering.take` wants them.
+        The order is the one that `Gathering.take` needs.
         """
         slots: list[int] = self.status[:count].nonzero()[0].tolist()
         return slots
 
     def gathering(self, collector: Collector) -> Gathering:
-        """What hands one image's lanes to `collector`, or does what that would do."""
+        """A `Gathering` for one image that gives the result of `collector`."""
         return InOrder(self.sum, collector)
 
     def add_up(self) -> None:
-        """Finish what gatherings took in this tick, before its slots are reused; none is left on the host."""
+        """Add the lanes taken in this tick before their slots are reused; on the host, `take` added them."""
