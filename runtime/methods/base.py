@@ -1,4 +1,4 @@
-"""What a method is to the engine."""
+"""The base class of methods: what the engine asks of one."""
 
 from __future__ import annotations
 
@@ -12,70 +12,70 @@ from fluxpath.runtime.lanes.gathering import Total
 class Method(ABC):
     """Settings of an attribution method: derive a frozen, hashable dataclass that says how lanes advance.
 
-    The engine puts every lane of an image at the image itself and calls `start`; then, after each gradient
-    evaluation, `advance`, until `lanes.status` of the lane is not RUNNING; `lanes.sum` is then its
-    attribution. An image's attribution is the sum over its lanes, or what the `collector` makes of them.
-    Neither function may look at slots other than those given, so the result does not depend on what else is
-    running. Everything but `advance` has a default, that of a single walk from the image.
+    The engine puts every lane of an image at the image itself and calls `start`. After each gradient
+    evaluation it calls `advance`, until the lane's `lanes.status` is not RUNNING; `lanes.sum` is then the
+    lane's attribution. An image's attribution is the sum over its lanes, or the result of the `collector`.
+    `start` and `advance` must use only the slots they are given, so that the result does not depend on what
+    else is running. Everything except `advance` has a default, which suits a single walk from the image.
     """
 
     rules: ClassVar[str] = "gradient"
-    """The rules that a file must have been exported with."""
+    """The rules with which the file must have been exported."""
 
     @property
     def lanes(self) -> int:
-        """How many lanes an image needs."""
+        """The number of lanes per image."""
         return 1
 
     @property
     def starts_at_image(self) -> bool:
         """Whether every lane's first gradient is taken at the image itself.
 
-        Where not, and there is no `image_lane`, the engine evaluates the image once, for the score and the
-        predicted class in the result, whether or not the caller names the target.
+        If not, and without an `image_lane`, the engine evaluates the image once more, for the score and the
+        predicted class in the result, even if the caller gives the target.
         """
         return True
 
     @property
     def image_lane(self) -> int | None:
-        """The lane whose first gradient is taken at the image, though the others' are not; None for none.
+        """The number of the only lane whose first gradient is taken at the image; None if there is none.
 
-        The engine then needs no evaluation of its own there; where the target is left to the model, that lane
-        goes before the others.
+        This saves the engine the extra evaluation of the image. If the model chooses the target, this lane
+        runs before the others.
         """
         return None
 
     @property
     def end_lane(self) -> int | None:
-        """The lane whose last score is the `Attribution`'s end score; None where there is no such point."""
+        """The number of the lane whose last score is the `Attribution`'s end score; None for no end score."""
         return 0 if self.starts_at_image and self.lanes == 1 else None
 
     @property
     def shortest(self) -> int:
-        """The fewest evaluations before a lane can end, except for a gradient that is zero or not finite.
+        """The fewest evaluations before a lane can end; only a zero or non-finite gradient ends it sooner.
 
-        Above 1, `advance` must be a fused kernel and nothing else: where lanes live on a device, their status
-        is not read earlier, so `advance` must skip lanes that have ended.
+        If above 1, `advance` must only call a fused kernel: on a device the engine does not read the status
+        before that many evaluations, so `advance` must skip lanes that have ended.
         """
         return 1
 
     def check(self, shape: tuple[int, ...]) -> None:  # noqa: B027
-        """Raise InputError unless inputs of this shape, without the batch, fit the settings."""
+        """Raise InputError unless the settings fit inputs of this shape (without the batch)."""
 
     def fitted(self, classes: int) -> Method:
-        """The method to run in this one's place on a model of so many classes."""
+        """The settings to use instead of these on a model with this number of classes."""
         return self
 
     def collector(self, features: int) -> Collector:
-        """A fresh collector for one image, where an attribution is not the sum over the image's lanes.
+        """A new collector for one image; override it if the attribution is not the sum over the lanes.
 
-        Where lanes live on a device, a collector of your own has each lane's row copied to the host.
+        On a device, a user-defined collector costs a copy to the host per lane.
         """
         return Total(features)
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:  # noqa: B027
-        """Move fresh lanes, `numbers` 0 .. lanes-1 within their image, from the image to where they begin."""
+        """Move new lanes, `numbers` 0 .. lanes-1 within their image, from the image to their first point."""
 
     @abstractmethod
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """Use the gradients at `lanes.point`; then move on, or set `lanes.status`."""
+        """Use the gradients at `lanes.point`, then move the lanes on or set their `lanes.status`."""

@@ -13,9 +13,9 @@ from fluxpath.status import Status
 
 @dataclass(frozen=True)
 class Probe(Method):
-    """What the engine runs before methods whose lanes start elsewhere; its attribution is not used."""
+    """The engine runs it for methods whose lanes do not start at the image; its attribution is not used."""
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """One evaluation is all; without a score there is no predicted class either."""
+        """End after one evaluation; without a finite score the predicted class is unknown too."""
         known = np.isfinite(lanes.score[slots])
         lanes.status[slots] = np.where(known, Status.COMPLETE, Status.NON_FINITE)

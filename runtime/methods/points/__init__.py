@@ -1,1 +1,1 @@
-"""Methods of independent points: every lane takes one gradient, with a weight of its own."""
+"""Methods of independent points: every lane takes one gradient, with its own weight."""

@@ -16,13 +16,13 @@ from fluxpath.status import Status
 class DeepLIFT(Method):
     """DeepLIFT by the rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017): one evaluation per image.
 
-    values = multipliers * (image - baseline), which sum to the score less that of the baseline.
+    values = multipliers * (image - baseline), which sum to score(image) - score(baseline).
     """
 
     rules: ClassVar[str] = "deeplift"
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """Multiply, and be done."""
+        """Multiply the multipliers by image - baseline and end the lanes."""
         values = lanes.gradient[slots] * (lanes.image[slots] - lanes.baseline)
         finite = np.isfinite(values).all(axis=1) & np.isfinite(lanes.score[slots])
         lanes.sum[slots] = values

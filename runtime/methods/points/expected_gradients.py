@@ -1,4 +1,4 @@
-"""Expected Gradients: Integrated Gradients with a background distribution in the place of one baseline.
+"""Expected Gradients: Integrated Gradients with a background distribution instead of a single baseline.
 
 Erion, Janizek, Sturmfels, Lundberg, Lee: "Improving performance of deep learning models with axiomatic
 attribution priors and expected gradients", Nature Machine Intelligence, 2021.
@@ -27,12 +27,12 @@ class ExpectedGradients(Method):
 
     background: the b, [m, *shape] with the input's shape, in units of the input.
     n: the number of samples, 1 or more.
-    seed: of the counter-based generator (Philox); b and a depend on seed and sample alone, so that every
-        image meets the same ones, in any batch.
+    seed: of the counter-based generator (Philox); b and a depend only on the seed and the sample, so every
+        image gets the same ones, in any batch.
 
-    n gradients, and one at the image, for label and score. In units of the objective; the sum of an
-    attribution estimates f(x) minus the mean of f over the background. Raises InputError for other settings,
-    and for a background of another shape when a request is made.
+    Takes n gradients, and one at the image for label and score. In units of the objective; the sum of an
+    attribution estimates f(x) minus the mean of f over the background. Raises InputError for invalid
+    settings, and at a request if the background's shape does not fit the input.
     """
 
     background: npt.ArrayLike | FixedArray
@@ -51,11 +51,11 @@ class ExpectedGradients(Method):
 
     @property
     def starts_at_image(self) -> bool:
-        """A sample starts between the image and a reference."""
+        """False: a sample starts between the image and a reference."""
         return False
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """The references must be inputs of the model."""
+        """Raise InputError unless the background has the input's shape."""
         assert isinstance(self.background, FixedArray)
         self.background.check("background", shape, self.background.array.shape[:1])
 
@@ -68,13 +68,13 @@ class ExpectedGradients(Method):
         lanes.kernel.start_straight(slots, shares[numbers])
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """The sample's share of the mean."""
+        """Add each sample's share of the mean."""
         weights = np.full(len(slots), 1.0 / self.n, np.float32)
         lanes.kernel.advance_weighted(slots, weights, TIMES_DIFFERENCE)
 
 
 @lru_cache(maxsize=16)
 def _draws(seed: int, n: int, references: int) -> tuple[npt.NDArray[np.int64], Numbers]:
-    """Each sample's reference and share of the way from it to the image."""
+    """Per sample, int64 [n] and float32 [n]: the reference, and the share of the way from it to the image."""
     random = uniforms(seed, n)
     return (random[:, 0] * references).astype(np.int64), random[:, 1].astype(np.float32)

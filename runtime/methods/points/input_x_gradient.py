@@ -19,14 +19,14 @@ from fluxpath.runtime.methods.points.weights import TIMES_IMAGE
 class InputXGradient(Method):
     """Input x Gradient: x * grad f(x), element by element. One gradient; in units of the objective.
 
-    There are no settings.
+    It has no settings.
     """
 
     @property
     def end_lane(self) -> int | None:
-        """There is no path that could be complete."""
+        """None: without a path there is no end score."""
         return None
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """The product is the attribution."""
+        """Take x * gradient as the attribution."""
         lanes.kernel.advance_weighted(slots, np.ones(len(slots), np.float32), TIMES_IMAGE)

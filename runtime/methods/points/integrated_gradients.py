@@ -21,63 +21,63 @@ class IntegratedGradients(IntegratedGradientsSettings, Method):
 
         (x - b) * sum_k w_k grad f(b + a_k (x - b)),   sum_k w_k = 1
 
-    steps: into how many equal pieces the line is cut, 1 or more; with "gauss-legendre" the number of nodes,
-        at most 1000.
-    rule: where the gradient of a piece is taken: "left" (towards b), "right" (the paper's sum), "middle",
-        or as the mean of both ends, "trapezoid"; or "gauss-legendre" quadrature on the whole line. That is
-        `steps` gradients, and steps + 1 with "trapezoid"; and one at the image, for label and score, where
-        that is not among the points ("left", "middle", "gauss-legendre").
+    steps: the number of equal pieces of the line, 1 or more; with "gauss-legendre" the number of nodes, at
+        most 1000.
+    rule: where the gradient of a piece is taken: "left" (the end at b), "right" (the paper's sum), "middle",
+        or "trapezoid", the mean of both ends; or "gauss-legendre" quadrature on the whole line. This takes
+        `steps` gradients, steps + 1 with "trapezoid", and one more at the image for label and score if the
+        image is not among the points ("left", "middle", "gauss-legendre").
     baseline: b, a number for all elements or an array of the input's shape without the batch, in units of
-        the input. It may lie outside the input's valid range.
+        the input. It can lie outside the input's valid range.
 
-    In units of the objective. `steps` of the result counts the gradients in the sum. Where b is among the
-    points ("trapezoid", "left") the result has an end score, at b, and so an error rate. Raises InputError
-    for other settings, and for a baseline of another shape when a request is made.
+    In units of the objective. `steps` of the result counts the gradients in the sum. If b is among the
+    points ("trapezoid", "left"), the result has an end score, at b, and so an error rate. Raises InputError
+    for invalid settings, and at a request if the baseline's shape does not fit the input.
     """
 
     @property
     def lanes(self) -> int:
-        """One lane per point, from the baseline on."""
+        """One lane per point, numbered from the baseline to the image."""
         return self.steps + (self.rule == "trapezoid")
 
     @property
     def starts_at_image(self) -> bool:
-        """Not all lanes do; see `image_lane`."""
+        """False: at most one lane starts at the image, see `image_lane`."""
         return False
 
     @property
     def image_lane(self) -> int | None:
-        """The last point, with the rules that have the image."""
+        """The last lane with the rules that include the image, else None."""
         return self.lanes - 1 if self.rule in ("trapezoid", "right") else None
 
     @property
     def end_lane(self) -> int | None:
-        """The first point, with the rules that have the baseline."""
+        """The first lane with the rules that include the baseline, else None."""
         return 0 if self.rule in ("trapezoid", "left") else None
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """An array as baseline must have the input's shape."""
+        """Raise InputError unless a baseline array has the input's shape."""
         if isinstance(self.baseline, FixedArray):
             self.baseline.check("baseline", shape)
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """Put each lane at its point of the line."""
+        """Put each lane at its point on the line."""
         baseline = self.baseline
         if isinstance(baseline, FixedArray):
             lanes.pending[slots] = baseline.array.reshape(-1)
-        elif baseline != 0:  # which a fresh lane has there
+        elif baseline != 0:  # `pending` of a new lane is zero already
             lanes.pending[slots] = baseline
         lanes.kernel.start_straight(slots, _points(self.steps, self.rule)[0][numbers])
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """The point's share of the integral."""
+        """Add each point's share of the integral."""
         weights = _points(self.steps, self.rule)[1]
         lanes.kernel.advance_weighted(slots, weights[lanes.number[slots]], TIMES_DIFFERENCE)
 
 
 @lru_cache(maxsize=64)
 def _points(steps: int, rule: str) -> tuple[Numbers, Numbers]:
-    """Shares a_k of the way from baseline to image, and weights w_k."""
+    """Per point: the share a_k of the way from baseline to image, and the weight w_k."""
     if rule == "gauss-legendre":
         nodes, weights = np.polynomial.legendre.leggauss(steps)
         return ((1 + nodes) / 2).astype(np.float32), (weights / 2).astype(np.float32)

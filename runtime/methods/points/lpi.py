@@ -27,21 +27,21 @@ class LPI(Method):
         sum_j p_j (x - r_j) * 1/steps sum_k grad f(r_j + a_jk (x - r_j))
 
     references: the r_j, [m, *shape] with the input's shape, in units of the input. The paper takes them from
-        the image's local distribution: of a training set clustered by the model's outputs, from the cluster
-        that the image falls into; its code takes there the images next to the centres of 20 clusters within.
-        Choosing them is the caller's part; images of different clusters are requests with different settings.
-    densities: p_j, m numbers above zero (there: how many images are in each of the 20), divided by their sum
-        here so that the attribution is complete; the published code divides by m once more. None: all the
-        same.
+        the image's local distribution: it clusters a training set by the model's outputs and uses the
+        cluster that contains the image. Its code splits that cluster into 20 and takes the images nearest
+        to the centres. The caller chooses them; images of different clusters need separate requests.
+    densities: p_j, m numbers above zero (in the paper's code, the number of images in each of the 20),
+        divided by their sum here so that the attribution is complete; the published code divides by m once
+        more. None: all equal.
     steps: the number of gradients on each path, 1 or more; 1 in the paper's experiments. (With more, the
-        published code multiplies some of them by the way from another reference than their own.)
+        published code multiplies some of them by the path of a different reference.)
     rule: where they are taken: "random", uniform on the path, or "middle", in the middle of each of `steps`
         equal pieces.
-    seed: of the counter-based generator (Philox); a_jk depends on seed and j * steps + k alone.
+    seed: of the counter-based generator (Philox); a_jk depends only on the seed and j * steps + k.
 
-    m * steps gradients, and one at the image, for label and score. In units of the objective; the published
-    code's is the logit. Raises InputError for other settings, and for references of another shape when a
-    request is made.
+    Takes m * steps gradients, and one at the image for label and score. In units of the objective; the
+    published code's is the logit. Raises InputError for invalid settings, and at a request if the
+    references' shape does not fit the input.
     """
 
     references: npt.ArrayLike | FixedArray
@@ -68,29 +68,29 @@ class LPI(Method):
 
     @property
     def lanes(self) -> int:
-        """One lane per point of a path, path by path."""
+        """One lane per point of each path, path by path."""
         assert isinstance(self.references, FixedArray)
         return len(self.references.array) * self.steps
 
     @property
     def starts_at_image(self) -> bool:
-        """A lane starts between the image and a reference."""
+        """False: a lane starts between the image and a reference."""
         return False
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """The references must be inputs of the model."""
+        """Raise InputError unless the references have the input's shape."""
         assert isinstance(self.references, FixedArray)
         self.references.check("references", shape, self.references.array.shape[:1])
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """Put each lane on the path from its reference."""
+        """Put each lane at its point on the path from its reference."""
         assert isinstance(self.references, FixedArray)
         lanes.pending[slots] = self.references.rows()[numbers // self.steps]
         shares = _shares(self.lanes, self.steps, self.seed if self.rule == "random" else None)
         lanes.kernel.start_straight(slots, shares[numbers])
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """The point's share of its path's integral, and the path's of the whole."""
+        """Add each point's share of its path's integral, weighted by the reference's density."""
         assert isinstance(self.references, FixedArray)
         weights = _weights(
             self.densities,  # type: ignore[arg-type]
@@ -103,14 +103,14 @@ class LPI(Method):
 
 @lru_cache(maxsize=16)
 def _shares(lanes: int, steps: int, seed: int | None) -> Numbers:
-    """How far each lane is on its way from the reference to the image."""
+    """Each lane's share of the way from the reference to the image, float32 [lanes]."""
     shares = (np.arange(lanes) % steps + 0.5) / steps if seed is None else uniforms(seed, lanes)[:, 0]
     return shares.astype(np.float32)
 
 
 @lru_cache(maxsize=16)
 def _weights(densities: FixedArray | None, references: int, steps: int) -> Numbers:
-    """The weight of a gradient on each path."""
+    """The weight of a gradient on each path, float32 [references]."""
     given = np.ones(references) if densities is None else densities.array.astype(np.float64)
     weights: Numbers = (given / given.sum() / steps).astype(np.float32)
     return weights

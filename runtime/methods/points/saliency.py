@@ -18,12 +18,12 @@ from fluxpath.runtime.methods.points.weights import ABSOLUTE, GRADIENT
 
 @dataclass(frozen=True)
 class Saliency(Method):
-    """Settings of Saliency: |grad f(x)|, element by element (Section 3; the paper then takes the largest
-    over the colours, which is left to the caller).
+    """Settings of Saliency: |grad f(x)|, element by element (Section 3; the paper then takes the maximum
+    over the colour channels, which is left to the caller).
 
     absolute: False keeps the sign.
 
-    One gradient; in units of the objective per unit of the input. Raises InputError for other settings.
+    One gradient; in units of the objective per unit of the input. Raises InputError for invalid settings.
     """
 
     absolute: bool = True
@@ -34,10 +34,10 @@ class Saliency(Method):
 
     @property
     def end_lane(self) -> int | None:
-        """There is no path that could be complete."""
+        """None: without a path there is no end score."""
         return None
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """The gradient is the attribution."""
+        """Take the gradient, or its absolute value, as the attribution."""
         ones = np.ones(len(slots), np.float32)
         lanes.kernel.advance_weighted(slots, ones, ABSOLUTE if self.absolute else GRADIENT)

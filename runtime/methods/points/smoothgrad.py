@@ -29,13 +29,13 @@ class SmoothGrad(Method):
         "squared":   1/n sum_k g_k^2
         "variance":  1/n sum_k (g_k - mean)^2   (VarGrad)
 
-    n: the number of samples, 1 or more. sigma: standard deviation of the noise in units of the input's
-    range, high - low of the model; of the input itself where the model has no range. variant: as above.
-    seed: of the counter-based generator (Philox); the noise depends on seed, sample and element alone.
-    clip: whether the noisy images are kept in the model's range; in the paper they are not.
+    n: the number of samples, 1 or more. sigma: standard deviation of the noise, above 0, as a multiple of
+    the model's range (high - low), or in units of the input if the model has no range. variant: as above.
+    seed: of the counter-based generator (Philox); the noise depends only on seed, sample and element.
+    clip: whether to clip the noisy images to the model's range; the paper does not.
 
-    n gradients, and one at the image, for label and score. In units of the objective per unit of the input,
-    squared for "squared" and "variance". Raises InputError for other settings.
+    Takes n gradients, and one at the image for label and score. In units of the objective per unit of the
+    input, squared for "squared" and "variance". Raises InputError for invalid settings.
     """
 
     n: int = 50
@@ -59,11 +59,11 @@ class SmoothGrad(Method):
 
     @property
     def starts_at_image(self) -> bool:
-        """The image is not a sample."""
+        """False: the image itself is not a sample."""
         return False
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """Put each sample at its noisy image."""
+        """Put each lane at its noisy image."""
         width = lanes.high - lanes.low
         lanes.kernel.start_noise(
             slots,
@@ -75,11 +75,11 @@ class SmoothGrad(Method):
         )
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """The sample's gradient, or its square."""
+        """Add each sample's gradient, or its square, with its weight."""
         weight = 1.0 if self.variant == "variance" else 1.0 / self.n
         weights = np.full(len(slots), weight, np.float32)
         lanes.kernel.advance_weighted(slots, weights, SQUARED if self.variant == "squared" else GRADIENT)
 
     def collector(self, features: int) -> Collector:
-        """A sum, or the running variance."""
+        """The running variance for "variance", otherwise the sum."""
         return Variance(features) if self.variant == "variance" else Total(features)

@@ -1,1 +1,1 @@
-"""Methods of walks: every lane goes from point to point, led by the gradient."""
+"""Methods that walk: every lane moves from point to point, guided by the gradient."""

@@ -27,20 +27,20 @@ class AGI(Method):
         d_j = clamp(x_j + step_size * sign(grad f_i(x_j))) - x_j,   x_{j+1} = x_j + d_j
         attribution -= grad f_t(x_j) * d_j,   until i is predicted
 
-    The walk goes on from where it is, as the paper's path of steepest ascent does; the published code takes
-    every step from the image again, so that its points stay within one step of it.
+    Each step starts at the current point, as on the paper's path of steepest ascent; in the published code
+    every step starts at the image again, so that its points stay within one step of it.
 
-    classes: how many false classes, 1 or more; where the model has fewer, all of them.
-    choice: "random", drawn with `seed`, the same ones for every image, as in the paper; or "top", those with
-        the largest output at the image (needs the model's own output in the gradient graph, unless there are
-        two classes).
+    classes: the number of false classes, 1 or more; if the model has fewer, all of them.
+    choice: "random", drawn with `seed`, the same for every image, as in the paper; or "top", the classes
+        with the largest output at the image (needs the model's own output in the gradient graph, unless
+        there are two classes).
     step_size: change of each element in a step, in units of the input. max_steps: the most steps of a walk;
         0.05 and 20 are the paper's (50 steps in the published code).
 
-    A walk that starts where i is predicted already, the explained class being another, is empty. A step
-    costs two gradients, the arrival one more: 2 * steps + 1 evaluations per false class. A model of a single
-    class has no false one, and the attribution is zero. In units of the objective; the published code's is
-    the softmax. Raises InputError for other settings.
+    If i is already the predicted class at the image (and t is not), the walk is empty. A step costs two
+    gradients, the arrival one more: 2 * steps + 1 evaluations per false class. A model with one class has no
+    false class, and the attribution is zero. In units of the objective; the published code's is the softmax.
+    Raises InputError for invalid settings.
     """
 
     classes: int = 20
@@ -62,18 +62,18 @@ class AGI(Method):
         return self.classes
 
     def fitted(self, classes: int) -> Method:
-        """No lanes for false classes that a model of so many classes does not have."""
+        """These settings, with at most as many false classes as a model with `classes` classes has."""
         return replace(self, classes=min(self.classes, max(classes - 1, 1)))
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """Half a step: the explained class's gradient is kept, or with the false one's the lane moves."""
+        """Take half a step: store the explained class's gradient, or move by the false class's."""
         slots, derivative = finite_derivative(lanes, slots)
         arrived = lanes.target[slots] == lanes.first_target[slots]
         self._arrive(lanes, slots[arrived], derivative[arrived])
         self._move(lanes, slots[~arrived])
 
     def _arrive(self, lanes: Lanes, slots: Slots, derivative: npt.NDArray[np.float32]) -> None:
-        """With the explained class's gradient: end, or ask for the false class's at the same point."""
+        """Given the explained class's gradient: end, or request the false class's at the same point."""
         for slot in slots:
             if lanes.kept[slot] is None:
                 lanes.kept[slot] = self._false_class(lanes, slot)
@@ -85,7 +85,7 @@ class AGI(Method):
         lanes.target[slots[on]] = false[on]
 
     def _move(self, lanes: Lanes, slots: Slots) -> None:
-        """With the false class's gradient: one step, whose sign does not need the scale."""
+        """Given the false class's gradient: take one step by its sign, which does not need the scale."""
         sign = np.sign(lanes.gradient[slots])
         on = sign.any(axis=1)
         lanes.status[slots[~on]] = Status.ZERO_GRADIENT
@@ -98,7 +98,7 @@ class AGI(Method):
         lanes.target[slots] = lanes.first_target[slots]
 
     def _false_class(self, lanes: Lanes, slot: np.int32) -> int:
-        """The lane's false class, at its first evaluation; -1 where the model has no such."""
+        """The lane's false class, chosen at its first evaluation; -1 if the model has too few classes."""
         explained, number = int(lanes.first_target[slot]), int(lanes.number[slot])
         count = lanes.classes
         if self.choice == "random" or count <= 2:
@@ -116,5 +116,5 @@ class AGI(Method):
 
 @lru_cache(maxsize=16)
 def _shuffled(count: int, seed: int) -> npt.NDArray[np.int64]:
-    """The classes in the order of `seed`."""
+    """The classes 0 .. count-1 in a random order given by `seed`."""
     return np.random.Generator(np.random.Philox(key=seed)).permutation(count)

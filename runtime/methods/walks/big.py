@@ -1,4 +1,4 @@
-"""BIG: integrated gradients from the nearest point of the decision boundary that attacks find.
+"""BIG: integrated gradients from the nearest point on the decision boundary that an attack finds.
 
 Wang, Fredrikson, Datta: "Robust Models Are More Interpretable Because Attributions Look Normal", ICML 2022.
 """
@@ -24,54 +24,54 @@ Row = npt.NDArray[np.float64]
 
 @dataclass
 class _Walk:
-    """What a lane knows besides its point; `pending` has the gradient at the image, for every attack."""
+    """A lane's state besides its point; `pending` holds the gradient at the image, where attacks start."""
 
     phase: Literal["attack", "bisect", "integrate"] = "attack"
     radius: int = 0
-    """Which of the radii the attack has come to."""
+    """The index of the radius that the attack is using."""
     done: int = 0
-    """Steps, bisections or points of this phase, and in the first of this radius, so far."""
+    """Number of attack steps at this radius, of bisections, or of points of the integral so far."""
     inside: bool = True
-    """Whether the explained class is the predicted one at the image."""
+    """Whether the explained class is predicted at the image."""
     low: float = 0.0
     high: float = 1.0
-    """Shares of the way from the image to `far` between which the class changes."""
+    """The class changes between the shares `low` and `high` of the way from the image to `far`."""
     far: Row = field(default_factory=lambda: np.zeros(0))
-    """The adversarial point; in the last phase the boundary point."""
+    """The adversarial point, or the boundary point in the last phase."""
 
 
 @dataclass(frozen=True)
 class BIG(Method):
     """Settings of BIG: Integrated Gradients from x', the adversarial point nearest to the image x.
 
-    Projected gradient descent in L2 looks for it in balls of growing radius r, each time from x_0 = x on:
+    Projected gradient descent in L2 searches balls of growing radius r, each time starting at x_0 = x:
 
         x_{j+1} = clamp(project(x_j - 2 r / max_steps * g_j / ||g_j||)),   g_j = grad f(x_j)
 
-    where `project` moves what is further than r from x straight back to that distance, until another class is
-    predicted. The first ball with such a point ends the search; bisection of the straight line from x to
-    it then finds a nearer one, x'; and with n = `integration_steps`, by the midpoint rule,
+    until another class is predicted; `project` moves points further than r from x straight back to that
+    distance. The first ball with such a point ends the search. Bisection of the straight line from x to that
+    point finds a nearer one, x'. Then, with n = `integration_steps`, by the midpoint rule,
 
         attribution = (x - x') * 1/n sum_{k<n} grad f(x' + (k + 1/2)/n (x - x'))
 
     radii: the r, one or more numbers above zero, in units of the input, as L2 distances; they are tried in
-        ascending order. The defaults are the published code's, which has them for normalised images.
+        ascending order. The defaults are the published code's, which uses them on normalised images.
     max_steps: the steps of the attack in each ball, 1 or more.
-    bisections: how often the line is halved; 0 takes the end of the attack itself.
+    bisections: the number of bisections, 0 to 30; 0 uses the end of the attack itself.
     integration_steps: n, 1 or more; 10 in the published code.
 
-    The baseline is the nearest point found, in the published code too, which looks beyond the balls with a
-    Carlini-Wagner attack instead of bisection. Its attacks start at a random point of the ball; here they
-    start at the image, so that the result is the same each time. Its step is 2 r^2 / max_steps, because the
-    attack's library multiplies what it is given by r again: it goes no further than 2 r^2 from its start.
-    Neither search is sure to find the nearest point.
+    As in the published code, the baseline is the nearest point found; that code also searches beyond the
+    balls, with a Carlini-Wagner attack, and does not bisect. Its attacks start at a random point of the
+    ball; here they start at the image, so that results are reproducible. Its step is 2 r^2 / max_steps,
+    because the attack's library multiplies the step by r again, so it moves at most 2 r^2 from its start.
+    Neither search is guaranteed to find the nearest point.
 
-    There are at most 1 + len(radii) * max_steps + bisections + integration_steps evaluations, of which the
-    reported steps count all but the first, the image's. Where no ball has another class there is no boundary
-    point: the attribution is zero, with the status MAX_STEPS (the published code takes the end of the first
-    attack). Where the image itself is not predicted as the explained class, the attack in the first ball
-    goes to its end and there is no bisection. In units of the objective; the published code's is the logit.
-    Raises InputError for other settings.
+    There are at most 1 + len(radii) * max_steps + bisections + integration_steps evaluations; the reported
+    steps count all except the first, at the image. If no ball contains another class, the attribution is
+    zero, with the status MAX_STEPS (the published code uses the end of the first attack). If the image
+    itself is not predicted as the explained class, the attack in the first ball takes all its steps and
+    there is no bisection. In units of the objective; the published code's is the logit.
+    Raises InputError for invalid settings.
     """
 
     radii: Sequence[float] | npt.ArrayLike = (36 / 255, 64 / 255, 0.3, 0.5, 0.7, 0.9, 1.1)
@@ -86,12 +86,12 @@ class BIG(Method):
         whole("integration_steps", self.integration_steps, 1)
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """The lane is at the image already."""
+        """Begin the walks, which stay at the image."""
         for slot in slots:
             lanes.kept[slot] = _Walk()
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """One step of whichever phase each lane is in."""
+        """Take one step of each lane's current phase."""
         phases = {"attack": self._attack, "bisect": self._bisect, "integrate": self._integrate}
         for slot, derivative in zip(*finite_derivative(lanes, slots), strict=True):
             phases[lanes.kept[slot].phase](lanes, slot, lanes.kept[slot], derivative)
@@ -123,7 +123,7 @@ class BIG(Method):
         walk.done += 1
 
     def _moved(self, lanes: Lanes, slot: np.int32, gradient: npt.NDArray[np.float32], radius: float) -> Row:
-        """A step downhill that stays in the ball and in the input's range."""
+        """The point after a step downhill that stays in the ball and in the input's range."""
         image, downhill = lanes.image[slot].astype(np.float64), -gradient.astype(np.float64)
         step = 2 * radius / self.max_steps * downhill / np.linalg.norm(downhill)
         away: Row = lanes.point[slot] + step - image
@@ -141,7 +141,7 @@ class BIG(Method):
         self._halve(lanes, slot, walk)
 
     def _halve(self, lanes: Lanes, slot: np.int32, walk: _Walk) -> None:
-        """Move to the middle of what remains, or begin the integral after the last bisection."""
+        """Move to the middle of the remaining interval, or to the integral after the last bisection."""
         image = lanes.image[slot].astype(np.float64)
         if walk.inside and walk.done < self.bisections:
             lanes.point[slot] = image + (walk.low + walk.high) / 2 * (walk.far - image)
@@ -161,7 +161,7 @@ class BIG(Method):
             self._place(lanes, slot, walk)
 
     def _place(self, lanes: Lanes, slot: np.int32, walk: _Walk) -> None:
-        """To the next midpoint on the straight line from the boundary point to the image."""
+        """Move to the next midpoint on the straight line from the boundary point to the image."""
         share = (walk.done + 0.5) / self.integration_steps
         lanes.point[slot] = walk.far + share * (lanes.image[slot] - walk.far)
 

@@ -10,9 +10,9 @@ from fluxpath.status import Status
 
 
 def finite_derivative(lanes: Lanes, slots: Slots) -> tuple[Slots, npt.NDArray[np.float32]]:
-    """The slots where score and derivative are finite, and the derivatives there, float32 [k, features].
+    """Return the slots with finite score and derivative, and their derivatives, float32 [k, features].
 
-    The other lanes end here, with zeros and NON_FINITE.
+    The other lanes end with a sum of zero and the status NON_FINITE.
     """
     derivative = lanes.scale[slots][:, None] * lanes.gradient[slots]
     finite = np.isfinite(derivative).all(axis=1) & np.isfinite(lanes.score[slots])

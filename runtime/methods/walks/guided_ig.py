@@ -20,7 +20,7 @@ from fluxpath.status import Status
 Row = npt.NDArray[np.float32]
 
 _REACHED = 1e-9
-"""By which share of a distance two of them may differ and count as one, for the rounding of their sums."""
+"""Relative difference up to which two distances count as equal, because their sums are rounded."""
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,22 @@ class GuidedIG(Method):
 
         ||x - x_k||_1 = (1 - k/n) ||x - x'||_1;   attribution = sum_k (x_{k+1} - x_k) g_k,   g_k = grad f(x_k)
 
-    Within a step only the set S moves, each element of it by the same share of its way:
+    Within a step only the elements of S move, each by the same share of its remaining way:
 
         y_i = infinite where element i has arrived, |g_i| elsewhere;   S = {i: y_i <= the p-th quantile of y}
 
-    and where all of S has arrived before the step's distance is covered, the next S follows, with the same
-    gradient. The quantile is over all elements, those that have arrived included, as in the published code.
+    If all of S arrives before the step's distance is covered, the next S follows with the same gradient. The
+    quantile is over all elements, including those that have arrived, as in the published code.
 
-    steps: n, 1 or more. fraction: p, above 0 and up to 1; with 1 the path is the straight line.
+    steps: n, 1 or more. fraction: p, 1e-6 to 1; with 1 the path is the straight line.
     baseline: x', the same number for every element, in units of the input.
-    max_dist: how far an element may be from the straight line, as a share of its whole way: in step k every
-        element lies between the shares k/n - max_dist and k/n + max_dist, and one that is behind catches up
-        first. 1 leaves it free, 0 is the straight line.
+    max_dist: the largest distance of an element from the straight line, 0 to 1, as a share of its whole way:
+        in step k every element lies between the shares k/n - max_dist and k/n + max_dist, and one that lags
+        behind catches up first. 1 sets no limit, 0 gives the straight line.
 
-    Path, sum and defaults are those of the authors' code, PAIR's `saliency`.
-    There are n evaluations, and one at the image, for label and score. In units of the objective. A walk
-    along which every gradient is zero ends with ZERO_GRADIENT. Raises InputError for other settings.
+    Path, sum and defaults follow the authors' code, PAIR's `saliency`.
+    Takes n evaluations, and one at the image for label and score. In units of the objective. A walk on
+    which every gradient is zero ends with ZERO_GRADIENT. Raises InputError for invalid settings.
     """
 
     steps: int = 200
@@ -60,7 +60,7 @@ class GuidedIG(Method):
 
     @property
     def starts_at_image(self) -> bool:
-        """It starts at the baseline."""
+        """False: the walk starts at the baseline."""
         return False
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
@@ -68,9 +68,9 @@ class GuidedIG(Method):
         lanes.point[slots] = self.baseline
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """One step of each walk."""
+        """Take one step of each walk."""
         slots, derivative = finite_derivative(lanes, slots)
-        lanes.length[slots] += derivative.any(axis=1)  # how many gradients were not zero
+        lanes.length[slots] += derivative.any(axis=1)  # counts the gradients that are not zero
         lanes.step[slots] += 1
         sizes, steps = np.abs(lanes.gradient[slots]), lanes.step[slots]
         before, points, images = lanes.point[slots], lanes.point[slots], lanes.image[slots]
@@ -83,12 +83,12 @@ class GuidedIG(Method):
         lanes.status[done] = np.where(moved, Status.COMPLETE, Status.ZERO_GRADIENT)
 
     def _move(self, point: Row, image: Row, size: Row, step: int) -> None:
-        """Move `point` in place until its distance to the image is that after `step` steps."""
+        """Move `point` in place until its distance to the image is the one required after `step` steps."""
         share = step / self.steps
         wanted = (1 - share) * _distance(image, np.full_like(image, self.baseline))
         ends = self._at(min(share + self.max_dist, 1.0), image)
         self._catch_up(point, image, share - self.max_dist)
-        y = size.copy()  # the path follows the gradient's sizes, whatever the scale
+        y = size.copy()  # only the order of the sizes matters, so the scale can be left out
         while (left := _distance(image, point) - wanted) > _REACHED * wanted:
             y[point == ends] = np.inf
             chosen = (y <= _quantile(y, self.fraction)) & (y < np.inf)
@@ -102,13 +102,13 @@ class GuidedIG(Method):
                 return
 
     def _at(self, share: float, image: Row) -> Row:
-        """The point of the straight line at `share` of the way; at 1 the image to the bit."""
+        """The point of the straight line at `share` of the way; at 1 or above exactly the image."""
         if share >= 1.0:
             return image
         return (self.baseline + share * (image.astype(np.float64) - self.baseline)).astype(np.float32)
 
     def _catch_up(self, point: Row, image: Row, share: float) -> None:
-        """Move the elements that lag behind `share` of their way to it."""
+        """Move the elements that have covered less than `share` of their way up to that share."""
         if share > 0.0:
             least = self._at(share, image)
             behind = np.abs(image - point) > np.abs(image - least)
@@ -120,6 +120,6 @@ def _distance(a: Row, b: Row) -> float:
 
 
 def _quantile(values: Row, fraction: float) -> np.float32:
-    """The smaller neighbour of the quantile: the value at place floor(fraction * (n - 1)) of the sorted."""
+    """The quantile's lower neighbour: the sorted value at index floor(fraction * (n - 1))."""
     place = int(fraction * (len(values) - 1))
     return np.float32(np.partition(values, place)[place])

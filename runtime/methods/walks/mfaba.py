@@ -18,33 +18,33 @@ from fluxpath.status import Status
 
 
 class MFABA(MFABASettings, Method):
-    """Settings of MFABA. From x_0, the image, it walks down the objective f until the class changes:
+    """Settings of MFABA. A walk down the objective f from x_0, the image, until the class changes:
 
         x_{j+1} = clamp(x_j - step_size * direction(g_j)),   g_j = grad f(x_j)
 
     ascent: "sharp", direction g/||g||_2, or "smooth", direction sign(g) (Eq. 12).
     rule: "trapezoid", -sum_j (x_{j+1} - x_j) (g_j + g_{j+1})/2 (Eq. 11), or "left", the first-order sum
-        -sum_j (x_{j+1} - x_j) g_j (the paper's "Vanilla", and what the published code computes).
+        -sum_j (x_{j+1} - x_j) g_j (the paper's "Vanilla" and the published code).
     path: "taylor", the walk itself (Eq. 11); "norm" and "cosine" map its points onto the straight line from
         x_0 to the end x_n, (x_0 - x_n) * sum_j (t_{j+1} - t_j) (g_j + g_{j+1})/2, with t_j the share of the
         walk's length up to x_j (Eq. 16; the published code takes ||x_j - x_0|| instead) or the projection
-        of x_j - x_0 on x_n - x_0 in units of its length (Eq. 17). With "cosine" a lane keeps all of its
-        points and gradients until the end is known: 8 bytes per input element and step.
-    max_steps: the walk ends there at the latest, 1 or more.
+        of x_j - x_0 on x_n - x_0 in units of its length (Eq. 17). With "cosine" a lane keeps all its points
+        and gradients until the end is known: 8 bytes per input element and step.
+    max_steps: the most steps of a walk, 1 or more.
     step_size: L2 length of a step (sharp) or change of each element (smooth), in units of the input;
         None is 0.1 for sharp and 0.001 for smooth, as in the published code.
 
     A walk takes at least one step. The smooth walk stays within 0.3 of the image in each element; both
-    stay in the input's valid range. Raises InputError for other settings.
+    stay in the input's valid range. Raises InputError for invalid settings.
     """
 
     @property
     def shortest(self) -> int:
-        """The image, and one step from there; the cosine variant looks at every step."""
+        """Two: the image and one step. One for "cosine", which records every step on the host."""
         return 1 if self.path == "cosine" else 2
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """One step of the walk, or its end."""
+        """Take one step of each walk, or end it."""
         if self.path == "cosine":
             _keep(lanes, slots)
         lanes.kernel.advance_mfaba(slots, _settings(self, lanes.low, lanes.high))
@@ -69,7 +69,7 @@ def _settings(method: MFABA, low: float, high: float) -> kernels.Mfaba:
 
 
 def _keep(lanes: Lanes, slots: Slots) -> None:
-    """Remember each lane's point and derivative before it moves on."""
+    """Record each lane's point and derivative before it moves on."""
     for slot in slots:
         if lanes.kept[slot] is None:
             lanes.kept[slot] = []
@@ -77,7 +77,7 @@ def _keep(lanes: Lanes, slots: Slots) -> None:
 
 
 def _map_onto_chord(lanes: Lanes, slot: int, rule: str) -> None:
-    """Eq. 17: weigh the gradients with the projections of the steps on the chord x_n - x_0."""
+    """Eq. 17: weight the gradients by the projections of the steps onto the chord x_n - x_0."""
     points = np.stack([p for p, _ in lanes.kept[slot]])
     gradients = np.stack([g for _, g in lanes.kept[slot]])
     lanes.kept[slot] = None

@@ -20,17 +20,17 @@ class NeFLAG(NeFLAGSettings, Method):
         x~ = x - radius * sign(F(x~)),   F = grad f;  at the end  attribution += F(x~) * (x - x~)
 
     n: the number of flux samples, 1 or more (NeFLAG-1, -10 and -20 in the paper).
-    radius: epsilon, in units of the input. max_steps: m, the most sign steps a sample takes.
+    radius: epsilon, in units of the input. max_steps: m, the most sign steps of a sample.
     stop: "flux", when the flux F(x~) . (x~ - x) is negative, or "label", when the predicted class is no
-        longer the target. The paper leaves the stop open; flux is the default because it gave the better
-        insertion minus deletion score on 200 CIFAR-10 images and ResNet-20 with n = 20: 0.042 against 0.034
-        at radius 0.05 and 0.012 against 0.003 at 0.1 (both about zero at 0.2), for 2.5 steps per sample
-        against 1.3 at 0.1 (benchmarks/neflag_stop.py).
-    seed: of the counter-based generator (Philox); the noise depends on seed, sample and element alone, so
+        longer the target. The paper does not define the stop; "flux" is the default because it gave the
+        better insertion minus deletion score on 200 CIFAR-10 images and ResNet-20 with n = 20: 0.042 against
+        0.034 at radius 0.05 and 0.012 against 0.003 at 0.1 (both about zero at 0.2), with 2.5 steps per
+        sample against 1.3 at 0.1 (benchmarks/neflag_stop.py).
+    seed: of the counter-based generator (Philox); the noise depends only on seed, sample and element, so
         an image has the same attribution in any batch.
 
-    A sample takes at least one sign step, and stays in the input's valid range. Raises InputError for
-    other settings.
+    A sample takes at least one sign step and stays in the input's valid range. Raises InputError for
+    invalid settings.
     """
 
     @property
@@ -40,20 +40,20 @@ class NeFLAG(NeFLAGSettings, Method):
 
     @property
     def starts_at_image(self) -> bool:
-        """A sample starts on the sphere."""
+        """False: a sample starts on the sphere."""
         return False
 
     @property
     def shortest(self) -> int:
-        """The point on the sphere, and one sign step from the image."""
+        """Two: the point on the sphere and one sign step."""
         return 2
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
-        """Put each sample at a random point of the sphere."""
+        """Put each sample at a random point on the sphere."""
         lanes.kernel.start_neflag(slots, numbers, _settings(self, lanes.low, lanes.high), self.seed)
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """One sign step, or the sample's flux."""
+        """Take one sign step of each sample, or end it with its flux."""
         lanes.kernel.advance_neflag(slots, _settings(self, lanes.low, lanes.high))
 
 
