@@ -1,1 +1,1 @@
-"""Memory, copies and kernels on a device, and lanes whose arrays live there."""
+"""Memory, copies and kernels on a device, and lanes with their arrays in device memory."""

@@ -1,4 +1,4 @@
-"""Arrays on a device that the methods' numpy code can read and write like those on the host."""
+"""Device arrays that the methods' numpy code can read and write like host arrays."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ALIGNMENT = 256
 
 
 class DeviceRows:
-    """`shape[0]` rows on the device. Reading copies them to the host, assigning copies them back.
+    """`shape[0]` rows on the device. Reading copies rows to the host; assigning copies rows to the device.
 
-    A slice comes read-only: writing into it would change the copy alone.
+    A slice is read-only, because writing into it would change only the copy.
     """
 
     def __init__(self, device: Device, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
@@ -52,7 +52,7 @@ class DeviceRows:
         same = numbers.size > 1 and not any(given.strides[: numbers.ndim])
         first: int | None = None
         for place, number in np.ndenumerate(numbers):
-            if first is not None:  # one row for all of them goes up once
+            if first is not None:  # a row broadcast to several places is uploaded once
                 self.move(first, int(number))
                 continue
             self._device.upload(self.address + int(number) * self.row, np.ascontiguousarray(given[place]))
@@ -64,7 +64,7 @@ class DeviceRows:
 
 
 class DeviceHalves(DeviceRows):
-    """Rows of float16 or bfloat16, `name`, that are read and assigned as float32."""
+    """Rows of float16 or bfloat16 (`name`), read and assigned as float32."""
 
     def __init__(self, device: Device, shape: tuple[int, ...], name: str) -> None:
         super().__init__(device, shape, RAW)
@@ -80,10 +80,10 @@ class DeviceHalves(DeviceRows):
 
 
 class DeviceVectors:
-    """Several vectors with one entry per slot, in one piece of memory with a copy in pinned host memory.
+    """Several vectors with one entry per slot, in one block of memory mirrored in pinned host memory.
 
-    Whatever the device may have changed since the last read is copied in one small block: a tick's finished
-    lanes with their steps, scores and labels.
+    One small copy per tick brings everything the device changed to the host: the status of every lane, and
+    the steps, scores and labels.
     """
 
     def __init__(self, device: Device, slots: int, dtypes: Mapping[str, npt.DTypeLike]) -> None:
@@ -104,22 +104,22 @@ class DeviceVectors:
         }
 
     def changed(self) -> None:
-        """The device was given work that may write to the vectors."""
+        """Note that work was launched on the device that can write to the vectors."""
         self._stale = True
 
     def refresh(self) -> None:
-        """If anything may have changed, wait for the device and read it again."""
+        """Wait for the device and update the host's copy, if anything can have changed."""
         if self._stale:
             self._device.download(self._host, self.address)
             self._stale = False
 
     def write(self, address: int, values: npt.NDArray[Any]) -> None:
-        """Bring the host's values to the device."""
+        """Copy the host's values to the device."""
         self._device.upload(address, values)
 
 
 class DeviceVector:
-    """One of `DeviceVectors`."""
+    """One vector of a `DeviceVectors`: reads refresh the host's copy, assignments write to both."""
 
     def __init__(self, owner: DeviceVectors, address: int, host: npt.NDArray[Any]) -> None:
         self._owner = owner

@@ -1,4 +1,4 @@
-"""What a device with memory of its own has to do for lanes that live on it."""
+"""The interface of a device with separate memory, as lanes on it need it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Host = npt.NDArray[Any]
 
 
 class Device(Protocol):
-    """Memory, copies and kernels, all in the order of one stream; addresses are plain numbers.
+    """Memory, copies and kernels, all in the order of one stream; addresses are integers.
 
-    `kind` is ONNX Runtime's word for the memory ("cuda"), `number` which device it is, `stream` its stream.
+    kind: ONNX Runtime's name for the memory ("cuda"). number: the device's number. stream: its handle.
     """
 
     kind: str
@@ -26,27 +26,27 @@ class Device(Protocol):
     stream: int
 
     def allocate(self, size: int) -> int:
-        """`size` bytes of zeros, aligned to 256; given back with `free`."""
+        """Return the address of `size` zero bytes, aligned to 256 bytes; release them with `free`."""
         ...
 
     def free(self, address: int) -> None:
-        """Give memory back."""
+        """Release memory from `allocate`."""
         ...
 
     def used(self) -> int:
-        """How many bytes of the device's memory are in use, by this process, its libraries and others."""
+        """The bytes of the device's memory in use by all processes and libraries together."""
         ...
 
     def pinned(self, size: int) -> npt.NDArray[np.uint8]:
-        """Page-locked host memory, which the device copies to directly; it lives as long as the array."""
+        """Page-locked host memory, uint8 [size], for direct copies; it is released with the array."""
         ...
 
     def upload(self, address: int, source: Host) -> None:
-        """Copy a contiguous array there; the caller may change it after the call returns."""
+        """Copy a contiguous array to the device; the caller can change it as soon as this returns."""
         ...
 
     def download(self, target: Host, address: int) -> None:
-        """Fill a contiguous array from there, once all work before is done."""
+        """Fill a contiguous array from the device, after waiting for all earlier work."""
         ...
 
     def copy(self, to: int, source: int, size: int) -> None:
@@ -54,16 +54,16 @@ class Device(Protocol):
         ...
 
     def launch(self, kernel: str, grid: tuple[int, int], arguments: Sequence[ctypes._CDataType]) -> None:
-        """Start a kernel of `kernels.gpu.KERNELS`; the arguments are copied."""
+        """Launch a kernel of `kernels.gpu.KERNELS`; the arguments are copied."""
         ...
 
     def view(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> object:
-        """Something that `torch.as_tensor` takes without a copy."""
+        """An object that `torch.as_tensor` accepts without a copy."""
         ...
 
 
 def parse(device: str) -> tuple[str, int]:
-    """ "cpu", "cuda", "cuda:1" or "auto" as a kind and a number; ProviderError for anything else."""
+    """Parse "cpu", "cuda", "cuda:1" or "auto" into a kind and a number; raises ProviderError otherwise."""
     match = re.fullmatch(r"(cpu|auto)|(cuda)(?::(\d+))?", device)
     if match is None:
         raise ProviderError(f"device is {device!r}, it must be 'cpu', 'cuda', 'cuda:1' (and so on) or 'auto'")

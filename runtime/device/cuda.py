@@ -1,4 +1,4 @@
-"""An NVIDIA GPU as a `Device`, by way of the driver. Imported only where one is asked for."""
+"""An NVIDIA GPU as a `Device`, through the driver API. Imported only when a GPU is requested."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
 from fluxpath.runtime.device.staging import Staging
 
-_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: no waiting for the default stream
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream
 _RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 _OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
 _STAGED = 1 << 16
-"""Bytes of pinned memory per stream: several ticks' lists of slots."""
+"""Bytes of pinned memory per stream: room for several ticks' lists of slots."""
 
 _this_thread = threading.local()
 
 
 def cuda_device(number: int = 0) -> CudaDevice:
-    """GPU `number` with a stream of its own; all of one GPU share its kernels. Raises ProviderError."""
+    """GPU `number` with a new stream; the devices of one GPU share its kernels. Raises ProviderError."""
     return _first(number).sibling()
 
 
@@ -38,15 +38,15 @@ def _first(number: int) -> CudaDevice:
         return CudaDevice(number)
     except ProviderError:
         raise
-    except FluxpathError as error:  # a driver too old for the machine code, a device that others hold
+    except FluxpathError as error:  # for example an old driver, or a device in exclusive use
         raise ProviderError(f"CUDA device {number} cannot be used ({error}): use device='cpu'") from error
 
 
 class CudaDevice:
-    """The device's primary context, which ONNX Runtime and torch use too, and a stream in it.
+    """A stream in the device's primary context, which ONNX Runtime and torch use too.
 
-    What is launched into a stream while a graph is captured from it becomes part of the graph, so no two
-    explainers may use one stream.
+    Work launched into a stream during a graph capture becomes part of the graph, so every explainer must have
+    a separate stream.
     """
 
     kind = "cuda"
@@ -57,7 +57,7 @@ class CudaDevice:
         try:
             self._call("cuInit", 0)
             count = int(self._call("cuDeviceGetCount"))
-        except Exception as error:  # a missing libcuda is a RuntimeError of the bindings
+        except Exception as error:  # the bindings raise RuntimeError if libcuda is missing
             raise ProviderError(
                 f"no NVIDIA driver answers here ({error}): install one, or use device='cpu'"
             ) from error
@@ -79,13 +79,13 @@ class CudaDevice:
         self._kernels = {k: self._call("cuModuleGetFunction", self._module, k.encode()) for k in gpu.KERNELS}
 
     def sibling(self) -> CudaDevice:
-        """The same device with another stream, which is used again once the sibling is gone."""
+        """The same device with a stream that no sibling uses: a free one (first this one's) or a new one."""
         other = copy.copy(self)
         self._enter()
         streams = self._free_streams
         other._stream, other._staging = streams.pop() if streams else self._new_stream()
         other.stream = int(other._stream)
-        # Not destroyed: a session of ONNX Runtime or torch may outlive the device by a moment.
+        # Never destroyed: a session of ONNX Runtime or torch can outlive this object briefly.
         weakref.finalize(other, streams.append, (other._stream, other._staging))
         return other
 
@@ -97,7 +97,7 @@ class CudaDevice:
         return int(address)
 
     def free(self, address: int) -> None:
-        """See `Device`; waits for what still runs."""
+        """See `Device`; waits for the stream first."""
         self._enter()
         self._call("cuStreamSynchronize", self._stream)
         self._call("cuMemFree", address)
@@ -116,7 +116,7 @@ class CudaDevice:
         return array
 
     def upload(self, address: int, source: npt.NDArray[Any]) -> None:
-        """See `Device`; does not wait for the copy of a small array, such as a list of slots."""
+        """See `Device`; a small array, such as a list of slots, is staged and needs no wait."""
         self._enter()
         if self._staging.fits(source.nbytes):
             if (staged := self._staging.place(source)) is None:
@@ -125,8 +125,8 @@ class CudaDevice:
             self._call("cuMemcpyHtoDAsync", address, staged, source.nbytes, self._stream)
             return
         self._call("cuMemcpyHtoDAsync", address, source.ctypes.data, source.nbytes, self._stream)
-        # The driver may read pinned memory later; images come from pageable memory, which it has copied or
-        # staged, but does not promise so for every size.
+        # The source can be pinned memory, which the driver reads later. Images are in pageable memory, which
+        # the driver copies before it returns, but it does not guarantee that for every size.
         self._wait()
 
     def download(self, target: npt.NDArray[Any], address: int) -> None:
@@ -154,12 +154,12 @@ class CudaDevice:
         return _View(address, shape, dtype)
 
     def _wait(self) -> None:
-        """Until the stream has done all it was given."""
+        """Wait for all work in the stream."""
         self._call("cuStreamSynchronize", self._stream)
         self._staging.done()
 
     def _new_stream(self) -> tuple[Any, Staging]:
-        """With its staging memory, which is kept as long: copies from there may still be under way."""
+        """A stream with its staging memory, which must live as long for copies that are still running."""
         stream = self._call("cuStreamCreate", _NON_BLOCKING)
         return stream, Staging(self._pinned(_STAGED)[0])
 
@@ -173,10 +173,10 @@ class CudaDevice:
         self._call("cuMemFreeHost", address)
 
     def _enter(self) -> None:
-        """Make the context current in this thread, where another library may have left its own."""
+        """Make the context current in this thread; another library can have set a different one."""
         self._call("cuCtxSetCurrent", self._context)
         if not getattr(_this_thread, "relaxed", False):
-            # While ONNX Runtime captures, allocations fail in all threads except for such relaxed ones.
+            # While ONNX Runtime captures, allocations fail in all other threads that are not relaxed.
             self._call("cuThreadExchangeStreamCaptureMode", self._driver.CUstreamCaptureMode(_RELAXED))
             _this_thread.relaxed = True
 

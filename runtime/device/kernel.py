@@ -1,4 +1,4 @@
-"""Launches the fused kernels on lanes that live on a device."""
+"""Launches the fused kernels on lanes in device memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ARRAYS = (
 )
 _NOTES = ("score", "first_score", "first_label", "first_target", "begun")
 MOST_SLOTS = 65535
-"""CUDA's limit of a grid's second dimension, which is lanes."""
+"""CUDA's limit for a grid's second dimension, which counts lanes."""
 _PLAN = 5 * 4  # sizeof(Plan) in cuda/block.cuh
 _FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4")])
 """Fresh of cuda/slots.cuh."""
@@ -46,10 +46,10 @@ class Notes(ctypes.Structure):
 
 
 class DeviceKernel:
-    """The interface of `kernels.Lanes`, and what the engine does with slots, on a device.
+    """The interface of `kernels.Lanes`, and the engine's operations on slots, on a device.
 
-    arrays: those of `DeviceLanes` by name. gradient: the type of the gradients, of `kernels.gpu.GRADIENTS`.
-    launched: is called after each launch, which may change any of the arrays.
+    arrays: the arrays of `DeviceLanes` by name. gradient: the gradients' type, of `kernels.gpu.GRADIENTS`.
+    launched: called after each launch, which can change any of the arrays.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class DeviceKernel:
         images: Sequence[npt.NDArray[np.float32]],
         targets: Sequence[int],
     ) -> None:
-        """See `Lanes.fill`; an image that several lanes share goes up once."""
+        """See `Lanes.fill`; an image that several lanes share is uploaded once."""
         if not slots:
             return
         rows: dict[int, tuple[int, npt.NDArray[np.float32]]] = {}
@@ -172,7 +172,7 @@ class DeviceKernel:
             self._launched()
 
     def _floats(self, slots: Any, numbers: Any) -> ctypes.c_void_p:
-        """One float32 per slot on the device, in the place of the lanes' numbers."""
+        """Upload one float32 per slot into the second list, which otherwise holds the lanes' numbers."""
         if len(numbers) != len(slots):
             raise ValueError("there must be a number for every slot")
         return self._list(1, np.ascontiguousarray(numbers, np.float32).view(np.int32), check=False)
@@ -182,7 +182,7 @@ class DeviceKernel:
             raise IndexError("no such slot")
 
     def _list(self, which: int, numbers: Any, check: bool = True) -> ctypes.c_void_p:
-        """Slot numbers on the device; they are sent only where they differ from the last tick's."""
+        """Upload list `which` unless it equals the last upload, as in most ticks; return its address."""
         if check and len(numbers):
             self._check(numbers)
         if (data := numbers.tobytes()) != self._listed[which]:

@@ -1,4 +1,4 @@
-"""Lanes whose arrays live on a device, behind the interface of those on the host."""
+"""Lanes with their arrays in device memory, behind the interface of host lanes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _VECTORS: dict[str, npt.DTypeLike] = {
 
 
 class DeviceLanes(Lanes):
-    """See `Lanes`: a method with a fused kernel leaves everything on the device within a tick.
+    """See `Lanes`: during a tick, a method with a fused kernel keeps all its data on the device.
 
-    What crosses over is an image once, when its lane begins; one small block per tick that tells which lanes
-    ended; and an image's attribution once, at its end. A method written in numpy works too, and pays for the
+    Only these are copied: each image once, when its lane begins; per tick one small block that says which
+    lanes ended; each attribution once, at its image's end. A method in numpy works too, at the cost of its
     copies.
 
-    gradient: the element type of the graph's gradients, which the kernels read; here they are float32.
+    gradient: the element type of the graph's gradients, which the kernels read; the default is float32.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class DeviceLanes(Lanes):
             else DeviceHalves(device, rows, self._gradient),
             **self._vectors.vectors,
         }
-        # The methods see arrays that are indexed like numpy's; a type for both would promise too much.
+        # Device arrays support only indexing, so a common type with numpy's would promise too much.
         for name, array in arrays.items():
             setattr(self, name, array)
         further: Any = {
@@ -73,21 +73,21 @@ class DeviceLanes(Lanes):
         self.kernel = DeviceKernel(device, arrays, self._gradient, self._vectors.changed)
         self._sums = DeviceSums(device, arrays["sum"])
         self._soonest = np.zeros(self.slots, np.int32)
-        """After how many more evaluations the lane in each slot can end."""
+        """Number of evaluations, from now on, after which the lane in each slot can end, int32 [slots]."""
 
     def changed(self) -> None:
-        """The device was given work on these arrays by someone else: the gradient graph."""
+        """Note that other code, the gradient graph, launched work on these arrays."""
         self._vectors.changed()
 
     def fill(self, fresh: Sequence[Fresh]) -> None:
-        """See `Lanes.fill`: one launch."""
+        """See `Lanes.fill`; one launch."""
         self.kernel.fill(*([lane[part] for lane in fresh] for part in range(3)))
         for lane in fresh:
             self._soonest[lane.slot] = lane.shortest
             self._begin(lane)
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
-        """See `Lanes.rearrange`: one launch."""
+        """See `Lanes.rearrange`; one launch."""
         self.kernel.move(moves)
         rows: Any
         for to, source in moves.items():
@@ -97,20 +97,20 @@ class DeviceLanes(Lanes):
             self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
-        """See `Lanes.note_start`: one launch."""
+        """See `Lanes.note_start`; one launch."""
         self.kernel.note_start(count)
 
     def ended(self, count: int) -> list[int]:
-        """See `Lanes.ended`; waits for the device only where a lane can have ended."""
+        """See `Lanes.ended`; waits for the device only if a lane can have ended."""
         self._soonest[:count] -= 1
         if (self._soonest[:count] > 0).all():
-            return []  # so the host can launch the next tick at once
+            return []  # without waiting, so that the host launches the next tick at once
         return sorted(super().ended(count), key=self.number.__getitem__)
 
     def gathering(self, collector: Collector) -> Gathering:
-        """See `Lanes.gathering`; what a collector of the caller's own takes is copied to the host for it."""
+        """See `Lanes.gathering`; for a user-defined collector, each lane's sum is copied to the host."""
         return self._sums.gathering(collector) or InOrder(self.sum, collector)
 
     def add_up(self) -> None:
-        """See `Lanes.add_up`: one launch for all images."""
+        """See `Lanes.add_up`; one launch for all images."""
         self._sums.add_up()

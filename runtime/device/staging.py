@@ -9,10 +9,10 @@ _ALIGNMENT = 16
 
 
 class Staging:
-    """Hands out pieces of `memory` one after the other, until `done` says that all copies are finished.
+    """Hands out consecutive pieces of `memory`; `done` makes all of it free again.
 
-    A copy from pageable memory waits for everything before it in the stream, including the gradient graph. A
-    copy from pinned memory does not, but its source must not change until the copy is done.
+    A copy from pageable memory makes the host wait for all earlier work in the stream, such as the gradient
+    graph. A copy from pinned memory does not, but its source must not change until the copy is done.
     """
 
     def __init__(self, memory: npt.NDArray[np.uint8]) -> None:
@@ -20,7 +20,7 @@ class Staging:
         self._used = 0
 
     def place(self, source: npt.NDArray[np.generic]) -> int | None:
-        """The address of a copy of a contiguous array; None where there is no room for it now."""
+        """Copy a contiguous array into the memory and return its address; None if there is no room now."""
         start, end = self._used, self._used + source.nbytes
         if end > len(self._memory):
             return None
@@ -29,9 +29,9 @@ class Staging:
         return int(self._memory.ctypes.data) + start
 
     def fits(self, size: int) -> bool:
-        """Whether there is room for so many bytes once all copies are done."""
+        """Whether `size` bytes fit once all copies are done."""
         return size <= len(self._memory)
 
     def done(self) -> None:
-        """All copies have been made: the memory is free."""
+        """Free the memory; call it after waiting for all copies."""
         self._used = 0

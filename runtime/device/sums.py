@@ -1,4 +1,4 @@
-"""Gathers images from lanes that live on a device, there."""
+"""Adds up the lanes of each image on the device."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.lanes.gathering import Collector, Gathering, Total, Variance
 
 _GATHERED = np.dtype([("own", "u8"), ("first", "i4"), ("count", "i4"), ("before", "i4"), ("unused", "i4")])
-"""Gathered of cuda/sums.cuh."""
+"""The struct Gathered of cuda/sums.cuh."""
 _BLOCK = 2**24
-"""How many bytes more are allocated where no row is free; at most 16 rows, at least one."""
+"""Bytes to allocate at a time when no row is free: a block of 1 to 16 rows."""
 _ALIGNMENT = 256
 
 Addition = tuple[int, int, list[int]]
-"""An image's own row, how many lanes are in it after this, and the rows that it takes; addresses."""
+"""The address of an image's row, its number of lanes after the addition, and the addresses to add."""
 Launch = tuple[str, tuple[int, int], tuple[Any, ...]]
 """The arguments of `Device.launch`."""
 
 
 class SpareRows:
-    """Rows of `size` bytes that are taken and given back; their memory is kept for reuse.
+    """A pool of rows of `size` bytes. Memory of rows given back is kept for later use.
 
-    There are as many as were ever needed within two ticks, rounded up to a block. An image needs one row from
-    the end of its first lane to the end of its last, and one for each lane that ended before its turn: at
-    most as many as it has lanes, and few unless one walk is much longer than those after it. The images under
-    way are those with a running lane, at most one per slot, and for each request one whose lanes wait (or,
-    where the model decides the target, as many as were decided in the same ticks: at most one per slot).
+    The pool has as many rows as were ever needed within two ticks, rounded up to a block. An image needs one
+    row from the end of its first lane to the end of its last, and one for each lane that ended before its
+    turn: at most one per lane, and few unless a walk is much longer than those after it. Rows are needed for
+    images with a running lane (at most one per slot) and, for each request, images with waiting lanes: one,
+    or, if the model chooses the target, as many as got theirs in the same ticks (again at most one per slot).
     """
 
     def __init__(self, device: Device, size: int) -> None:
@@ -46,11 +46,11 @@ class SpareRows:
 
     @property
     def used(self) -> int:
-        """How many are taken."""
+        """The number of rows in use."""
         return len(self._blocks) * self._more - len(self._free) - len(self._returned)
 
     def take(self) -> int:
-        """The address of a row; what it holds is undefined."""
+        """The address of a free row, whose contents are undefined."""
         if not self._free:
             block = DeviceRows(self._device, (self._more, self._size), np.uint8)
             self._blocks.append(block)
@@ -58,19 +58,19 @@ class SpareRows:
         return self._free.pop()
 
     def give_back(self, address: int) -> None:
-        """Give a row back. The next launch may still read or write it; see `launched`."""
+        """Return a row to the pool; it is reused after `launched`, since the next launch can still use it."""
         self._returned.append(address)
 
     def launched(self) -> None:
-        """The launches that used the returned rows have been made: from now on they can be reused."""
+        """Free the returned rows: every later launch comes after the one that last used them."""
         self._free += self._returned
         self._returned.clear()
 
 
 class DeviceSums:
-    """All images' gathering of the rows of `Lanes.sum`: `add_up` adds what was taken since the last one.
+    """Adds the rows of `Lanes.sum` for all images; `add_up` adds the lanes taken since its last call.
 
-    One launch serves all images, each with its own lanes in their order; variances take another launch.
+    It uses one launch for all sums, in which each image adds its lanes in order, and one for all variances.
     """
 
     def __init__(self, device: Device, rows: DeviceRows) -> None:
@@ -85,7 +85,7 @@ class DeviceSums:
         self._list = DeviceRows(device, (4096,), np.uint8)
 
     def gathering(self, collector: Collector) -> Gathering | None:
-        """The device's counterpart of `collector`; None for a collector of the caller's own."""
+        """A `Gathering` on the device that does the same as `collector`; None if that is user-defined."""
         kinds = {Total: DeviceTotal, Variance: DeviceVariance}
         kind = kinds.get(type(collector))
         return None if kind is None else kind(self)
@@ -95,24 +95,24 @@ class DeviceSums:
         return self._rows.address + slot * self._rows.row
 
     def add(self, image: DeviceTotal, rows: list[int]) -> None:
-        """Add these rows to the image."""
+        """Have the next `add_up` add these rows (addresses) to the image."""
         self._due[image.kernel].setdefault(image, []).extend(rows)
 
     def keep(self, row: int) -> int:
-        """Copy a row, which will be overwritten after this tick, into a spare one."""
+        """Have the next `add_up` copy a row, which is overwritten after this tick; return the copy's row."""
         spare = self.sums.take()
         self._kept.append((spare, row))
         return spare
 
     def forget(self, image: DeviceTotal) -> None:
-        """Add nothing to this image."""
+        """Cancel the additions to this image."""
         self._due[image.kernel].pop(image, None)
 
     def add_up(self) -> None:
-        """Launch what was taken."""
+        """Launch the additions and copies of this tick."""
         work = {k: [(i.address, i.taken, rows) for i, rows in due.items()] for k, due in self._due.items()}
-        # A copy is the sum of a single row. It turns -0 into 0, which does not change the final sum: that
-        # begins with 0 and never becomes -0.
+        # A copy is the sum of a single row. It turns -0 into 0, which changes no result: the sums to which it
+        # is added begin with 0 and never become -0.
         work["add_sums"] += [(spare, 1, [row]) for spare, row in self._kept]
         for launch in self.prepared(work):
             self.device.launch(*launch)
@@ -123,7 +123,7 @@ class DeviceSums:
             spare.launched()
 
     def prepared(self, work: Mapping[str, Sequence[Addition]]) -> list[Launch]:
-        """What to launch, by kernel, once the lists for it are on the device."""
+        """Upload the lists for `work`, additions by kernel, and return the launches."""
         gathered = np.zeros(sum(len(images) for images in work.values()), _GATHERED)
         rows: list[int] = []
         for place, (own, taken, more) in enumerate(image for images in work.values() for image in images):
@@ -146,7 +146,7 @@ class DeviceSums:
 
 
 class DeviceTotal:
-    """`Gathering` of `Total` on a device: a row of its own, to which those of the lanes are added."""
+    """`Gathering` of `Total` on a device: one row per image, to which its lanes' rows are added."""
 
     kernel = "add_sums"
 
@@ -155,14 +155,14 @@ class DeviceTotal:
         self._own = self._spare()
         self.address = self._own.take()
         self.taken = 0
-        """How many lanes are in it, with those that are to be added at the end of the tick."""
+        """The number of lanes in the sum, including those that `add_up` is still to add."""
         self._early: dict[int, int] = {}
 
     def _spare(self) -> SpareRows:
         return self._sums.sums
 
     def take(self, number: int, slot: int) -> None:
-        """See `Gathering`; the lanes that end in a tick come in the order of their numbers."""
+        """See `Gathering`; lanes that end in the same tick must come in order of lane number."""
         row = self._sums.row(slot)
         if number != self.taken:
             self._early[number] = self._sums.keep(row)
@@ -176,7 +176,7 @@ class DeviceTotal:
         self._sums.add(self, due)
 
     def result(self, values: npt.NDArray[np.float32]) -> None:
-        """See `Gathering`: the one copy that leaves the device."""
+        """See `Gathering`; the only copy to the host."""
         try:
             self._sums.device.download(values, self.address)
         finally:
