@@ -1,4 +1,4 @@
-"""Attributions from gradient graphs, with numpy and ONNX Runtime alone (see `Explainer`)."""
+"""Attributions from gradient graphs; needs only numpy and ONNX Runtime (see `Explainer`)."""
 
 from fluxpath.artifact import read_manifest
 from fluxpath.runtime.attribution import Attribution

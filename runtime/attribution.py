@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class Attribution:
-    """Attributions of n images and how they came about; every array has n entries first.
+    """Attributions of n images and how they came about; the first dimension of every array is n.
 
-    values: float32 [n, *input shape], in units of the objective (positive speaks for the target).
-    target: int64 [n], the explained class. label: int64 [n], the predicted one.
-    steps: int32 [n], steps taken, over all lanes of the image. status: int32 [n], a `Status`.
+    values: float32 [n, *input shape], in units of the objective (positive is evidence for the target).
+    target: int64 [n], the explained class. label: int64 [n], the predicted class.
+    steps: int32 [n], steps taken, summed over the image's lanes. status: int32 [n], a `Status`.
     score: float32 [n], the objective at the image.
     end_score: float32 [n], the objective where the walk ended, or at the baseline; None for methods that
-        have no one such point or take no gradient there.
+        have no single end point or take no gradient there.
     """
 
     values: npt.NDArray[np.float32]
@@ -35,10 +35,10 @@ class Attribution:
     def error_rate(self) -> npt.NDArray[np.float64]:
         """How far each attribution is from complete, float64 [n]; 0 is exact.
 
-        |sum(values) - (score(x_0) - score(x_n))| / |score(x_0) - score(x_n)|: the deviation from one of the
-        ratio in the MFABA paper's "error rate evaluation indicators", which is what its Table 1 reports.
+        |sum(values) - (score(x_0) - score(x_n))| / |score(x_0) - score(x_n)|: how far the ratio in the MFABA
+        paper's "error rate evaluation indicators" is from one, which its Table 1 reports.
         Infinite where the score did not change but the sum is not zero. Raises ValueError for methods
-        without one end point (`end_score` is None).
+        without a single end point (`end_score` is None).
         """
         if self.end_score is None:
             raise ValueError("the method has several end points, so its attribution has no error rate")

@@ -1,4 +1,4 @@
-"""A gradient graph, opened for attribution."""
+"""A gradient graph opened for attribution: the class that users hold."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ DEFAULT_SLOTS = 32
 class Explainer:
     """Attributions from one gradient graph; usable from any number of threads at once.
 
-    path: a file that `fluxpath.export` wrote. A file ending in ".pt" is TorchScript and is run by torch.
-    device: "cpu", "cuda" (the first GPU), "cuda:1", or "auto": the first GPU, or the CPU with a
-        RuntimeWarning that says why. On a GPU the lanes live in its memory (docs/gpu.md).
-    providers: ONNX Runtime execution providers to use instead of the device's. If CUDA's or TensorRT's comes
-        first, the lanes live on that GPU.
-    slots: how many lanes run at a time. Memory grows with it; results do not change. "auto" measures for a
+    path: a file that `fluxpath.export` wrote; torch runs files that end in ".pt", ONNX Runtime all others.
+    device: "cpu", "cuda" (the first GPU), "cuda:1", or "auto" (the first GPU, or the CPU with a
+        RuntimeWarning that says why). On a GPU the lanes live in its memory (docs/gpu.md).
+    providers: ONNX Runtime execution providers that replace the device's. If the first is CUDA's or
+        TensorRT's, the graph runs on the GPU with the device's number.
+    slots: how many lanes run at a time; memory grows with it, results do not change. "auto" measures for a
         second or two which number is fastest.
-    threads: of the backend; None for all cores.
-    tf32: on a GPU, True lets a float32 graph round the operands of convolutions and products to TF32, which
-        has as many digits as float16: faster and less exact.
-    channels_last: True computes images in the order [height, width, channels], in torch or in ONNX Runtime's
-        CUDA provider: faster or slower, and equal up to rounding. Refused for inputs that are not images and
-        for ONNX Runtime's other providers; ignored where "auto" falls back to ONNX Runtime on the CPU.
-    shape: the input's shape without the batch, needed where the model leaves sizes open.
-    max_memory: the most bytes that slots="auto" may use, of the GPU's memory if the lanes live there.
-    max_pending: how many images may wait or run at a time, None for no limit; beyond it, QueueFullError.
+    threads: how many threads the backend uses, None for all cores.
+    tf32: True lets a float32 graph on a GPU round the inputs of its convolutions and matrix products to TF32,
+        which has as many digits as float16: faster, and less exact.
+    channels_last: True makes torch or ONNX Runtime's CUDA provider compute images as [height, width,
+        channels]: faster or slower, and equal except for rounding. Other providers, and inputs that are not
+        images, are refused; an ONNX file that "auto" runs on the CPU ignores it.
+    shape: the input's shape without the batch, where the model leaves sizes open.
+    max_memory: the most bytes that slots="auto" may use, of the GPU's memory where the lanes live there.
+    max_pending: how many images may wait or run at a time, None for any number; beyond it, QueueFullError.
 
-    On the CPU, with a fixed number of threads, an image's attribution does not depend on what else runs, bit
-    for bit as far as fluxpath computes it. ONNX Runtime's kernels may round differently at another batch
-    size; on CIFAR-10 and ResNet-20 that never changed a step, and changed attributions by less than 1e-6
-    (relative, in L2).
+    On the CPU, with a fixed number of threads, an image's attribution does not depend on what runs beside
+    it: what fluxpath computes is the same bit for bit. ONNX Runtime's kernels can round differently at
+    another batch size; on CIFAR-10 and ResNet-20 that never changed a step, and changed attributions by less
+    than 1e-6 (relative, in L2).
 
     Use it as a context manager, or call `close`. Raises ArtifactError, ProviderError, InputError.
     """
@@ -98,10 +98,10 @@ class Explainer:
         max_memory: int | None = None,
         max_pending: int | None = None,
     ) -> Explainer:
-        """An explainer on a backend of your own: `session` is of a class derived from `GradientSession`."""
+        """An explainer on your own backend: `session` is an instance of a subclass of `GradientSession`."""
         if not isinstance(session, GradientSession):
             raise InputError(
-                f"session is {session!r}, it must be of a class that is derived from "
+                f"session is {session!r}, it must be an instance of a class derived from "
                 "fluxpath.runtime.GradientSession"
             )
         explainer = cls.__new__(cls)
@@ -134,12 +134,12 @@ class Explainer:
         return session.make_lanes(slots, self.shape, self._companions)
 
     def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
-        """A further input's open sizes take the explained input's open size, such as the length of a text."""
+        """A further input's shape; its open sizes equal the explained input's open size (a text's length)."""
         sizes = {g for d, g in zip(self.manifest.shape, self.shape, strict=True) if d is None}
         if None in companion.shape and len(sizes) != 1:
             raise InputError(
                 f"input '{companion.name}' has shape {companion.shape}, open where it says None, and the "
-                "explained input does not tell the size: export the model with a fixed one"
+                "explained input does not determine that size: export the model with a fixed one"
             )
         return tuple(next(iter(sizes)) if d is None else d for d in companion.shape)
 
@@ -152,7 +152,7 @@ class Explainer:
         inputs: Mapping[str, npt.ArrayLike] | None = None,
         deadline: float | None = None,
     ) -> Attribution:
-        """Attributions of `images` (see `submit`), waiting for them."""
+        """Attribute `images` and wait for the result; parameters and errors as for `submit`."""
         return self._driver.run(self._request(images, target, method, inputs, deadline))
 
     def submit(
@@ -167,13 +167,14 @@ class Explainer:
         """Start attributing and return at once.
 
         images: float32 [n, *shape], or one image [*shape], finite and in the input's valid range; float64
-            is rounded. target: a class, or one per image; None, or -1 in its place, is the predicted class.
+            is rounded.
+        target: a class, or one class per image; None or -1 means the predicted class.
         method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`.
-        inputs: the model's further inputs by name, [n, ...] each, where it has any (an attention mask).
+        inputs: the model's further inputs by name, such as an attention mask, each [n, ...].
         deadline: seconds from now after which the request fails with DeadlineError; checked before each
             evaluation.
 
-        The images are copied; the future's result is an `Attribution`. Its `cancel` frees the slots before
+        The images are copied. The future's result is an `Attribution`; its `cancel` frees the slots before
         the next evaluation. Raises InputError, QueueFullError, ClosedError.
         """
         request = self._request(images, target, method, inputs, deadline)
@@ -213,18 +214,18 @@ class Explainer:
     ) -> Summary:
         """Attribute any number of images in constant memory and write each result to `sink`, in order.
 
-        source: a folder of images, with the folders in it; or an iterable of paths, arrays float32 [*shape],
-            (name, image) or (name, image, target), of any length, read as it is needed. Names are distinct;
-            an image has its path (in the folder, or as given), an array without one its number ("000000").
-        sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or a `Sink` of your own.
-        target, method: as for `submit`, for every image. progress: show a bar when it takes over a second and
-            stderr is a terminal.
-        resume: keep what an earlier run with the same settings wrote whole, by name, and do the rest; False
-            writes everything anew.
+        source: a folder of images, including its subfolders; or an iterable of any length, read as needed, of
+            paths, arrays float32 [*shape], (name, image) or (name, image, target). Names must be distinct: an
+            image's is its path (in the folder, or as given), an unnamed array's is its number ("000000").
+        sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or your own `Sink`.
+        target, method: as for `submit`, for every image.
+        progress: show a bar if the run takes over a second and stderr is a terminal.
+        resume: skip the images, by name, that an earlier run with the same settings wrote completely; False
+            writes everything again.
 
-        A damaged image fails alone and is named in the `Summary`. Anything else that goes wrong ends the
-        run, and what it wrote stays for the next. Raises InputError for wrong settings, a source without
-        images, or a sink that holds another run's results; ClosedError; whatever source or sink raise.
+        A damaged image does not stop the run; the `Summary` names it. Any other error ends the run, and the
+        next run can use what was written. Raises InputError for wrong settings, a source without images, or
+        a sink that holds another run's results; ClosedError; and what the source or the sink raises.
         """
         from fluxpath.runtime.bulk.many import attribute_many
 
@@ -233,7 +234,7 @@ class Explainer:
         )
 
     def close(self) -> None:
-        """End all requests that wait or run with ClosedError. May be called twice."""
+        """Stop: requests that wait or run fail with ClosedError. Can be called twice."""
         self._driver.close()
 
     def __enter__(self) -> Explainer:

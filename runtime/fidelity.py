@@ -1,4 +1,4 @@
-"""How close attributions are to exact ones: by rank, by distance, by the steps that were taken."""
+"""How close attributions are to exact ones: by rank, by distance, by the number of steps."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fidelity:
-    """A comparison image by image; every array has n entries.
+    """A comparison of n images, one entry per image in every array.
 
-    rank_correlation: Spearman's of the attributions, float64 in [-1, 1]; 0 where one of the two is constant
-    and the other is not. distance: |given - exact| / |exact| in L2, float64; infinite where exact is zero and
-    given is not. equal_steps: bool, whether as many steps were taken.
+    rank_correlation: Spearman's correlation, float64 in [-1, 1]; 0 where only one attribution is constant.
+    distance: |given - exact| / |exact| in L2, float64; infinite where exact is zero and given is not.
+    equal_steps: bool, whether both took the same number of steps.
     """
 
     rank_correlation: Float64
@@ -28,11 +28,11 @@ class Fidelity:
 
 
 def fidelity(given: Attribution, exact: Attribution) -> Fidelity:
-    """Compare attributions of the same images for the same targets; InputError where they are not that."""
+    """Compare attributions of the same images and targets; InputError if shapes or targets differ."""
     if given.values.shape != exact.values.shape or not np.array_equal(given.target, exact.target):
         raise InputError(
-            f"the attributions have shapes {given.values.shape} and {exact.values.shape}, or other targets: "
-            "compare those of the same images for the same targets"
+            f"the attributions have shapes {given.values.shape} and {exact.values.shape}, or their targets "
+            "differ: compare attributions of the same images for the same targets"
         )
     pairs = list(zip(_rows(given), _rows(exact), strict=True))
     return Fidelity(
@@ -58,7 +58,7 @@ def _spearman(given: Float64, exact: Float64) -> float:
 
 
 def _ranks(values: Float64) -> Float64:
-    """Ranks from 1; equal values share the mean of theirs."""
+    """Ranks from 1; equal values share the mean of their ranks."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     ranks: Float64 = (last - (counts - 1) / 2)[which]

@@ -1,4 +1,4 @@
-"""Checks what callers pass in: one sentence that names what is wrong and what would be right."""
+"""Checks of what callers pass in; each error says in one sentence what is wrong and what would be right."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fluxpath.runtime.methods import Method
 def as_images(
     images: npt.ArrayLike, shape: tuple[int, ...], low: float | None, high: float | None
 ) -> npt.NDArray[np.float32]:
-    """A fresh float32 [n, *shape] with n >= 1, finite and within [low, high]; InputError if it is not."""
+    """A new float32 array [n, *shape], n >= 1; InputError unless it is finite and within [low, high]."""
     given = _array("images", images)
     if given.dtype not in (np.float32, np.float64):
         raise InputError(
@@ -30,14 +30,14 @@ def as_images(
     if given.shape[1:] != shape or given.ndim != len(shape) + 1:
         raise InputError(f"images have shape {list(given.shape)}, and must have [n, {_listed(shape)}]")
     if len(given) == 0:
-        raise InputError("images are empty, and must be at least one")
+        raise InputError("images are empty: pass at least one")
     if given.dtype == np.float32:
         array = given.astype(np.float32, order="C")
     else:
         with np.errstate(over="ignore"):
             array = given.astype(np.float32, order="C")
-    # As float32, so that a bound is compared as the nearest float32, which is what an image can have.
-    least, most = (np.float32(v) for v in kernels.extent(array.reshape(-1)))  # NaN if any pixel is
+    # float32, so that a bound is compared as its nearest float32, the closest that a pixel can come to it.
+    least, most = (np.float32(v) for v in kernels.extent(array.reshape(-1)))  # NaN if any pixel is NaN
     if not (isfinite(least) and isfinite(most)):
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity, and pixels must be finite")
@@ -49,28 +49,28 @@ def as_images(
 
 
 def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArray[np.int64]:
-    """int64 [n], -1 for the predicted class; InputError if a target is no class of the model."""
+    """int64 [n], -1 for the predicted class; InputError if a target is not a class of the model."""
     if target is None:
         return np.full(n, -1, np.int64)
     if type(target) is int and -1 <= target < classes:
-        return np.full(n, target, np.int64)  # the usual call, without a detour
+        return np.full(n, target, np.int64)  # a fast path for the usual call
     given = _array("target", target)
     if given.dtype.kind not in "iu":
-        raise InputError(f"target has dtype {given.dtype}, and must be an integer class or one per image")
+        raise InputError(f"target has dtype {given.dtype}, and must be one integer class or one per image")
     if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
         raise InputError(f"target has shape {list(given.shape)}, and must be one class or [{n}]")
     numbers = given.tolist() if given.ndim else [given.item()]
     least, most = min(numbers), max(numbers)
     if least < -1 or most >= classes:
         wrong = most if most >= classes else least
-        raise InputError(f"target {wrong} is no class of the model: classes go from 0 to {classes - 1}")
+        raise InputError(f"target {wrong} is not a class of the model: classes go from 0 to {classes - 1}")
     return np.full(n, given, np.int64)
 
 
 def as_companions(
     given: Mapping[str, npt.ArrayLike], n: int, wanted: Mapping[str, tuple[tuple[int, ...], str]]
 ) -> dict[str, npt.NDArray[Any]]:
-    """The model's further inputs, [n, *shape] each, as copies; InputError for one missing or misshapen."""
+    """Copies of the model's further inputs, each [n, *shape]; InputError if one is missing or misshapen."""
     for name in given:
         if name not in wanted:
             raise InputError(f"the model has no further input '{name}', it has {sorted(wanted)}")
@@ -88,9 +88,9 @@ def as_companions(
 
 
 def as_method(method: object) -> Method:
-    """A method that the engine can run; InputError for anything else, such as a method's class."""
+    """`method`, if the engine can run it; InputError for anything else, such as a method's class."""
     if not isinstance(method, Method):
-        own = ", or of a class of your own that is derived from fluxpath.runtime.Method"
+        own = ", or an instance of your own class derived from fluxpath.runtime.Method"
         raise InputError(
             f"method is {method!r}, it must be a method's settings such as MFABA()"
             + (own if hasattr(method, "advance") and not isinstance(method, type) else "")
@@ -108,7 +108,7 @@ def as_method(method: object) -> Method:
 
 
 def as_fitting_method(method: object, shape: tuple[int, ...], classes: int) -> Method:
-    """A method for a model of this input shape and so many classes; InputError if its settings do not fit."""
+    """The method fitted to a model's input shape and number of classes; InputError if it does not fit."""
     given = as_method(method)
     given.check(shape)
     fitted = given.fitted(classes)
@@ -116,7 +116,7 @@ def as_fitting_method(method: object, shape: tuple[int, ...], classes: int) -> M
 
 
 def check_rules(method: Method, rules: str) -> None:
-    """InputError unless the method works on a gradient graph with these rules."""
+    """Raise InputError unless the method works on a gradient graph with these rules."""
     if method.rules != rules:
         raise InputError(
             f"{type(method).__name__} needs a file exported with rules '{method.rules}', and this one has "
@@ -127,7 +127,7 @@ def check_rules(method: Method, rules: str) -> None:
 def _array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
     try:
         return np.asarray(given)
-    except Exception as error:  # whatever the object's own conversion raises
+    except Exception as error:  # an object's own conversion can raise anything
         raise InputError(f"{name} cannot be read as one array: {error}") from error
 
 
