@@ -195,7 +195,7 @@ def test_demo(tmp_path, capsys):
         (["verify", "{graph}", "--data", "{model}"], "not an .npz file"),
         (["explain", "{graph}", "none.png"], "none.png"),
         (["explain", "{graph}", "{model}"], "not an image"),
-        (["explain", "{graph}", "{photos}", "--target", "99"], "no class of the model"),
+        (["explain", "{graph}", "{photos}", "--target", "99"], "not a class of the model"),
         (["explain", "{graph}", "{photos}", "--set", "steps=3"], "has no setting 'steps=3'"),
         (["explain", "{graph}", "{photos}", "--set", "max_steps=0"], "max_steps is 0"),
         (["explain", "{graph}", "{photos}", "--device", "tpu"], "tpu"),

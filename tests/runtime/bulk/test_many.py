@@ -149,7 +149,7 @@ def test_a_damaged_item_fails_alone(explainer, tmp_path):
     ]  # fmt: skip
     assert "NaN" in said["nan"]
     assert f"shape [{FEATURES + 1}], and must have [{FEATURES}]" in said["wide"]
-    assert "no class of the model" in said["class"]
+    assert "not a class of the model" in said["class"]
     assert "divide bytes by 255" in said["bytes"]
     assert "one array" in said["ragged"]
     assert "(name, image, target)" in said["000009"]
@@ -198,7 +198,7 @@ def test_an_error_of_sink_source_or_model_ends_the_run(explainer):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"target": CLASSES}, "no class of the model"),
+        ({"target": CLASSES}, "not a class of the model"),
         ({"method": "mfaba"}, "settings such as"),
         ({"method": DeepLIFT()}, "exported with rules 'deeplift'"),
         ({"source": 3}, "a folder of images or an iterable"),
