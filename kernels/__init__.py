@@ -1,7 +1,7 @@
 """The compiled update and accumulation of the attribution methods.
 
-One set of headers under `include/` serves the CPU extension here and the CUDA build. Importing this
-package needs numpy only.
+The headers under `include/` serve both the CPU extension and the CUDA kernels. Importing this package needs
+only numpy.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Compiles the CUDA kernels when a device first needs them, and keeps the result on disk.
+"""Compiles the CUDA kernels when a device first needs them and caches the result on disk.
 
-Imported only where a GPU is asked for: the machine code for one architecture is compiled by NVRTC, NVIDIA's
-run-time compiler, so that a wheel of fluxpath carries none and needs no CUDA toolkit.
+Imported only when a GPU is requested. NVRTC, NVIDIA's run-time compiler, compiles the machine code for the
+GPU's architecture, so that the fluxpath wheel contains none and needs no CUDA toolkit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SOURCE = HERE / "cuda" / "lanes.cu"
 INCLUDES = (HERE / "include", HERE / "cuda")
 
 GRADIENTS = ("float32", "float16", "bfloat16")
-"""Types of the gradients that the kernels read."""
+"""The types of gradients that the kernels read."""
 
 KERNELS = (
     *(f"{k}_{g}" for g in GRADIENTS for k in ("mfaba_measure", "mfaba_move", "mfaba_weigh")),
@@ -31,23 +31,23 @@ KERNELS = (
     *("neflag_draw", "neflag_place", "fill_lanes", "move_lanes", "note_start"),
     *("add_sums", "add_moments", "variance_of"),
 )
-"""Every kernel of the source by name."""
+"""The names of all kernels in the source."""
 
 THREADS, CHUNK = 256, 2048
-"""Threads of a block and elements it works on: kThreads and kChunk of cuda/block.cuh."""
+"""Threads per block and elements per block: kThreads and kChunk of cuda/block.cuh."""
 
-# No contraction, as on the CPU: an element's arithmetic then gives the same bits on both. The kernels wait
-# for memory, so it costs nothing that is known.
+# No contraction, as on the CPU, so that an element's arithmetic gives the same bits on both. The kernels are
+# limited by memory, so this has no known cost.
 _OPTIONS: dict[str, Any] = {"std": "c++17", "fma": False, "ftz": False}
 _DIGEST = hashlib.sha256().digest_size
 
 
 def cubin(arch: str, folder: Path | None = None) -> bytes:
-    """The kernels as machine code for `arch` ("sm_90"), from the cache in `folder` if they are there.
+    """The kernels' machine code for `arch` ("sm_90"), from the cache in `folder` or compiled into it.
 
-    folder: by default fluxpath's in the user's cache. An entry that is not what was written is compiled
-    anew, and several processes may do this at once. Raises ProviderError where cuda-core or NVRTC is
-    missing.
+    folder: `cache_folder()` if None. A damaged entry is compiled again, and several processes can use the
+    cache at once. Raises ProviderError if cuda-core or NVRTC is missing, or if the kernels do not compile
+    for `arch`.
     """
     folder = cache_folder() if folder is None else folder
     entry = folder / f"{_key(arch)}-{arch}.cubin"
@@ -57,19 +57,19 @@ def cubin(arch: str, folder: Path | None = None) -> bytes:
         if code and hashlib.sha256(code).digest() == data[:_DIGEST]:
             return code
     code = compile_cubin(arch)
-    with suppress(OSError):  # a home that cannot be written to costs a compilation, no result
+    with suppress(OSError):  # without write access the only cost is compiling again next time
         _write(entry, hashlib.sha256(code).digest() + code)
     return code
 
 
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/fluxpath, or ~/.cache/fluxpath."""
+    """The path $XDG_CACHE_HOME/fluxpath, or ~/.cache/fluxpath if the variable is not set."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path("~/.cache").expanduser()) / "fluxpath"
 
 
 def compile_cubin(arch: str) -> bytes:
-    """Compile the kernels for `arch`; needs no GPU."""
+    """Compile the kernels for `arch` and return the machine code; needs no GPU. Raises ProviderError."""
     core = _core()
     try:
         options = core.ProgramOptions(arch=arch, include_path=[str(p) for p in INCLUDES], **_OPTIONS)
@@ -79,7 +79,7 @@ def compile_cubin(arch: str) -> bytes:
 
 
 def _key(arch: str) -> str:
-    """A hash of all that the machine code depends on."""
+    """A hash of everything that the machine code depends on."""
     digest = hashlib.sha256(repr((arch, _nvrtc_version(), sorted(_OPTIONS.items()))).encode())
     for folder in INCLUDES:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -88,7 +88,7 @@ def _key(arch: str) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """All of it or nothing: another process never sees half a file."""
+    """Write the file atomically, so that another process never sees a partial one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -97,7 +97,7 @@ def _write(path: Path, data: bytes) -> None:
 def _core() -> Any:
     try:
         core = import_module("cuda.core")
-        # Before 0.5 everything was in this module, which 1.0 has no more.
+        # Before 0.5 everything was in cuda.core.experimental, which 1.0 no longer has.
         return core if hasattr(core, "Program") else import_module("cuda.core.experimental")
     except ImportError as error:
         raise ProviderError(
@@ -111,7 +111,7 @@ def _nvrtc_version() -> tuple[int, int]:
         from cuda.bindings import nvrtc
 
         _, major, minor = nvrtc.nvrtcVersion()
-    except Exception as error:  # a missing library is a RuntimeError here and an ImportError there
+    except Exception as error:  # a missing library can raise RuntimeError or ImportError
         raise ProviderError(
             f'the CUDA kernels need NVRTC, which cannot be loaded ({error}): pip install "fluxpath[cuda]"'
         ) from error

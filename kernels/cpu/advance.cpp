@@ -2,7 +2,7 @@
 
 #include "fluxpath/philox.h"
 
-// The vector width is chosen when the module is loaded; no contraction, so the results are the same.
+// The vector width is chosen when the module is loaded; without contraction all widths give the same results.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__gnu_linux__)
 #define FLUXPATH_VECTOR __attribute__((target_clones("avx512f", "avx2", "default")))
 #define FLUXPATH_INLINED __attribute__((always_inline)) inline
@@ -15,11 +15,11 @@ namespace fluxpath {
 namespace {
 
 constexpr int kWays = 16;
-// Below this many elements one thread works. The others would spin for a while afterwards, as OpenMP's do,
-// and take the cores from the gradient graph: with ResNet-20 on two cores that cost up to a third of its speed.
+// Below this many elements only one thread works. Idle OpenMP threads spin for a while and take the cores
+// from the gradient graph, which with ResNet-20 on two cores cost up to a third of its speed.
 constexpr i64 kParallel = 1 << 21;
 
-// Sums in float64 in a fixed order: `kWays` interleaved partial sums, then these in turn.
+// Sums in float64 in a fixed order: `kWays` interleaved partial sums, which are then added in turn.
 template <typename Term>
 inline double ordered_sum(i64 n, Term term) {
   double partial[kWays] = {};
@@ -53,7 +53,7 @@ Row row(const LaneArrays& a, int slot) {
           a.scale[slot]};
 }
 
-// The kinds of a walk as constants: with the branches inside, the compiler makes no vectors of the loop.
+// The kind of walk as constants: the compiler does not vectorise the loop if it contains these branches.
 template <bool kSharp, bool kTrapezoid, bool kNormPath>
 FLUXPATH_INLINED void step_kind(Mfaba m, const float factor, const float scale, const i64 n,
                                 const float* __restrict image, const float* __restrict gradient,

@@ -7,27 +7,27 @@
 
 namespace fluxpath {
 
-// One advance of each of `count` lanes, in the given slots. The result does not depend on the number of
-// threads: a lane is always worked on by one.
+// Advances each of the `count` lanes in the given slots once. The result does not depend on the number of
+// threads, because each lane is computed by one thread.
 void advance(const LaneArrays& lanes, const int* slots, i64 count, const Mfaba& method);
 void advance(const LaneArrays& lanes, const int* slots, i64 count, const Neflag& method);
 
-// Puts each lane at its random starting point; lane numbers count the flux samples of an image.
+// Puts each lane at its random starting point; `numbers` are the numbers of the flux samples in their image.
 void start(const LaneArrays& lanes, const int* slots, const int* numbers, i64 count, const Neflag& method,
            u64 seed);
 
-// One gradient of each lane into its sum; `weights` has one entry per lane.
+// Writes each lane's weighted gradient to its sum; `weights` has one entry per lane.
 void advance(const LaneArrays& lanes, const int* slots, const float* weights, i64 count,
              const Weighted& method);
 
-// Puts each lane on the straight line from its reference, in `pending`, to its image.
+// Puts each lane on the straight line from its reference (in `pending`) to its image.
 void start_straight(const LaneArrays& lanes, const int* slots, const float* shares, i64 count);
 
 // Puts each lane at its image plus normal noise, within [low, high].
 void start_noise(const LaneArrays& lanes, const int* slots, const int* numbers, i64 count, float deviation,
                  float low, float high, u64 seed);
 
-// Four random words for each of lanes 0 .. count-1, from another stream than the noise of elements.
+// Writes four random words for each of lanes 0 .. count-1, from a stream separate from the elements' noise.
 void lane_words(u64 seed, i64 count, u32* words);
 
 }  // namespace fluxpath

@@ -1,4 +1,4 @@
-// The least and the largest of many values in one pass, for the check of what callers pass in.
+// The least and the largest of many values in one pass, for the checks of callers' arrays.
 #pragma once
 
 #include <limits>
@@ -11,9 +11,9 @@ struct Extent {
   float least, most;
 };
 
-// NaN for both where any value is NaN; +infinity and -infinity of no values.
+// NaN for both if any value is NaN; +infinity and -infinity if there are no values.
 inline Extent extent(const float* values, i64 count) {
-  // Ways side by side, without a branch, are what the compiler makes vectors of.
+  // The compiler vectorises independent ways without branches.
   constexpr int kWays = 16;
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   float least[kWays], most[kWays];

@@ -1,4 +1,4 @@
-// Python's view of the CPU kernels: arrays in, nothing copied.
+// The Python interface of the CPU kernels; arrays are used in place, without copies.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/pair.h>
@@ -19,7 +19,7 @@ template <typename T>
 using Vector = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Rows = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-// Keeps the arrays alive and checks once that they fit each other.
+// Keeps the arrays alive and checks once that their shapes match.
 class Lanes {
  public:
   Lanes(Rows image, Rows point, Rows pending, Rows sum, Rows gradient, Vector<float> scale,
@@ -41,8 +41,8 @@ class Lanes {
                length.data(), pending_length.data(), static_cast<i64>(point.shape(1))};
   }
 
-  // A new lane at its image, with nothing summed up yet. One call for what are ten assignments to arrays: a
-  // single image notices those.
+  // Resets the slot for a new lane at its image. One call, because ten assignments from Python would take a
+  // noticeable time for a single image.
   void clear(i64 slot, Vector<const float> image, i64 target) const {
     if (slot < 0 || slot >= slots_) throw nb::index_error("no such slot");
     const i64 n = arrays_.features;
@@ -104,25 +104,25 @@ class Lanes {
   }
 
   LaneArrays arrays_;
-  float* image_;  // which the recurrences only read
+  float* image_;  // writable, unlike arrays_.image
   i64 slots_;
   nb::object held_[12];
 };
 
-// The settings as a CUDA kernel takes them by value: the same struct of the same header.
+// The bytes of the settings, which CUDA kernels take by value as the same struct of the same header.
 template <typename Method>
 nb::bytes as_argument(const Method& method) {
   return nb::bytes(&method, sizeof method);
 }
 
-constexpr const char* kAsArgument = "The struct itself, as the argument of a CUDA kernel.";
+constexpr const char* kAsArgument = "The bytes of the struct, to pass to a CUDA kernel by value.";
 
 }  // namespace
 }  // namespace fluxpath
 
 NB_MODULE(_cpu, m) {
   using namespace fluxpath;
-  // Settings are cached for the life of the process (functools.lru_cache): that is no leak to warn of.
+  // Settings are cached for the life of the process (functools.lru_cache), which is not a leak.
   nb::set_leak_warnings(false);
   m.doc() = "The recurrences of the attribution methods on the CPU; see fluxpath/lanes.h for the arrays.";
   nb::class_<Mfaba>(m, "Mfaba", "Settings of MFABA; see fluxpath/mfaba.h.").def(
@@ -142,7 +142,7 @@ NB_MODULE(_cpu, m) {
       },
       nb::kw_only(), "stop_at_flux"_a, "max_steps"_a, "radius"_a, "low"_a, "high"_a)
       .def("__bytes__", &as_argument<Neflag>, kAsArgument);
-  nb::class_<Weighted>(m, "Weighted", "What a gradient is summed as; see fluxpath/weighted.h.").def(
+  nb::class_<Weighted>(m, "Weighted", "How a gradient is weighted; see fluxpath/weighted.h.").def(
       "__init__",
       [](Weighted* self, int multiplier, int power) { new (self) Weighted{multiplier, power}; },
       nb::kw_only(), "multiplier"_a, "power"_a)
@@ -153,16 +153,16 @@ NB_MODULE(_cpu, m) {
         lane_words(seed, static_cast<i64>(words.shape(0)), words.data());
       },
       "seed"_a, nb::arg("words").noconvert(),
-      "Fill uint32 [lanes, 4] with random words that depend on seed and lane alone.");
+      "Fill uint32 [lanes, 4] with random words that depend only on the seed and the lane.");
   m.def(
       "extent",
       [](Vector<const float> values) {
         const Extent found = extent(values.data(), static_cast<i64>(values.shape(0)));
         return std::make_pair(found.least, found.most);
       },
-      nb::arg("values").noconvert(), "The least and the largest value; NaN for both where any is NaN.");
-  // An array of another type or layout must be refused: converting it would make a copy, and the results
-  // would go there.
+      nb::arg("values").noconvert(), "The least and the largest value; NaN for both if any is NaN.");
+  // An array of another type or layout must be refused: converting it would make a copy and write the results
+  // into that.
   const auto in_place = [](const char* name) { return nb::arg(name).noconvert(); };
   nb::class_<Lanes>(m, "Lanes", "The arrays of all slots, worked on in place; ValueError if they do not fit.")
       .def(nb::init<Rows, Rows, Rows, Rows, Rows, Vector<float>, Vector<i64>, Vector<i64>, Vector<int>,
@@ -171,18 +171,18 @@ NB_MODULE(_cpu, m) {
            in_place("gradient"), in_place("scale"), in_place("label"), in_place("target"),
            in_place("step"), in_place("status"), in_place("length"), in_place("pending_length"))
       .def("clear", &Lanes::clear, "slot"_a, "image"_a, "target"_a,
-           "Put a new lane for `image`, float32 [features], into the slot (IndexError for others).")
+           "Put a new lane for `image`, float32 [features], into the slot; IndexError if out of range.")
       .def("advance_mfaba", &Lanes::advance<Mfaba>, in_place("slots"), "method"_a,
-           "One step of the walk, or its end, of the lanes in these slots (int32; IndexError for others).")
+           "Take one step, or end the walk, of the lanes in these slots (int32; IndexError if out of range).")
       .def("advance_neflag", &Lanes::advance<Neflag>, in_place("slots"), "method"_a,
-           "One sign step, or the flux, of the lanes in these slots.")
+           "Take one sign step, or compute the flux and end, for the lanes in these slots.")
       .def("start_neflag", &Lanes::start, in_place("slots"), in_place("numbers"), "method"_a, "seed"_a,
-           "Put the lanes in these slots at their random points of the sphere.")
+           "Put the lanes in these slots at their random points on the sphere.")
       .def("advance_weighted", &Lanes::advance_weighted, in_place("slots"), in_place("weights"), "method"_a,
-           "sum = weight * the gradient, as `method` says; then the lane is complete.")
+           "sum = weight * the gradient in the form that `method` sets; this completes the lanes.")
       .def("start_straight", &Lanes::start_straight, in_place("slots"), in_place("shares"),
-           "point = pending + share * (image - pending), one share per slot.")
+           "point = pending + share * (image - pending), with one share per slot.")
       .def("start_noise", &Lanes::start_noise, in_place("slots"), in_place("numbers"), nb::kw_only(),
            "deviation"_a, "low"_a, "high"_a, "seed"_a,
-           "point = image + deviation * normal noise of that lane number, within [low, high].");
+           "point = image + deviation * normal noise for the lane's number, clamped to [low, high].");
 }

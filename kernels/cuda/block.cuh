@@ -1,5 +1,5 @@
-// What the kernels share. A lane's row is cut into chunks of fixed size, a block a chunk, so that one lane
-// alone keeps many multiprocessors busy; launches have the grid (chunks, lanes).
+// Shared by the kernels. A lane's row is split into chunks of fixed size, one block per chunk, so that even a
+// single lane keeps many multiprocessors busy; the launch grid is (chunks, lanes).
 #pragma once
 
 #include "fluxpath/element.h"
@@ -8,21 +8,21 @@
 namespace fluxpath {
 
 constexpr int kThreads = 256;
-// Elements per block: two accesses of 16 bytes per thread and array. It must not depend on the batch, since it
-// decides the order of the sums.
+// Elements per block: two accesses of 16 bytes per thread and array. It must not depend on the batch, because
+// it determines the order of the sums.
 constexpr i64 kChunk = 2048;
 constexpr int kAccesses = static_cast<int>(kChunk / (4 * kThreads));
 
-// What the first launch of an advance decided for the second one.
+// The decision of an advance's first launch for the second one.
 enum Act : int { kNothing = 0, kStep = 1, kClose = 2 };
 
 struct Plan {
   int act;
-  float factor;  // MFABA's step, or one over the norm of NeFLAG's noise
-  float before, after, length;  // path="norm": lengths of the displacements around the point, and in all
+  float factor;  // MFABA's step factor, or one over the norm of NeFLAG's noise
+  float before, after, length;  // path="norm": lengths of the displacements before and after the point; total
 };
 
-// One entry per slot, in `partial` two per slot and chunk.
+// One entry per slot; `partial` has two per slot and chunk.
 struct Scratch {
   double* partial;
   Plan* plan;
@@ -33,7 +33,7 @@ struct Quad {
   float v[4];
 };
 
-// A row whose elements are taken four at a time: in one access where it is aligned, singly where not.
+// A row whose elements are accessed four at a time: in one access if it is aligned, else one by one.
 template <typename T>
 class Row {
  public:
@@ -42,7 +42,7 @@ class Row {
         n_(n),
         whole_(n % 4 == 0 && reinterpret_cast<u64>(base) % (4 * sizeof(T)) == 0) {}
 
-  // Elements i .. i+3, those behind the end as zeros.
+  // Elements i .. i+3, with zeros past the end.
   __device__ Quad load(i64 i) const {
     Quad q = {};
     if (whole_) {
@@ -78,7 +78,7 @@ __device__ Row<const G> gradient_row(const LaneArrays& a, int slot) {
   return Row<const G>(reinterpret_cast<const G*>(a.gradient), slot, a.features);
 }
 
-// work(i) for the first of every four elements of this block's chunk that are this thread's.
+// Calls work(i) with the index of the first element of each group of four that this thread handles.
 template <typename Work>
 __device__ void each_four(i64 n, Work work) {
 #pragma unroll
@@ -88,7 +88,7 @@ __device__ void each_four(i64 n, Work work) {
   }
 }
 
-// The sum of every thread's value in a fixed order; every thread gets it.
+// The sum of all threads' values in a fixed order, returned to every thread.
 __device__ inline double block_sum(double mine) {
   __shared__ double part[kThreads];
   part[threadIdx.x] = mine;
@@ -102,7 +102,7 @@ __device__ inline double block_sum(double mine) {
   return total;
 }
 
-// Leaves this block's share of two sums for the lane's last block, and says whether this is the one.
+// Stores this block's part of two sums; returns whether this is the lane's last block to do so.
 __device__ inline bool last_with(const Scratch& s, int slot, double first, double second) {
   __shared__ bool last;
   first = block_sum(first);
@@ -120,7 +120,7 @@ __device__ inline bool last_with(const Scratch& s, int slot, double first, doubl
   return last;
 }
 
-// In the last block: the lane's first (0) or second (1) sum, in an order that depends on `features` alone.
+// In the last block: the lane's first (0) or second (1) sum, in an order that depends only on `features`.
 __device__ inline double lane_sum(const Scratch& s, int slot, int which) {
   // volatile: other blocks wrote these during this launch.
   const volatile double* partial = s.partial + 2 * static_cast<i64>(slot) * gridDim.x;
@@ -131,14 +131,14 @@ __device__ inline double lane_sum(const Scratch& s, int slot, int which) {
 
 __device__ inline bool first_thread() { return threadIdx.x == 0 && blockIdx.x == 0; }
 
-// Whether the lane goes on; if not, the launches that follow leave it alone.
+// Whether the lane is still running; if not, the launches that follow skip it.
 __device__ inline bool goes_on(const LaneArrays& a, const Scratch& s, int slot) {
   if (a.status[slot] == kRunning) return true;
   if (first_thread()) s.plan[slot].act = kNothing;
   return false;
 }
 
-// What a lane's last block writes once all of its blocks have read the lane's entries.
+// Writes the lane's entries; called by its last block, after all of its blocks have read them.
 __device__ inline void conclude(const LaneArrays& a, const Scratch& s, int slot, int status, float factor) {
   Plan& plan = s.plan[slot];
   plan.act = status == kRunning ? kStep : status == kNonFinite ? kNothing : kClose;

@@ -1,5 +1,5 @@
-// The kernels by name. Blocks have kThreads threads; grids are (chunks, lanes), for note_start one thread a
-// slot, and those of sums.cuh have their own. Those that read gradients exist for each of their types.
+// The kernels by name. Blocks have kThreads threads. The grid is (chunks, lanes); note_start has one thread
+// per slot, and sums.cuh has its own grid. A kernel that reads gradients exists once per gradient type.
 #include "mfaba.cuh"
 #include "neflag.cuh"
 #include "slots.cuh"

@@ -1,5 +1,5 @@
-// MFABA on the device: `measure` sums the squared gradient and decides, `move` steps or ends the walk, and
-// path="norm" has `weigh` after it.
+// MFABA on the device: `measure` sums the squared gradient and decides, `move` steps or ends the walk. With
+// path="norm", `weigh` follows.
 #pragma once
 
 #include "block.cuh"

@@ -1,5 +1,5 @@
 // NeFLAG on the device: `draw` and `place` put a lane at its random point; `measure` sums the squared
-// gradient and the flux and decides, `move` takes the sign step or the sample's flux.
+// gradient and the flux and decides; `move` takes the sign step or computes the sample's flux.
 #pragma once
 
 #include "block.cuh"

@@ -1,26 +1,26 @@
-// What the engine does with slots between two evaluations: fill one, move one, remember how lanes began.
+// The engine's operations on slots: fill a slot, move a lane, and note how a lane began.
 #pragma once
 
 #include "block.cuh"
 
 namespace fluxpath {
 
-// Further entries per slot, which the recurrences do not need.
+// Further arrays with one entry per slot, which the recurrences do not need.
 struct Notes {
   const float* score;  // the objective at `point`
   float* first_score;
   i64* first_label;
-  i64* first_target;  // the explained class, whatever a method asks for later
-  int* begun;         // whether the lane was evaluated yet
+  i64* first_target;  // the explained class; a method can change `target` later
+  int* begun;         // whether the lane has been evaluated
 };
 
-// A lane that begins: where, and the row of its image among those that were sent for all of them.
+// A lane that begins in `slot`; `row` is its image's row in the uploaded images.
 struct Fresh {
   i64 target;
   int slot, row;
 };
 
-// A new lane for each of `fresh`.
+// Starts a new lane for each entry of `fresh`.
 __device__ inline void fill_slots(const LaneArrays& a, const Notes& notes, const float* images,
                                   const Fresh* fresh) {
   const Fresh lane = fresh[blockIdx.y];
@@ -43,7 +43,7 @@ __device__ inline void fill_slots(const LaneArrays& a, const Notes& notes, const
   a.length[slot] = a.pending_length[slot] = 0.0f;
 }
 
-// Pairs of slots, from and to; none is in two pairs, so their order does not matter.
+// Moves lanes by pairs of slots, from and to. No slot is in two pairs, so their order does not matter.
 __device__ inline void move_slots(const LaneArrays& a, const Notes& notes, const int* pairs) {
   const int from = pairs[2 * blockIdx.y], to = pairs[2 * blockIdx.y + 1];
   float* const arrays[] = {const_cast<float*>(a.image), a.point, a.pending, a.sum};
@@ -64,8 +64,8 @@ __device__ inline void move_slots(const LaneArrays& a, const Notes& notes, const
   notes.first_label[to] = notes.first_label[from];
 }
 
-// One thread per slot: score, label and target of lanes evaluated for the first time; a target left to the
-// model is decided.
+// One thread per slot: keeps score, label and target of lanes evaluated for the first time; a negative target
+// is replaced by the predicted class.
 __device__ inline void note_start_of(const LaneArrays& a, const Notes& notes, int count) {
   const int slot = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
   if (slot >= count || notes.begun[slot] != 0) return;

@@ -1,18 +1,18 @@
-// What gathers an image's lanes: the rows of those that ended are added to the image's own, one lane after the
-// other, as the CPU does. An element is its own sum, so blocks may be cut as suits the memory: a thread has
-// four elements in one access of 16 bytes, and the grid is (blocks, images).
+// Adds the rows of an image's ended lanes to the image's own row, one lane after the other, as the CPU does.
+// Elements are summed independently, so the split into blocks can suit the memory: each thread handles four
+// elements in one access of 16 bytes, and the grid is (blocks, images).
 #pragma once
 
 #include "block.cuh"
 
 namespace fluxpath {
 
-// An image of which lanes ended: where it is gathered, and which of the rows it takes, in this order. Each of
-// its own rows begins aligned and has room for a multiple of four elements.
+// An image with ended lanes: the address of its own rows, and which entries of `rows` are added, in order.
+// Each of its own rows is aligned and has room for a multiple of four elements.
 struct Gathered {
   void* own;
   int first, count;
-  int before;  // how many lanes are in it; where none is, what it holds is not read
+  int before;  // the number of lanes already added; if 0, the old contents of `own` are not read
   int unused;
 };
 
@@ -31,7 +31,7 @@ __device__ inline void add_rows(const Gathered* images, const float* const* rows
   Quad sum = {};
   if (image.before > 0) sum = own.load(i);
   if (n % 4 == 0) {
-    // Not by `Row`, whose own look at the alignment would keep the loads from going out together.
+    // Without `Row`, whose alignment check would prevent the loads from being issued together.
 #pragma unroll 8
     for (int k = 0; k < image.count; ++k) {
       const float4 row = *reinterpret_cast<const float4*>(mine[k] + i);
@@ -65,7 +65,7 @@ __device__ inline void store_four(double* to, const double* from) {
   for (int k = 0; k < 2; ++k) reinterpret_cast<Two*>(to)[k] = {from[2 * k], from[2 * k + 1]};
 }
 
-// Welford's recurrence; an image's own rows are the mean and the summed squares, float64.
+// Welford's recurrence; an image's own rows are the mean and the sum of squares, float64.
 __device__ inline void add_moments_of(const Gathered* images, const float* const* rows, i64 n) {
   const Gathered image = images[blockIdx.y];
   const i64 i = first_of_four();
@@ -90,7 +90,7 @@ __device__ inline void add_moments_of(const Gathered* images, const float* const
   store_four(all_squares, squares);
 }
 
-// The variance of `count` samples as float32, in the place of the mean, which is done with.
+// Writes the variance of `count` samples as float32 over the mean, which is no longer needed.
 __device__ inline void variance_from(void* own, int count, i64 n) {
   const i64 i = first_of_four();
   if (i >= n) return;

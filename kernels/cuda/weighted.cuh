@@ -1,5 +1,5 @@
 // Methods of independent points on the device: `straight` and `noise` put a lane at its point; `measure`
-// looks whether the gradient is finite, `move` adds it up.
+// checks that the gradient is finite, `move` writes it to the sum.
 #pragma once
 
 #include "block.cuh"

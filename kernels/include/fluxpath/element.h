@@ -1,5 +1,5 @@
-// Gradients of 16 bits as float32. By their bits, exactly: NVRTC has no <cuda_fp16.h> of its own, and the
-// same lines then run on the CPU.
+// Exact conversion of 16-bit gradients to float32, bit by bit: NVRTC does not include <cuda_fp16.h>, and the
+// same code runs on the CPU.
 #pragma once
 
 #include "fluxpath/portable.h"

@@ -1,8 +1,8 @@
 // MFABA (Zhu et al., AAAI 2024): the recurrence, element by element. A lane's advance is
 //   1. the squared norm of the gradient, and mfaba_decide;
 //   2. stepping: mfaba_step for every element; stopping: mfaba_close for every element.
-// path="norm" weighs each element with lengths of displacements that are known only after step 2, so it
-// has one more loop: mfaba_weigh.
+// path="norm" weights each element by lengths of displacements that are known only after step 2, so it
+// needs another loop: mfaba_weigh.
 #pragma once
 
 #include "fluxpath/lanes.h"
@@ -15,7 +15,7 @@ struct Mfaba {
   bool norm_path;    // weights by path length (Eq. 16)
   int max_steps;
   float step_size;   // L2 length (sharp) or per element (smooth)
-  float radius;      // how far an element may go from the image
+  float radius;      // the largest distance of an element from the image
   float low, high;   // the valid range
 };
 
@@ -32,14 +32,14 @@ FLUXPATH_INLINE MfabaMove mfaba_decide(const Mfaba& m, double squared_norm, floa
   if (step >= m.max_steps) return {kMaxSteps, 0.0f};
   if (squared_norm == 0.0) return {kZeroGradient, 0.0f};
   if (!m.sharp) return {kRunning, m.step_size};
-  // Float64 for the root as well: a gradient of 1e-30 has a direction too. One of 1e-42 takes the longest
-  // step that float32 can express: an infinite factor would lose the direction.
+  // The root is in float64 too, so that a gradient of 1e-30 keeps its direction. With one of 1e-42 the factor
+  // is limited to what float32 can express, since an infinite factor would lose the direction.
   const double factor = m.step_size / sqrt(squared_norm), largest = 3.4e38;
   return {kRunning, static_cast<float>(factor < largest ? factor : largest)};
 }
 
-// The displacement from `point`, clamped rather than the point it leads to: x_{j+1} - x_j taken from two
-// rounded points would lose the digits that a step of 1e-3 at a pixel of 0.5 has.
+// The displacement from `point`. It is clamped instead of the point it leads to, because x_{j+1} - x_j from
+// two rounded points would lose digits of a step of 1e-3 at a pixel of 0.5.
 FLUXPATH_INLINE float mfaba_displacement(const Mfaba& m, float factor, float image, float point,
                                          float gradient) {
   const float wanted = -factor * (m.sharp ? gradient : sign(gradient));
@@ -47,8 +47,8 @@ FLUXPATH_INLINE float mfaba_displacement(const Mfaba& m, float factor, float ima
   return clamp(wanted, low - point, high - point);
 }
 
-// x_j -> x_{j+1}. The trapezoid takes g_j with the half of the displacement that led here and the half
-// of the one that leads away: sum -= g_j (d_{j-1} + d_j)/2, which is Eq. 11 regrouped by gradients.
+// x_j -> x_{j+1}. The trapezoid multiplies g_j by half of the displacement before x_j and half of the one
+// after it: sum -= g_j (d_{j-1} + d_j)/2, which is Eq. 11 regrouped by gradients.
 FLUXPATH_INLINE void mfaba_step(const Mfaba& m, float factor, float scale, float image, float* point,
                                 float* pending, float* sum, float gradient) {
   const float d = mfaba_displacement(m, factor, image, *point, gradient);
@@ -60,8 +60,8 @@ FLUXPATH_INLINE void mfaba_step(const Mfaba& m, float factor, float scale, float
   *pending = d;
 }
 
-// The last gradient meets the displacement that waited for it. The norm path then maps its points onto
-// the straight line: attribution = (x_0 - x_n) * sum_j (t_{j+1} - t_j) g_j, t by path length.
+// Adds the last gradient's share for the pending displacement. The norm path then maps its points onto the
+// straight line: attribution = (x_0 - x_n) * sum_j (t_{j+1} - t_j) g_j, t by path length.
 FLUXPATH_INLINE void mfaba_close(const Mfaba& m, float scale, float image, float point, float pending,
                                  float pending_length, float length, float* sum, float gradient) {
   const float g = scale * gradient;
@@ -69,7 +69,7 @@ FLUXPATH_INLINE void mfaba_close(const Mfaba& m, float scale, float image, float
   if (m.norm_path) *sum *= length > 0.0f ? (image - point) / length : 0.0f;
 }
 
-// The norm path's weight of g_j: the lengths on its two sides.
+// Adds g_j with the norm path's weight: the lengths of the displacements before and after x_j.
 FLUXPATH_INLINE void mfaba_weigh(const Mfaba& m, float scale, float before, float after, float* sum,
                                  float gradient) {
   *sum += scale * gradient * (m.trapezoid ? 0.5f * (before + after) : after);

@@ -1,4 +1,4 @@
-// NeFLAG (Li et al., IJCAI 2023), Algorithm 1, one flux sample per lane.
+// NeFLAG (Li et al., IJCAI 2023), Algorithm 1, with one flux sample per lane.
 #pragma once
 
 #include "fluxpath/lanes.h"
@@ -6,7 +6,7 @@
 namespace fluxpath {
 
 struct Neflag {
-  bool stop_at_flux;  // else where the predicted class changes
+  bool stop_at_flux;  // else stop where the predicted class changes
   int max_steps;
   float radius;       // epsilon
   float low, high;
@@ -21,7 +21,7 @@ FLUXPATH_INLINE int neflag_decide(const Neflag& m, double squared_norm, double f
   return step >= m.max_steps ? kMaxSteps : kRunning;
 }
 
-// x + epsilon * u: a point of the sphere; `unit` is an element of a unit vector.
+// x + epsilon * u, a point on the sphere; `unit` is an element of the unit vector u.
 FLUXPATH_INLINE float neflag_start(const Neflag& m, float image, float unit) {
   return clamp(image + m.radius * unit, m.low, m.high);
 }

@@ -1,5 +1,5 @@
 // Philox4x32-10 (Salmon et al., SC 2011): random numbers as a function of a key and a counter, so that
-// noise depends on the seed, the lane and the element alone, not on order, batch or device.
+// noise depends only on the seed, the lane and the element, not on order, batch or device.
 #pragma once
 
 #include "fluxpath/portable.h"
@@ -40,7 +40,7 @@ FLUXPATH_INLINE void four_normals(u64 seed, u32 lane, u64 block, float out[4]) {
   normal_pair(r.v[2], r.v[3], out + 2, out + 3);
 }
 
-// Four random words for a lane as a whole: the last word of the counter keeps them apart from its normals.
+// Four random words for a whole lane; the counter's last word separates them from the lane's normals.
 FLUXPATH_INLINE void four_words(u64 seed, u32 lane, u32 out[4]) {
   const Four r = philox(Four{{0u, 0u, lane, 1u}}, static_cast<u32>(seed), static_cast<u32>(seed >> 32));
   for (int k = 0; k < 4; ++k) out[k] = r.v[k];

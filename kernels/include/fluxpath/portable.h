@@ -1,5 +1,5 @@
-// What g++, nvcc and NVRTC need to agree on. NVRTC has no standard headers: nothing here includes one
-// when it compiles CUDA.
+// Types and functions shared by g++, nvcc and NVRTC. NVRTC has no standard headers, so none is included when
+// compiling CUDA.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -15,13 +15,13 @@ typedef long long i64;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// Ternaries rather than fminf/fmaxf: they become single vector instructions. No operand is ever NaN here.
+// Ternaries instead of fminf/fmaxf, since they compile to single vector instructions. No operand is ever NaN.
 FLUXPATH_INLINE float least(float a, float b) { return a < b ? a : b; }
 FLUXPATH_INLINE float most(float a, float b) { return a > b ? a : b; }
 FLUXPATH_INLINE float clamp(float x, float low, float high) { return most(low, least(x, high)); }
 FLUXPATH_INLINE float sign(float x) { return static_cast<float>(x > 0.0f) - static_cast<float>(x < 0.0f); }
 
-// True for everything but infinities and NaN.
+// False for infinities and NaN, true for everything else.
 FLUXPATH_INLINE bool finite(double x) { return x - x == 0.0; }
 
 }  // namespace fluxpath

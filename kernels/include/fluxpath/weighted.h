@@ -1,5 +1,5 @@
-// Methods of independent points: each lane takes one gradient at a point that is known beforehand, and an
-// image's attribution is a weighted sum of these gradients (Saliency, Integrated Gradients, SmoothGrad, ...).
+// Methods of independent points: each lane takes one gradient at a point known in advance, and an image's
+// attribution is a weighted sum of these gradients (Saliency, Integrated Gradients, SmoothGrad, ...).
 #pragma once
 
 #include "fluxpath/lanes.h"
@@ -10,8 +10,8 @@ enum Multiplier : int { kOne = 0, kImage = 1, kDifference = 2 };
 enum Power : int { kPlain = 0, kAbsolute = 1, kSquared = 2 };
 
 struct Weighted {
-  int multiplier;  // of the derivative: 1, the image, or image - reference; the reference is in `pending`
-  int power;       // what becomes of the derivative first
+  int multiplier;  // of the derivative: 1, image, or image - reference (the reference is in `pending`)
+  int power;       // applied to the derivative before the multiplier
 };
 
 FLUXPATH_INLINE int weighted_decide(double squared_norm, float scale) {
@@ -26,7 +26,7 @@ FLUXPATH_INLINE float weighted_term(const Weighted& m, float weight, float scale
   return weight * (value * times);
 }
 
-// reference + share * (image - reference), from the nearer end: 0 and 1 give the ends to the last bit.
+// reference + share * (image - reference), from the nearer end, so that 0 and 1 give the ends exactly.
 FLUXPATH_INLINE float straight_point(float image, float reference, float share) {
   const float line = image - reference;
   return share < 0.5f ? reference + share * line : image - (1.0f - share) * line;
