@@ -16,7 +16,7 @@ class Driver:
 
     A caller that waits for a result drives the engine in its own thread if no other thread does: a tick
     takes a millisecond, and handing it to another thread and back would cost a tenth of that. The background
-    thread finishes what is left when that caller has its result, and what was submitted without waiting.
+    thread finishes the rest after that caller has its result, and all requests submitted without waiting.
     """
 
     def __init__(self, engine: Engine) -> None:

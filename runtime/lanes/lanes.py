@@ -134,7 +134,7 @@ class Lanes:
             self.kept[to], self.kept[source] = self.kept[source], None
 
     def note_start(self, count: int) -> None:
-        """Keep score, label and target of those of the first `count` lanes evaluated for the first time.
+        """Keep score, label and target of the lanes, among the first `count`, evaluated for the first time.
 
         Only this replaces a target of -1 by the predicted class, which is explained along the whole walk.
         """
@@ -147,7 +147,7 @@ class Lanes:
             self.first_target[slot] = self.target[slot]
 
     def ended(self, count: int) -> list[int]:
-        """Return those of the first `count` slots, just evaluated and advanced, whose lanes have ended.
+        """Return the slots, among the first `count` (just evaluated and advanced), whose lanes have ended.
 
         The order is the one that `Gathering.take` needs.
         """

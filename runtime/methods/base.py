@@ -1,4 +1,4 @@
-"""The base class of methods: what the engine asks of one."""
+"""The base class of methods."""
 
 from __future__ import annotations
 

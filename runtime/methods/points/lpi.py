@@ -40,7 +40,7 @@ class LPI(Method):
     seed: of the counter-based generator (Philox); a_jk depends only on the seed and j * steps + k.
 
     Takes m * steps gradients, and one at the image for label and score. In units of the objective; the
-    published code's is the logit. Raises InputError for invalid settings, and at a request if the
+    published code uses the logit. Raises InputError for invalid settings, and at a request if the
     references' shape does not fit the input.
     """
 

@@ -39,7 +39,7 @@ class AGI(Method):
 
     If i is already the predicted class at the image (and t is not), the walk is empty. A step costs two
     gradients, the arrival one more: 2 * steps + 1 evaluations per false class. A model with one class has no
-    false class, and the attribution is zero. In units of the objective; the published code's is the softmax.
+    false class, and the attribution is zero. In units of the objective; the published code uses the softmax.
     Raises InputError for invalid settings.
     """
 

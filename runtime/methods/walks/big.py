@@ -70,7 +70,7 @@ class BIG(Method):
     steps count all except the first, at the image. If no ball contains another class, the attribution is
     zero, with the status MAX_STEPS (the published code uses the end of the first attack). If the image
     itself is not predicted as the explained class, the attack in the first ball takes all its steps and
-    there is no bisection. In units of the objective; the published code's is the logit.
+    there is no bisection. In units of the objective; the published code uses the logit.
     Raises InputError for invalid settings.
     """
 
