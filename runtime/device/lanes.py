@@ -84,7 +84,7 @@ class DeviceLanes(Lanes):
         self.kernel.fill(*([lane[part] for lane in fresh] for part in range(3)))
         for lane in fresh:
             self._soonest[lane.slot] = lane.shortest
-            self._begin(lane)
+        self._begin(fresh)
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
         """See `Lanes.rearrange`; one launch."""

@@ -58,9 +58,11 @@ class Lane:
     def begin(self, slot: int) -> Fresh:
         """The initial state of the lane in `slot`."""
         request, index = self.request, self.index
+        image, target = request.images[index], int(request.targets[index])
+        if not request.companions:  # the usual case, on the way of every lane
+            return Fresh(slot, image, target, self.number, self.method.shortest)
         companions = {name: rows[index] for name, rows in request.companions.items()}
-        target = int(request.targets[index])
-        return Fresh(slot, request.images[index], target, self.number, self.method.shortest, companions)
+        return Fresh(slot, image, target, self.number, self.method.shortest, companions)
 
 
 class Request:

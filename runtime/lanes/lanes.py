@@ -105,18 +105,20 @@ class Lanes:
 
     def fill(self, fresh: Sequence[Fresh]) -> None:
         """Put new lanes into slots and reset the slots' state."""
-        for lane in fresh:
-            slot = lane.slot
-            self._fresh.add(slot)
-            self.kernel.clear(slot, lane.image, lane.target)
-            self._begin(lane)
+        clear, begun = self.kernel.clear, self._fresh.add
+        for slot, image, target, *_ in fresh:
+            begun(slot)
+            clear(slot, image, target)
+        self._begin(fresh)
 
-    def _begin(self, lane: Fresh) -> None:
-        """Set a new lane's host state and its companions."""
-        self.number[lane.slot] = lane.number
-        self.kept[lane.slot] = None
-        for name, row in lane.companions.items():
-            self.companions[name][lane.slot] = row
+    def _begin(self, fresh: Sequence[Fresh]) -> None:
+        """Set what the host keeps of new lanes, and their companions."""
+        number, kept = self.number, self.kept
+        for slot, _, _, lane, _, companions in fresh:
+            number[slot] = lane
+            kept[slot] = None
+            for name, row in companions.items():
+                self.companions[name][slot] = row
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
         """Move lanes to free slots between two ticks. moves: source slot by destination; no slot is both."""
