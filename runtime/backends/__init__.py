@@ -1,1 +1,1 @@
-"""What runs a gradient graph: ONNX Runtime or TorchScript, on the host or on a device."""
+"""Backends, which run a gradient graph: ONNX Runtime or TorchScript, on the host or on a device."""

@@ -1,4 +1,4 @@
-"""What the engine needs of a backend, and how one is opened."""
+"""What the engine needs from a backend, and the options that a backend is opened with."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LARGEST = 256
 
 @dataclass(frozen=True)
 class Options:
-    """How a gradient graph is opened; see `Explainer`, where most of these are parameters.
+    """How a gradient graph is opened; most of these are parameters of `Explainer`, which explains them.
 
-    most: the largest batch to expect. capture: False does not replay evaluations as CUDA graphs.
+    most: the largest batch to expect. capture: whether to replay evaluations as CUDA graphs.
     """
 
     device: str = "cpu"
@@ -39,24 +39,24 @@ DEFAULTS = Options()
 
 
 class GradientSession(ABC):
-    """A gradient graph that a backend runs: derive a class from it to use a backend of your own."""
+    """A gradient graph that a backend runs; derive a class from it to use your own backend."""
 
     manifest: Manifest
 
     @property
     def output(self) -> int | None:
-        """The classes in the model's own first output, float32 [batch, classes]; None if it is not that."""
+        """The number of classes if the model's own first output is float32 [batch, classes], else None."""
         return None
 
     def make_lanes(self, slots: int, shape: tuple[int, ...], companions: Companions = NO_COMPANIONS) -> Lanes:
-        """Arrays for so many slots, where this backend wants them: on the host.
+        """Allocate arrays for `slots` slots where this backend needs them, here on the host.
 
-        shape: of the explained input without the batch, with no size open.
+        shape: the explained input's shape without the batch, all sizes fixed.
         """
         return Lanes(slots, **self._layout(shape, companions))
 
     def _layout(self, shape: tuple[int, ...], companions: Companions) -> dict[str, Any]:
-        """What lanes are, wherever they live."""
+        """The arguments of `Lanes` that do not depend on where the lanes live."""
         manifest = self.manifest
         features = int(np.prod(shape))
         packed = manifest.baseline
@@ -71,7 +71,7 @@ class GradientSession(ABC):
         }
 
     def used(self) -> int:
-        """Bytes of this process in memory; 0 where the system does not tell."""
+        """Bytes of memory that this process uses; 0 if the system does not report it."""
         statm = Path("/proc/self/statm")
         if not statm.exists():
             return 0
@@ -79,7 +79,7 @@ class GradientSession(ABC):
 
     @abstractmethod
     def bind(self, lanes: Lanes) -> None:
-        """Use these arrays from now on: `point`, `target` and companions in, the graph's outputs out."""
+        """Use these arrays from now on: read `point`, `target` and companions, write the graph's outputs."""
 
     @abstractmethod
     def run(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""How many slots suit a gradient graph on this machine: a short measurement at load."""
+"""Measures at load, in a second or two, how many slots suit a gradient graph on this machine."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from fluxpath.runtime.lanes import Lanes
 BUDGET = 2.0
 """Seconds of evaluations after which no larger number of slots is tried.
 
-The first evaluation of a size does not count: a GPU's libraries take longer than that to start and to plan
-convolutions.
+The first evaluation at each size does not count: a GPU's libraries start and plan convolutions for longer.
 """
 
 RUNS = 3
 """Evaluations per number of slots."""
 
 GAIN = 0.97
-"""A larger number is worth its memory only if its time per slot is below this share of the best so far."""
+"""A larger number must bring the time per slot to this share or below to be worth its memory."""
 
 
 def suitable_slots(
@@ -29,14 +28,14 @@ def suitable_slots(
 ) -> int:
     """The smallest of 1, 2, 4, ... slots whose time per slot is within 3% of the best.
 
-    lanes_of: makes the arrays for a number of slots. max_memory: bytes that arrays and activations together
-    may take; the next number is tried only if twice the memory that the last one took stays below it.
-    Raises InputError where one slot takes more than that.
+    lanes_of: makes the arrays for a number of slots.
+    max_memory: the most bytes for arrays and activations together; the next number is tried only if twice the
+        memory that the last one took stays below it. Raises InputError if one slot takes more.
 
-    Memory is measured as the growth of what is in use: the process's own memory, or the device's if the lanes
-    live there. On a device that includes what ONNX Runtime's arena and torch keep, and what other processes
-    and threads allocate meanwhile, so measure on an idle device. Weights are loaded before and do not count.
-    Images of many lanes need further rows later (`device.sums.SpareRows`).
+    The memory taken is the growth during the measurement of the memory in use, the process's or, where the
+    lanes live on a device, the device's. It excludes the weights, which were loaded before. On a device it
+    includes what ONNX Runtime's arena and torch keep allocated, and what other processes and threads allocate
+    meanwhile, so measure when none do. Images with many lanes later need more rows (`device.sums.SpareRows`).
     """
     start, spent = session.used(), 0.0
     times: dict[int, float] = {}
@@ -68,7 +67,7 @@ def suitable_slots(
 
 
 def _seconds(session: GradientSession, lanes: Lanes, count: int) -> float:
-    """The better of two evaluations after one that allocates."""
+    """Seconds for the faster of the evaluations after the first, which allocates."""
     session.bind(lanes)
     seconds = []
     for _ in range(RUNS):

@@ -1,9 +1,9 @@
-"""Which evaluations on a device are replayed as one captured graph, and at which batch size.
+"""Decides which evaluations on a device are replayed as one captured graph, and at which batch size.
 
-A gradient graph is hundreds of small launches; once captured, it is a single one. A capture is valid for one
-batch size, so only a few sizes, the buckets, are captured: powers of two, three quarters of these, and all
-slots. Any other number of slots is rounded up to the next bucket, by less than half. The extra slots are
-evaluated but ignored: the engine advances and retires only the slots that it asked for.
+A gradient graph takes hundreds of small launches; captured, it takes one. A capture works for one batch size,
+so only a few sizes are captured, the buckets: powers of two, three quarters of them, and all slots. Any other
+number of slots is rounded up to the next bucket, by less than half. The extra slots are evaluated and their
+results ignored: the engine advances and retires only the slots that it asked for.
 """
 
 from __future__ import annotations
@@ -23,19 +23,18 @@ PLAIN_RUNS_OF_NEW_SIZES = 1
 
 
 def bucket(count: int, slots: int) -> int:
-    """The smallest bucket that holds `count` of `slots` slots."""
+    """The smallest bucket that has room for `count` of `slots` slots."""
     power = 1 << (count - 1).bit_length()
     three_quarters = power * 3 // 4
     return min(slots, three_quarters if power > 2 and three_quarters >= count else power)
 
 
 class Captures:
-    """Chooses the batch size and the captured graph, if any, of each evaluation.
+    """Decides the batch size of each evaluation, and which captured graph runs it, if any.
 
-    allowed: False never captures.
-    per_thread: a captured graph can be replayed only by the thread that captured it.
-    rounded: the backend prepares itself anew whenever the batch size changes, so runs without a capture are
-        rounded up to a bucket too, and there are few of them.
+    allowed: False never captures. per_thread: only the thread that made a capture can replay it.
+    rounded: the backend prepares itself again whenever the batch size changes, so runs without a capture are
+    rounded up too, and a size is captured after fewer of them.
     """
 
     def __init__(self, allowed: bool = True, per_thread: bool = False, rounded: bool = False) -> None:
@@ -47,13 +46,13 @@ class Captures:
         self.bind(1)
 
     def bind(self, slots: int) -> None:
-        """Start afresh for lanes in other memory: earlier captures refer to the old memory."""
+        """Start over for lanes in other memory: drop all captures, and never reuse their numbers."""
         self._slots = slots
         self._runs: Counter[tuple[int, int]] = Counter()
         self._ids: dict[int, int] = {}
 
     def choose(self, count: int) -> tuple[int, int | None]:
-        """The batch size for `count` slots, and the number of the captured graph, None to run without one."""
+        """The batch size for `count` slots, and the number of the graph to capture or replay, or None."""
         size = bucket(count, self._slots)
         plain = size if self._rounded else count
         if not self._allowed:
@@ -67,7 +66,7 @@ class Captures:
         return size, self._ids[size]
 
     def give_up(self, reason: str) -> None:
-        """Go on without captures, and say why once."""
+        """Stop capturing, and log the reason the first time."""
         if self._allowed:
             _log.warning("evaluations are not captured as CUDA graphs: %s", reason)
         self._allowed = False

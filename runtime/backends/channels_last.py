@@ -1,8 +1,8 @@
 """Rewrites a TorchScript gradient graph for images in channels-last order.
 
-It was traced with contiguous images, and some of what torch decided then holds for those alone: a `view` that
-joins channels and places, and kernels that autograd's formulas had made sure of contiguous memory for, which
-left no trace. Every operator that is not known to respect strides is therefore given contiguous memory.
+The graph was traced with contiguous images, and some of torch's choices in it are right only for those: a
+`view` that joins channels and positions, and kernels whose input autograd had checked, without a trace in the
+graph, to be contiguous. So every operator that is not known to respect strides is given contiguous memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 
 RANKS = (4, 5)
-"""Of a batch of images, in two dimensions or three."""
+"""The ranks of a batch of images, in two dimensions or three."""
 
 _ANY_LAYOUT = {
     "convolution", "convolution_backward", "constant_pad_nd", "cat", "stack", "copy", "clone", "_to_copy",
@@ -30,11 +30,11 @@ _FRESH = {
     f"aten::{name}"
     for name in ("zeros", "ones", "new_zeros", "new_ones", "new_empty", "new_empty_strided", "empty_strided")
 }
-"""Operators that make memory as it was traced, independent of the layout of the images."""
+"""Operators that make new memory in the traced layout, whatever the layout of the images."""
 
 
 def require_images(manifest: Manifest, path: object) -> None:
-    """InputError where the explained input is no image."""
+    """Raise InputError unless the explained input is an image."""
     if len(manifest.shape) + 1 not in RANKS:
         raise InputError(
             f"channels_last is for images, [channels, height, width], and the input of '{path}' has shape "
@@ -43,14 +43,14 @@ def require_images(manifest: Manifest, path: object) -> None:
 
 
 def rewrite(torch: Any, graph: Any, rank: int, path: object) -> Any:
-    """Make the loaded `graph` right for images in the memory format that this returns; see above.
+    """Make the loaded `graph` right for channels-last images of this rank; return their torch memory format.
 
-    Must come before the module's first run. Raises InputError where that cannot be.
+    Call it before the module's first run. Raises InputError where the graph cannot be rewritten.
     """
     order = torch.channels_last if rank == 4 else torch.channels_last_3d
     nodes = list(graph.nodes())
     _convert_weights(nodes, order, rank)
-    aliases = graph.alias_db()  # of the graph as it is: everything is looked for before anything changes
+    aliases = graph.alias_db()  # describes the unchanged graph, so all searches come before all changes
     views = [node for node in nodes if _is_view(node)]
     strict = [node for node in nodes if not _respects_strides(torch, node)]
     if any(_shared(aliases, nodes, place) for place, node in enumerate(nodes) if _is_view(node)):
@@ -64,7 +64,7 @@ def rewrite(torch: Any, graph: Any, rank: int, path: object) -> Any:
 
 
 def _is_view(node: Any) -> bool:
-    """Whether it is one to other sizes (there is one to another type), and not of memory as it was traced."""
+    """Whether `node` is a view to other sizes (not to another type) of memory whose layout can change."""
     if node.kind() not in ("aten::view", "aten::_unsafe_view") or _maker(next(node.inputs())) in _FRESH:
         return False
     sizes: bool = list(node.inputs())[1].type().kind() == "ListType"
@@ -72,7 +72,7 @@ def _is_view(node: Any) -> bool:
 
 
 def _maker(value: Any) -> str:
-    """The operator that made the value's memory, which may have been written to since."""
+    """The kind of the operator that made the memory of `value`, seen through writes in place."""
     source = value.node()
     while _writes(source):
         source = next(source.inputs()).node()
@@ -81,7 +81,7 @@ def _maker(value: Any) -> str:
 
 
 def _shared(aliases: Any, nodes: Sequence[Any], place: int) -> bool:
-    """Whether a copy in place of the view at `place` would miss a write, or keep one from who must see it."""
+    """Whether replacing the view at `place` by a copy would hide a later write from a reader."""
     result, later = nodes[place].output(), nodes[place + 1 :]
     if not any(_writes(n) and aliases.may_contain_alias(next(n.inputs()), result) for n in later):
         return False
@@ -96,9 +96,9 @@ def _writes(node: Any) -> bool:
 
 
 def _refuse_addresses(node: Any, path: object) -> None:
-    """InputError for what means places in memory, unless the memory is a new tensor's."""
+    """Raise InputError for an operator that depends on addresses, unless the memory is a new tensor's."""
     kind, source = node.kind(), _maker(next(node.inputs()))
-    # Adaptive pooling to a single place gives that the strides of its input, which mean nothing.
+    # Adaptive pooling to a single position sets the strides of its input there, which have no effect.
     if source in _FRESH or (kind, source) == ("aten::as_strided_", "aten::mean"):
         return
     if _writes(node) or kind == "aten::as_strided":
@@ -117,14 +117,14 @@ def _respects_strides(torch: Any, node: Any) -> bool:
     if name.startswith("as_strided"):
         return False
     packet = getattr(torch.ops.aten, name, None)
-    if namespace != "aten" or packet is None or name in _ANY_LAYOUT:  # no packet: on numbers and lists
+    if namespace != "aten" or packet is None or name in _ANY_LAYOUT:  # no packet: works on numbers or lists
         return True
     overloads = [getattr(packet, overload) for overload in packet.overloads()]
     return any(o.is_view or torch.Tag.pointwise in o.tags for o in overloads)
 
 
 def _give_contiguous(graph: Any, node: Any) -> None:
-    """Pass the tensors that it takes through `contiguous`, which does nothing where they are."""
+    """Pass the node's tensors through `contiguous`, which does nothing if they already are."""
     graph.setInsertPoint(node)
     for index, value in enumerate(list(node.inputs())):
         if value.type().kind() == "TensorType" and _maker(value) not in _FRESH:
@@ -146,7 +146,7 @@ def _insert(graph: Any, before: Any, kind: str, inputs: Sequence[Any]) -> Any:
 
 
 def _convert_weights(nodes: Sequence[Any], order: Any, rank: int) -> None:
-    """Once, for what cuDNN and oneDNN would else do in each run."""
+    """Reorder constant convolution weights once; otherwise cuDNN and oneDNN do it in each run."""
     for node in nodes:
         where = {"aten::convolution": 1, "aten::convolution_backward": 2}.get(node.kind())
         if where is None:

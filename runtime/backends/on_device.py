@@ -1,4 +1,4 @@
-"""What backends that keep their lanes on a device have in common."""
+"""What backends share whose lanes live on a device."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class DeviceSession(GradientSession):
     def make_lanes(
         self, slots: int, shape: tuple[int, ...], companions: Companions = NO_COMPANIONS
     ) -> DeviceLanes:
-        """Arrays for so many slots, on the device."""
+        """Allocate arrays for `slots` slots on the device."""
         layout = self._layout(shape, companions)
         return DeviceLanes(self.device, slots, **layout, gradient=self.manifest.gradient)
 
     def used(self) -> int:
-        """Bytes of the device's memory that are taken, by whomever."""
+        """Bytes of the device's memory in use, by any process."""
         return self.device.used()
 
     def _own(self, lanes: Lanes) -> DeviceLanes:
-        """The lanes, which must be on the session's device."""
+        """`lanes`, typed as device lanes; FluxpathError unless they are on the session's device."""
         if not isinstance(lanes, DeviceLanes) or lanes.device is not self.device:
             raise FluxpathError("the lanes are not on the session's device: use DeviceLanes on it")
         return lanes

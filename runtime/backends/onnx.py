@@ -25,7 +25,7 @@ _GRADIENTS = {"float32": "tensor(float)", "float16": "tensor(float16)", "bfloat1
 _OUT_OF_MEMORY = re.compile(
     "out of memory|bad_?alloc|failed to allocate memory|memory allocation", re.IGNORECASE
 )
-"""What the messages of ONNX Runtime's allocators have in common."""
+"""Matches the messages of ONNX Runtime's allocators when memory runs out."""
 
 _ELEMENTS = {
     "float32": "tensor(float)",
@@ -39,9 +39,9 @@ _ELEMENTS = {
 class OnnxSession(GradientSession):
     """A gradient graph in ONNX Runtime.
 
-    Reads the file once and checks its seal before any parser sees it. Raises ArtifactError where it is not
-    an intact gradient graph, ProviderError where onnxruntime or a provider is missing. optimized: False runs
-    every node as it is, including casts that only round.
+    Reads the file once and checks its seal before any parser sees it. optimized: False runs every node as it
+    is, including casts that only round. Raises ArtifactError if the file is not an intact gradient graph,
+    ProviderError if onnxruntime or a provider is missing.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class OnnxSession(GradientSession):
         if not optimized:
             options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
-            # Pad_Fusion merges a zero Pad into a MaxPool that follows, which is wrong for negative values.
+            # Pad_Fusion merges a zero Pad into the MaxPool after it, which is wrong for negative values.
             self._session = self._ort.InferenceSession(
-                # The bytes that were checked; the path where a second file has the weights.
+                # Load the bytes that were checked, or the path if a second file has the weights.
                 data if self.manifest.weights is None else str(path),
                 options,
                 providers=list(providers),
@@ -84,7 +84,7 @@ class OnnxSession(GradientSession):
 
     @property
     def output(self) -> int | None:
-        """The classes in the graph's first output where it is float32 [batch, classes], else None."""
+        """The number of classes if the graph's first output is float32 [batch, classes], else None."""
         first = self._session.get_outputs()[0]
         fits = (
             first.name not in (*_OUTPUTS, contract.GRADIENT)
@@ -94,7 +94,7 @@ class OnnxSession(GradientSession):
         return self.manifest.classes if fits and first.shape[1] == self.manifest.classes else None
 
     def bind(self, lanes: Lanes) -> None:
-        """Use the engine's arrays; nothing but a gradient in half precision is copied."""
+        """Use the engine's arrays; only a gradient in half precision is copied."""
         self._lanes = lanes
         self._bindings.clear()
         whole = self.manifest.gradient == "float32"
@@ -146,7 +146,7 @@ class OnnxSession(GradientSession):
         return binding
 
     def _check_interface(self) -> None:
-        """The manifest's word against the graph's own inputs and outputs."""
+        """Check the manifest against the graph's own inputs and outputs; ArtifactError if they differ."""
         inputs = {v.name: v for v in self._session.get_inputs()}
         outputs = {v.name: v for v in self._session.get_outputs()}
         wanted = {self.manifest.input: "tensor(float)", **_INPUTS}
@@ -171,7 +171,7 @@ class OnnxSession(GradientSession):
 
 
 def require_providers(providers: Sequence[str]) -> Any:
-    """The module onnxruntime; ProviderError where it or one of the providers is missing."""
+    """The module onnxruntime; ProviderError if it or one of the providers is missing."""
     ort = _onnxruntime()
     for provider in providers:
         if provider not in (available := ort.get_available_providers()):

@@ -27,15 +27,15 @@ CUDA = "CUDAExecutionProvider"
 
 
 class OnnxDeviceSession(DeviceSession, OnnxSession):
-    """See `OnnxSession`; the graph's inputs and outputs are the lanes' own memory on the device.
+    """An `OnnxSession` whose graph reads and writes the lanes' own memory on the device.
 
-    The execution provider works on the device's stream, so that the kernels follow without a wait. Batch
-    sizes that recur are replayed as CUDA graphs (`captures.py`), unless TensorRT is among the providers,
-    which captures one batch size at the most.
+    The execution provider works on the device's stream, so the kernels follow without a wait. Batch sizes
+    that recur are replayed as CUDA graphs (`captures.py`), unless TensorRT is among the providers: it can
+    capture only one batch size.
 
-    options: all but `device` apply. tf32 lets float32 convolutions and products round what they take to TF32;
-    `most` is the largest batch that TensorRT is to expect; channels_last has the CUDA provider compute
-    convolutions and pooling in that order.
+    options: all except `device` apply. tf32 lets float32 convolutions and matrix products round their inputs
+    to TF32; `most` is the largest batch that TensorRT must expect; channels_last makes the CUDA provider
+    compute convolutions and pooling in that order.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
         providers, threads, capture = options.providers or (CUDA,), options.threads, options.capture
         if options.channels_last and providers[0] != CUDA:
             raise ProviderError(
-                f"of ONNX Runtime's providers {CUDA} alone has a choice of channels_last, and not "
-                f"{providers[0]}: leave it out"
+                f"of ONNX Runtime's providers only {CUDA} can compute in channels_last order, {providers[0]} "
+                "cannot: leave it out"
             )
         self.device, self._options = device, options
         sealed = read_sealed(Path(path))[1]
@@ -57,18 +57,18 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
             require_float32(sealed.manifest, options.tf32)
             self._tensorrt = tensorrt_options(device, sealed.digest, sealed.manifest, options.most)
             capture = False
-        # In ONNX Runtime's convolutions the switch for TF32 turns the tensor cores on for every element type.
-        # Types of 16 bits lose nothing by TF32, and without tensor cores they are slow.
+        # ONNX Runtime's TF32 switch turns on the tensor cores for convolutions of every element type. In
+        # 16 bits nothing is lost by TF32, and convolutions without tensor cores are slow.
         self._tf32 = options.tf32 or sealed.manifest.precision != "float32"
-        # ONNX Runtime keeps a captured graph for the thread that made it, and cuDNN's plan of a convolution
-        # for one batch size: at another one it plans them all anew.
+        # ONNX Runtime keeps a captured graph for the thread that made it. It keeps cuDNN's plan of a
+        # convolution for one batch size, and plans all convolutions again at another.
         self._captures = Captures(capture, per_thread=True, rounded=True)
         try:
             super().__init__(path, providers, threads, self._provider_options(providers, capture))
         except ArtifactError as error:
             if not capture or device.kind != "cuda":
                 raise
-            # It refuses to capture a graph of which a part runs on the CPU; a bad file fails again.
+            # ONNX Runtime refuses to capture a graph if part of it runs on the CPU; a bad file fails again.
             super().__init__(path, providers, threads, self._provider_options(providers, False))
             self._captures.give_up(first_line(error))
         if options.channels_last:
@@ -90,12 +90,12 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
         return [known.get(name, {}) for name in providers]
 
     def _run_options(self, graph: int) -> Any:
-        """For a run that captures or replays graph number `graph`; -1 runs without."""
+        """Options of a run that captures or replays graph number `graph`; -1 is a run without a graph."""
         if graph not in self._graph_options:
             options = self._graph_options[graph] = self._ort.RunOptions()
             options.add_run_config_entry("gpu_graph_id", str(graph))
             if self.device.kind == "cuda":
-                # What reads the outputs is on the same stream, in order.
+                # The outputs are read on the same stream, so order needs no wait.
                 options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         return self._graph_options[graph]
 
@@ -114,7 +114,7 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
             try:
                 self._session.run_with_iobinding(self._binding(size), self._run_options(graph))
                 return
-            except Exception as error:  # whatever cannot be captured; memory may be missing
+            except Exception as error:  # the graph cannot be captured, or memory is missing
                 self._captures.give_up(first_line(error))
         self._session.run_with_iobinding(self._binding(size), self._run_options(-1))
 
@@ -146,7 +146,7 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
 
 
 def _require_started(first: str, got: Sequence[str]) -> None:
-    """ProviderError where ONNX Runtime went on with the next provider, as when libraries are missing."""
+    """Raise ProviderError if ONNX Runtime fell back to the next provider, as when libraries are missing."""
     if got and got[0] != first:
         what, more = ("TensorRT", " tensorrt") if first == TENSORRT else ("CUDA or cuDNN", "")
         raise ProviderError(

@@ -1,4 +1,4 @@
-"""Opens a gradient graph's file with the backend that its suffix names, on the device that is asked for."""
+"""Opens a gradient graph's file with the backend that its suffix names, on the requested device."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from fluxpath.runtime.device.base import parse
 
 CPU = ("CPUExecutionProvider",)
 CUDA = ("CUDAExecutionProvider", *CPU)
-"""ONNX Runtime's execution providers for a device."""
+"""ONNX Runtime's execution providers for a GPU."""
 
 ON_GPU = (CUDA[:1], (TENSORRT,))
-"""First of several, these work on a GPU's memory, where the lanes are then."""
+"""If one of these is the first provider, the lanes live in the GPU's memory."""
 
 
 def open_session(path: str | os.PathLike[str], options: Options) -> GradientSession:
-    """The gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX; see `Explainer`.
+    """Open the gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX.
 
-    device "auto" is the first GPU, or the CPU with a warning that says why.
+    See `Explainer` for the options and errors.
     """
     kind, number = parse(options.device)
     script = Path(path).suffix == archive.SUFFIX
     if script and options.providers is not None:
-        raise ProviderError(f"providers are ONNX Runtime's, and '{path}' is TorchScript: pass device= alone")
+        raise ProviderError(f"providers are ONNX Runtime's, and '{path}' is TorchScript: pass only device=")
     if kind == "auto" and options.providers is None:
         read_manifest(path)  # a bad file is reported as such, not as a missing GPU
         try:
             return open_session(path, replace(options, device="cuda"))
         except ProviderError as error:
             warnings.warn(f"device='auto' uses the CPU: {error}", RuntimeWarning, stacklevel=3)
-        # Where the order of channels is a GPU's choice alone, the CPU is not asked for it.
+        # ONNX Runtime has no channels_last on the CPU, so the fallback drops it.
         return open_session(
             path, replace(options, device="cpu", channels_last=options.channels_last and script)
         )
@@ -54,7 +54,7 @@ def open_session(path: str | os.PathLike[str], options: Options) -> GradientSess
 
 
 def _on_torch(path: str | os.PathLike[str], gpu: int | None, options: Options) -> GradientSession:
-    # Only here does the runtime import torch, and it reads TorchScript only where that is asked for by name.
+    # The runtime imports torch only here, so TorchScript is read only from files named ".pt".
     from fluxpath.runtime.backends.torchscript import TorchScriptSession, require_cuda
 
     if gpu is None:
@@ -70,8 +70,8 @@ def _on_onnxruntime(path: str | os.PathLike[str], gpu: int | None, options: Opti
     providers = options.providers or ()
     if gpu is None and options.channels_last:
         raise ProviderError(
-            f"ONNX Runtime has a choice of channels_last on a GPU alone, with {CUDA[0]}: leave it out, or "
-            "export the model as .pt"
+            f"ONNX Runtime can compute in channels_last order only on a GPU, with {CUDA[0]}: leave it out, "
+            "or export the model as .pt"
         )
     if gpu is None:
         return OnnxSession(path, providers, options.threads)
@@ -83,8 +83,8 @@ def _on_onnxruntime(path: str | os.PathLike[str], gpu: int | None, options: Opti
 
 
 def _find_libraries(onnxruntime: Any) -> None:
-    """Load CUDA and cuDNN from NVIDIA's or torch's packages, which no search path of the system includes."""
+    """Load CUDA and cuDNN from NVIDIA's packages or torch's, which the system's search path does not list."""
     preload = getattr(onnxruntime, "preload_dlls", None)  # since 1.21
     if preload is not None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
-            preload()  # prints what it does not find; the system's own libraries serve as well
+            preload()  # prints what it does not find; the system's own libraries work too

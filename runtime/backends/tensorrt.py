@@ -1,4 +1,4 @@
-"""What ONNX Runtime's TensorRT provider is told of a gradient graph: batch sizes, a cache, and TF32."""
+"""Options of ONNX Runtime's TensorRT provider for a gradient graph: batch sizes, a cache, and TF32."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TENSORRT = "TensorrtExecutionProvider"
 def tensorrt_options(device: Device, digest: str, manifest: Manifest, most: int) -> dict[str, str]:
     """Provider options for the gradient graph with this digest, in batches of 1 to `most`.
 
-    An engine is built for all of these sizes at once, and for `most` best; without, TensorRT would build
-    again, for minutes, whenever a batch is larger than all before. Where the model leaves sizes open it does.
-    Engines are kept in fluxpath's cache by the digest: TensorRT's own name for one does not tell two models
-    of the same architecture apart.
+    One engine is built for all of these sizes and tuned for `most`. Otherwise TensorRT would build again, for
+    minutes, whenever a batch is larger than all before; it still does where the model leaves sizes open.
+    Engines are kept in fluxpath's cache by the digest, because TensorRT's own name for an engine does not
+    distinguish two models of the same architecture.
     """
     folder = str(cache_folder() / "tensorrt" / digest)
     options = {
@@ -42,19 +42,19 @@ def tensorrt_options(device: Device, digest: str, manifest: Manifest, most: int)
 
 
 def require_float32(manifest: Manifest, tf32: bool) -> None:
-    """ProviderError where a float32 graph would be rounded to TF32 without being asked to.
+    """Raise ProviderError if a float32 graph would be rounded to TF32 without tf32=True.
 
-    The provider has no option for it; NVIDIA's libraries read the variable when they are loaded.
+    The provider has no option for this; NVIDIA's libraries read an environment variable when loaded.
     """
     if manifest.precision == "float32" and not tf32 and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0":
         raise ProviderError(
-            "TensorRT rounds what float32 convolutions take to TF32: set NVIDIA_TF32_OVERRIDE=0 before the "
-            "process starts, or pass tf32=True"
+            "TensorRT rounds the inputs of float32 convolutions to TF32: set NVIDIA_TF32_OVERRIDE=0 before "
+            "the process starts, or pass tf32=True"
         )
 
 
 def _input_shapes(manifest: Manifest) -> Mapping[str, tuple[int, ...]] | None:
-    """The inputs' shapes without the batch; None where one is open or has a name that options cannot have."""
+    """The inputs' shapes without the batch; None if a size is open or options cannot hold an input's name."""
     shapes: dict[str, tuple[int | None, ...]] = {manifest.input: manifest.shape, contract.TARGET: ()}
     shapes |= {c.name: c.shape for c in manifest.companions}
     fixed = {name: tuple(d for d in shape if d is not None) for name, shape in shapes.items()}

@@ -1,4 +1,4 @@
-"""Runs a gradient graph in TorchScript. Imported only where a file ending in ".pt" is opened by name."""
+"""Runs a gradient graph in TorchScript. Imported only to open a file whose name ends in ".pt"."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _RESULTS = (contract.GRADIENT, contract.SCALE, contract.SCORE, contract.LABEL)
 
 
 class TorchScriptSession(GradientSession):
-    """A gradient graph in TorchScript, on the CPU in place on the engine's arrays.
+    """A gradient graph in TorchScript that runs on the CPU, in place on the engine's arrays.
 
-    Reads the file once; torch gets nothing but what its seal covers.
+    Reads the file once; torch gets only what the seal covers.
 
-    options: of these, device, threads (of torch, in the whole process) and channels_last apply. The last has
-    torch hold images and convolutions' weights in that order; the lanes stay as they are.
+    options: device, threads (torch's, for the whole process) and channels_last apply. channels_last makes
+    torch hold images and convolution weights in that order; the lanes keep theirs.
 
-    Raises ArtifactError where it is not an intact gradient graph, ProviderError where torch or CUDA is
-    missing, InputError where channels_last does not fit.
+    Raises ArtifactError if the file is not an intact gradient graph, ProviderError if torch or CUDA is
+    missing, InputError if channels_last does not fit the graph.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class TorchScriptSession(GradientSession):
 
     @property
     def output(self) -> int | None:
-        """The number of classes, where the first output is sure to have one column per class.
+        """The number of classes if the first output surely has one column per class, else None.
 
-        With two classes the module may give a single logit per row, which the manifest does not say.
+        For two classes the module may give one logit per row, and the manifest does not say which.
         """
         classes = self.manifest.classes
         return classes if classes > 2 and self.manifest.outputs[0] not in _RESULTS else None
 
     def bind(self, lanes: Lanes) -> None:
-        """Use the engine's arrays: tensors that share their memory."""
+        """Use the engine's arrays, through tensors that share their memory."""
         arrays = {
             self.manifest.input: lanes.point.reshape(lanes.slots, *lanes.shape),
             contract.TARGET: lanes.target,
@@ -100,7 +100,7 @@ class TorchScriptSession(GradientSession):
 
 
 def require_cuda() -> None:
-    """ProviderError where torch is missing or finds no GPU."""
+    """Raise ProviderError if torch is missing or finds no GPU."""
     if not _torch().cuda.is_available():
         raise ProviderError("torch finds no CUDA device here: use device='cpu'")
 
@@ -117,5 +117,5 @@ def _torch() -> Any:
 
 
 def _last_line(error: Exception) -> str:
-    """The line in which torch's interpreter says what went wrong, below a listing of the code."""
+    """The last line of the message, where torch's interpreter names the error, below a listing of code."""
     return str(error).strip().rpartition("\n")[2] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Runs a gradient graph in TorchScript on tensors that are the lanes' own memory on a device."""
+"""Runs a gradient graph in TorchScript, in place on the lanes' memory on a device."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from fluxpath.runtime.lanes import Lanes
 
 
 class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
-    """See `TorchScriptSession`; nothing is copied to the host, and torch works on the device's stream.
+    """A `TorchScriptSession` that copies nothing to the host and works on the device's stream.
 
     Batch sizes that recur are replayed as CUDA graphs (`captures.py`).
 
-    options: threads, capture, channels_last and tf32 apply. The last lets float32 convolutions and products
-    round what they take to TF32, in the whole process.
+    options: threads, capture, channels_last and tf32 apply. tf32 lets float32 convolutions and matrix
+    products round their inputs to TF32, in the whole process.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
 
     def _allow_tf32(self, allowed: bool) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch has a newer setting, which not all of its releases have
+            warnings.simplefilter("ignore")  # the newer setting is missing in some of torch's releases
             self._torch.backends.cudnn.allow_tf32 = allowed
             self._torch.backends.cuda.matmul.allow_tf32 = allowed
 
@@ -82,19 +82,19 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
                         self._graphs[graph] = self._captured(size)
                     self._graphs[graph]()
                     return
-                except Exception as error:  # whatever torch could not capture; memory for it may be missing
+                except Exception as error:  # torch cannot capture the graph, or memory is missing
                     self._captures.give_up(first_line(error))
             super().run(count)
 
     def _captured(self, size: int) -> Callable[[], object]:
-        """The evaluation of `size` slots as something to call."""
+        """A function that replays the evaluation of `size` slots, or runs it where nothing is captured."""
         evaluate = super().run
-        for _ in range(2):  # the script compiler looks at two runs of a size and then rewrites the module
+        for _ in range(2):  # the script compiler profiles two runs of a size, then rewrites the module
             evaluate(size)
         if self.device.kind != "cuda":
             return lambda: evaluate(size)
         cuda = self._torch.cuda
-        # One evaluation at a time runs: all graphs may use the same memory in between.
+        # Only one evaluation runs at a time, so all graphs can share one memory pool.
         self._pool = self._pool or cuda.graph_pool_handle()
         graph: Any = cuda.CUDAGraph()
         with cuda.graph(graph, self._pool, cuda.current_stream(), capture_error_mode="thread_local"):
@@ -111,7 +111,7 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
     def _gradient(self, array: Any, shape: tuple[int, ...]) -> Any:
         if self.manifest.gradient == "float32":
             return self._tensor(array, shape)
-        # The array interface has no name for bfloat16: its bits go as integers.
+        # The array interface has no name for bfloat16, so its bits are passed as integers.
         bits = self.device.view(array.address, shape, np.dtype(np.int16))
         return self._torch.as_tensor(bits, device=self._device).view(
             getattr(self._torch, self.manifest.gradient)
