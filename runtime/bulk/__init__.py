@@ -1,1 +1,1 @@
-"""Any number of images in constant memory, from a source into a sink."""
+"""Attributes any number of images in constant memory, from a source into a sink."""

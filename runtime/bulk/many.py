@@ -1,4 +1,4 @@
-"""Attribution of many images: a bounded number in flight, results in order, failures alone."""
+"""Attributes many images: few in flight at a time, results in order, and one failure stops no other image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fluxpath.runtime.methods import MFABA, Method
 
 
 class Submitting(Protocol):
-    """What a run needs of an `Explainer`."""
+    """What a run needs from an `Explainer`."""
 
     manifest: Manifest
     shape: tuple[int, ...]
@@ -38,15 +38,16 @@ class Submitting(Protocol):
         """See `Explainer.submit`."""
 
 
-# Images in flight per slot: enough to keep the engine busy while images are read and results written.
+# Images in flight per slot: enough that the engine never waits while one is read or written.
 WINDOW = 2
 
 
 @dataclass
 class Summary:
-    """What became of a run's images. written, skipped: how many were written, and how many were before.
+    """What became of a run's images.
 
-    failures: a sentence for each image that failed, by its name.
+    written: how many this run wrote. skipped: how many an earlier run had written.
+    failures: one sentence for each image that failed, by its name.
     """
 
     written: int = 0
@@ -81,7 +82,7 @@ def attribute_many(
         MFABA() if method is None else method, explainer.shape, explainer.manifest.classes
     )
     manifest = explainer.manifest
-    # A mistake that concerns every image is an error, not one failure per image.
+    # A mistake that affects all images raises here, and is not a failure of each.
     check_rules(chosen, manifest.rules)
     as_targets(target, 1, manifest.classes)
     if manifest.companions:
@@ -102,7 +103,7 @@ def attribute_many(
 
 
 def head_of(explainer: Submitting, source: Source, target: int | None, method: Method) -> Head:
-    """What must be equal for results to belong together: model, method, target and the source's folder."""
+    """What results in one sink must share: model, method, target and the source's folder."""
     folder = isinstance(source, str | os.PathLike)
     run = {
         "model": f"{explainer.manifest.source} {zlib.crc32(repr(explainer.manifest).encode()):08x}",
@@ -114,7 +115,7 @@ def head_of(explainer: Submitting, source: Source, target: int | None, method: M
 
 
 class _Run:
-    """The window: images that were submitted and not written yet, at most WINDOW per slot."""
+    """Keeps a window of images that are submitted but not written yet, at most WINDOW per slot."""
 
     def __init__(self, explainer: Submitting, sink: Sink, target: int | None, method: Method) -> None:
         self._explainer, self._sink = explainer, sink
@@ -125,7 +126,7 @@ class _Run:
         self.summary = Summary()
 
     def all(self, coming: Iterator[Item], total: int | None, progress: bool) -> None:
-        """Every item, under a progress bar."""
+        """Take and land every item, under a progress bar."""
         with tqdm(total=total, unit="image", delay=1, leave=False, disable=None if progress else True) as bar:
             for item in coming:
                 self.take(item)
@@ -136,11 +137,11 @@ class _Run:
 
     @property
     def landed(self) -> int:
-        """How many images are over and done with."""
+        """How many images are finished: written, skipped or failed."""
         return self.summary.written + self.summary.skipped + len(self.summary.failures)
 
     def take(self, item: Item) -> None:
-        """Submit an item unless it is done or damaged; write results, waiting if too many are in flight."""
+        """Submit an item unless it is done or damaged; write finished results; wait if the window is full."""
         if item.name in self._names:
             sentence = f"the name '{item.name}' came before, and names must be distinct"
             self.summary.failures[item.name] = sentence
@@ -166,7 +167,7 @@ class _Run:
         self._window.append(_Flight(item.name, image.astype(np.float32), future))
 
     def land(self, most: int) -> None:
-        """Write the results that are there, in order, until no more than `most` images are in flight."""
+        """Write finished results in order, waiting until at most `most` images are in flight."""
         while self._window and (len(self._window) > most or self._window[0].future.done()):
             flight = self._window.popleft()
             self._sink.write(flight.name, flight.image, flight.future.result())

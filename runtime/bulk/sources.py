@@ -1,4 +1,4 @@
-"""What `Explainer.attribute_many` takes, as items: a name, the image when it is asked for, a target."""
+"""Turns the sources of `Explainer.attribute_many` into items: a name, a way to load the image, a target."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from fluxpath.errors import InputError
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-# The list of results in a folder of overlays; a folder that holds one is no source.
+# The list of results in a folder of overlays; a folder that holds one is not a source.
 RESULTS = "results.jsonl"
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
@@ -22,7 +22,7 @@ Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
 
 @dataclass(frozen=True)
 class Item:
-    """One image to come. load: float32 [*shape] or what the caller gave, InputError if it is damaged."""
+    """One image to attribute. load: returns float32 [*shape] or the caller's array; InputError if damaged."""
 
     name: str
     load: Callable[[], npt.NDArray[Any]]
@@ -31,14 +31,14 @@ class Item:
 
 @dataclass(frozen=True)
 class PhotoLoader:
-    """Photos from files as the model takes them, shape [1 or 3, h, w], black at low and white at high."""
+    """Loads photos for a model whose input has shape [1 or 3, h, w], black at `low` and white at `high`."""
 
     shape: tuple[int, ...]
     low: float | None
     high: float | None
 
     def check(self) -> tuple[int, int, int]:
-        """The shape; InputError where the model does not take pictures."""
+        """The shape; InputError if the model does not take pictures."""
         if len(self.shape) != 3 or self.shape[0] not in (1, 3):
             raise InputError(
                 f"the model takes inputs of shape {list(self.shape)}, and photos need [1 or 3, h, w]"
@@ -46,7 +46,7 @@ class PhotoLoader:
         return self.shape[0], self.shape[1], self.shape[2]
 
     def load(self, path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-        """The photo; InputError as `load_image`."""
+        """The photo, float32 [*shape]; InputError as in `load_image`."""
         from fluxpath.runtime.pictures import load_image
 
         bounds = (0.0, 1.0) if self.low is None or self.high is None else (self.low, self.high)
@@ -54,9 +54,9 @@ class PhotoLoader:
 
 
 def items(source: Source, photos: PhotoLoader) -> tuple[Iterator[Item], int | None]:
-    """The source's items and how many, where that is known; see `Explainer.attribute_many`.
+    """The items of a source (see `Explainer.attribute_many`), and their number, or None if unknown.
 
-    Raises InputError: a folder without images or a path where nothing is, no iterable.
+    Raises InputError for a folder without images, a path that does not exist, and what is not iterable.
     """
     if isinstance(source, str | os.PathLike):
         photos.check()
@@ -70,9 +70,9 @@ def items(source: Source, photos: PhotoLoader) -> tuple[Iterator[Item], int | No
 
 
 def photos_in(path: Path) -> list[Path]:
-    """The image itself, or those in a folder and the folders in it, sorted.
+    """The image at `path`, or all images in a folder and its subfolders, sorted.
 
-    Hidden files and folders are left out, and folders that fluxpath wrote. InputError for none.
+    Skips hidden files and folders, and folders that fluxpath wrote. Raises InputError if none is left.
     """
     if not path.exists():
         raise InputError(f"there is no image or folder '{path}'")
@@ -113,7 +113,7 @@ def _photo(name: str, path: str | os.PathLike[str], photos: PhotoLoader, target:
 def _array(given: Any) -> npt.NDArray[Any]:
     try:
         return np.asarray(given)
-    except Exception as error:  # whatever the object's own conversion raises
+    except Exception as error:  # an object's own conversion can raise anything
         raise InputError(f"the image cannot be read as one array: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Attributions to pictures, photos to arrays; numpy and Pillow only."""
+"""Turns attributions into pictures and photos into arrays; needs only numpy and Pillow."""
 
 from fluxpath.runtime.pictures.maps import COLORMAPS, heatmap, normalize, overlay
 from fluxpath.runtime.pictures.photos import load_image

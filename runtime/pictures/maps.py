@@ -1,4 +1,4 @@
-"""Attributions as heat maps, alone or over their image."""
+"""Draws attributions as heat maps, on their own or over their image."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def normalize(
 ) -> NDArray[np.float32]:
     """Attributions [c,h,w] or [h,w], real numbers, as an importance map float32 [h,w] in [0,1].
 
-    `channels` joins the channels first. "sum" (default) is what AGI's code shows (as a mean: the same map)
-    and keeps the methods' meaning: attributions sum to a change of the score, so evidence for and against
-    cancels in a pixel. "abs" sums magnitudes, for evidence of either sign; "max" takes the largest channel.
-    Then appendix A.1 of NeFLAG (Li et al., IJCAI 2023; after AGI): values under the `low` percentile q become
-    q, values over the `high` percentile u become u, and [q,u] goes linearly to [0,1]. No further cut at zero:
-    by default only the strongest fifth rises above 0. Where over `high` percent of a map tie at q, u is the
-    maximum, so that a lone important pixel shows. A constant map gives zeros.
-    Raises InputError: rank, dtype, no pixels, NaN or inf, not 0 <= low < high <= 100, unknown `channels`.
+    `channels` says how channels are joined first. "sum" (default) gives the map of AGI's code (which takes
+    the mean) and keeps the methods' meaning: attributions sum to a change of the score, so evidence for and
+    against cancels in a pixel. "abs" sums magnitudes, for evidence of either sign; "max" takes the largest.
+    Then, as in appendix A.1 of NeFLAG (Li et al., IJCAI 2023; after AGI), values below the `low` percentile q
+    become q, values above the `high` percentile u become u, and [q,u] maps linearly to [0,1]. There is no cut
+    at zero: by default only the strongest fifth rises above 0. If over `high` percent of a map equal q, u is
+    the maximum, so that a single important pixel shows. A constant map gives zeros.
+    Raises InputError for a wrong rank or dtype, no pixels, NaN or infinity, wrong percentiles or `channels`.
     """
     array = np.asarray(values)
     fits = array.ndim in (2, 3) and array.size and array.dtype.kind in "fiu"
@@ -65,7 +65,7 @@ def heatmap(
     """Attributions [c,h,w] or [h,w] as a PIL RGB picture: `normalize`d (low, high, channels), then coloured.
 
     `colormap` is a name in COLORMAPS; `size` is (height, width), or the longer side, or None to stay h x w.
-    Nearest-neighbour keeps a small image's pixels visible; `smooth` resizes the map bicubically first.
+    `smooth` resizes bicubically; otherwise nearest-neighbour keeps a small image's pixels visible.
     Raises InputError as `normalize` does, and for an unknown colour map or a size below 1.
     """
     weight = normalize(values, low, high, channels=channels)
@@ -86,13 +86,13 @@ def overlay(
     high: float = 99.0,
     channels: Channels = "sum",
 ) -> Image.Image:
-    """An image with the heat of its attributions over it, as a PIL RGB picture.
+    """A PIL RGB picture of an image with a heat map of its attributions over it.
 
-    `image` is [c,h,w] with c 1 or 3, or [h,w]: float in [0,1] (0.001 beyond is clipped) or uint8; `values`
-    has the same h, w. The image as ITU-R 601 luma (grey=False: in colour) times `brightness`, which lets heat
-    outshine white, is the ground g. Where the normalised attribution is n, the overlay is
-    (1 - alpha n) g + alpha n heat(n), so what is unimportant shows the image. The rest is as in `heatmap`.
-    Raises InputError as `heatmap` does, and for an image of another shape, dtype or range, or a bad alpha.
+    `image` is [c,h,w] with c 1 or 3, or [h,w]: uint8, or float in [0,1] (up to 0.001 beyond is clipped);
+    `values` has the same h, w. The ground g is the image as ITU-R 601 luma (grey=False: in colour) times
+    `brightness`, which keeps heat visible on white. Where the normalised attribution is n, the overlay is
+    (1 - alpha n) g + alpha n heat(n), so unimportant parts show the image. The rest is as in `heatmap`.
+    Raises InputError as `heatmap` does, for an image of another shape, dtype or range, and for a bad alpha.
     """
     small = normalize(values, low, high, channels=channels)
     pixels = np.asarray(image)[None] if np.ndim(image) == 2 else np.asarray(image)
@@ -112,7 +112,7 @@ def overlay(
 
 
 def _resized(plane: NDArray[Any], size: Size, smooth: bool) -> NDArray[np.float64]:
-    """A plane [h,w] in [0,1] as float64 at `size`, see `heatmap`, clipped as bicubic resizing overshoots."""
+    """A plane [h,w] in [0,1] as float64 at `size` (see `heatmap`); clipped, as bicubics overshoot."""
     h, w = plane.shape
     if not isinstance(size, tuple):
         size = (h, w) if size is None else (math.ceil(h * size / max(h, w)), math.ceil(w * size / max(h, w)))

@@ -1,4 +1,4 @@
-"""Photos from files as arrays."""
+"""Loads photos from files as arrays."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def load_image(
 ) -> NDArray[np.float32]:
     """The photo in a file as float32 [c,h,w]; black becomes range[0] and white range[1].
 
-    `shape` is (c, h, w). c: 1 for grey, 3 for RGB, None for what the file has. h, w: the photo, turned
-    upright by its EXIF orientation, is resized bilinearly to cover h x w and cut to its centre; with one of
-    them None it is resized to the other and keeps its aspect, with both None it keeps its size. Transparent
-    parts show white, 16-bit grey is rounded to 8 bits, and of an animation the first frame counts.
-    Raises InputError for a bad argument or, naming it, a file that is missing, no image, cut or too large.
+    `shape` is (c, h, w). c: 1 for grey, 3 for RGB, None to keep the file's. h, w: the photo, turned upright
+    by its EXIF orientation, is resized bilinearly to cover h x w and cropped to the centre; if one is None
+    it is resized to the other and keeps its aspect ratio, if both are None it keeps its size. Transparent
+    parts become white, 16-bit grey is rounded to 8 bits, and an animation gives its first frame.
+    Raises InputError for a bad argument, and for a file (named) that is missing, cut, too large or no image.
     """
     (channels, height, width), (black, white) = shape, range
     fits = channels in (None, 1, 3) and all(side is None or side >= 1 for side in (height, width))
     need(fits, f"a photo has 1 or 3 channels and sides of 1 pixel or more, got shape {tuple(shape)}")
     need(math.isfinite(white - black) and black < white, f"range must be finite and rising, got {range}")
     try:
-        # Not by its name: Pillow then maps plain TIFFs into memory and scrambles those lying on their side.
+        # Opened here, because given a name Pillow maps plain TIFFs into memory and scrambles rotated ones.
         with open(path, "rb") as stream, Image.open(stream) as file:
             photo = opaque(ImageOps.exif_transpose(file))
     except UnidentifiedImageError as error:
@@ -48,7 +48,7 @@ def load_image(
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """A PIL image as mode L (it is grey) or RGB, on white where it is transparent; InputError for mode F."""
+    """A PIL image as mode L if grey, else RGB, with white behind transparency; InputError for mode F."""
     need(image.mode != "F", "float pixels (mode F) have no known white")
     if image.mode.startswith("I"):  # 16-bit grey, which older Pillow opens as mode I
         image = Image.fromarray(np.rint(np.clip(np.asarray(image), 0, 65535) / 257).astype(np.uint8))

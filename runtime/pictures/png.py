@@ -1,4 +1,4 @@
-"""Pictures as PNG files that fluxpath knows again."""
+"""Writes pictures as PNG files that fluxpath can recognise later."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from PIL import Image, PngImagePlugin
 from fluxpath.checks import need
 from fluxpath.files import replacing
 
-# What the pictures that are written here say of themselves.
+# The text entry "Software" of the pictures that are written here.
 SOFTWARE = "fluxpath"
 
 
 def save_png(image: Image.Image, path: str | os.PathLike[str]) -> None:
-    """Writes a PIL image as a PNG file atomically: to a temporary file in the same folder, then os.replace.
+    """Write a PIL image as a PNG file atomically: to a temporary file in the same folder, then os.replace.
 
-    A reader of `path` sees the old file or the whole new one; whatever goes wrong, no temporary file stays.
-    Its text entry Software is "fluxpath", so that `is_ours` knows it again.
-    Raises InputError when there is no such folder or PNG cannot hold the image's mode; OSError from the disk.
+    A reader of `path` sees the old file or the complete new one, and no temporary file ever remains.
+    The file's text entry Software is "fluxpath", by which `is_ours` recognises it.
+    Raises InputError if the folder does not exist or PNG cannot hold the image's mode; OSError from the disk.
     """
     target = Path(path)
     need(target.parent.is_dir(), f"{target}: there is no folder {target.parent} to write to")

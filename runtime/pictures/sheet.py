@@ -1,4 +1,4 @@
-"""Pictures in rows and columns, with their names."""
+"""Arranges pictures in rows and columns, with their names."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def contact_sheet(
     cell: int = 96,
     gap: int = 8,
 ) -> Image.Image:
-    """A light RGB sheet of PIL images of any mode but F, `gap` pixels apart; rows may differ in length.
+    """A light RGB sheet of PIL images of any mode except F, `gap` pixels apart; rows can differ in length.
 
-    Each image is fitted into cell x cell with its aspect kept (nearest-neighbour to enlarge, Lanczos to
-    shrink). Give a header per column or none, a label per row or none; columns and rows widen to show them
-    whole, and "\\n" starts a new line. Pillow's built-in font has the letters of western Europe.
-    Raises InputError: no images, cell < 1, gap < 0, headers or labels of another number than columns or rows.
+    Each image is fitted into cell x cell pixels and keeps its aspect ratio (nearest-neighbour to enlarge,
+    Lanczos to shrink). Give one header per column or none, one label per row or none; columns and rows widen
+    to fit them, and "\\n" starts a new line. Pillow's built-in font has the letters of western Europe.
+    Raises InputError for no images, cell < 1, gap < 0, and a wrong number of headers or labels.
     """
     columns = max((len(row) for row in rows), default=0)
     drawable = columns and cell >= 1 and gap >= 0
     need(drawable, f"a sheet needs images, cell >= 1 and gap >= 0, got {columns=}, {cell=} and {gap=}")
     named = len(headers) in (0, columns) and len(labels) in (0, len(rows))
     got = f"{len(headers)} headers for {columns} columns and {len(labels)} labels for {len(rows)} rows"
-    need(named, f"headers and labels must be one each or none, got {got}")
+    need(named, f"give one header per column and one label per row, or none, got {got}")
 
     font = ImageFont.load_default(size=max(12, round(cell / 7)))
     ruler = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    # Each text's top (above its anchor, so negative) and right edge.
+    # The top (above the anchor, so negative) and the right edge of each text.
     above = [ruler.textbbox((0, 0), text, font, anchor="ld")[1:3] for text in headers or [""] * columns]
     beside = [ruler.textbbox((0, 0), text, font, anchor="ld")[1:3] for text in labels or [""] * len(rows)]
     widths = [max(cell, math.ceil(w)) for _, w in above]
@@ -60,7 +60,7 @@ def contact_sheet(
 
 
 def _fitted(image: Image.Image, cell: int) -> Image.Image:
-    """A PIL image made opaque, its longer side resized to `cell` pixels and its aspect kept."""
+    """A PIL image made opaque, its longer side resized to `cell` pixels at the same aspect ratio."""
     scale = cell / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
     way = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS

@@ -1,4 +1,4 @@
-"""Where the results of `Explainer.attribute_many` go: a file or folder, or an object of your own."""
+"""Where the results of `Explainer.attribute_many` go: a file, a folder, or your own object."""
 
 from fluxpath.runtime.bulk.sinks.base import Sink
 from fluxpath.runtime.bulk.sinks.opening import open_sink

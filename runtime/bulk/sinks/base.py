@@ -1,4 +1,4 @@
-"""What a sink is, and what is stored of an image besides its attribution."""
+"""The interface of sinks, and the record of an image's result besides its attribution."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ FORMAT = 1
 class Sink(Protocol):
     """Takes the results of `Explainer.attribute_many`, one image at a time, in the source's order.
 
-    Pass an object of your own that has these methods; all are called from the caller's thread. If it also has
-    a method `abandon()`, that is called instead of `close` when the run breaks off.
+    Any object with these methods is a sink; all are called from the caller's thread. If it also has a method
+    `abandon()`, that is called instead of `close` when the run breaks off.
     """
 
     def done(self, name: str) -> bool:
-        """Whether an earlier run wrote this image whole; it is then skipped."""
+        """Whether an earlier run wrote this image completely; it is then skipped."""
 
     def write(self, name: str, image: npt.NDArray[np.float32], result: Attribution) -> Path | None:
-        """Take an image [*shape] and its attribution (n = 1); returns the image's own file, if it has one."""
+        """Store an image [*shape] and its attribution (n = 1); return the image's own file, or None."""
 
     def close(self) -> None:
         """The source has ended: finish what was written."""
@@ -36,24 +36,24 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class Head:
-    """What a run's results have in common: `run` says how they came about, shape is that of one image."""
+    """What a run's results share: `run` says how they were computed, `shape` is one image's shape."""
 
     run: Mapping[str, str | None]
     shape: tuple[int, ...]
 
     def entry(self) -> dict[str, Any]:
-        """What goes into the file, as a JSON object."""
+        """The head as a JSON object."""
         return {"fluxpath": FORMAT, "run": dict(self.run), "shape": list(self.shape)}
 
     @staticmethod
     def of(entry: Any, path: Path) -> Head:
-        """From its JSON object; InputError if it is not one, so that no foreign file is taken for ours."""
+        """The head in a JSON object; InputError if it holds none, so that no foreign file is overwritten."""
         if not isinstance(entry, dict) or entry.get("fluxpath") != FORMAT:
             raise InputError(f"'{path}' is no intact result of fluxpath's: start over, or write elsewhere")
         return Head(entry["run"], tuple(entry["shape"]))
 
     def check(self, other: Head, path: Path) -> None:
-        """InputError where `path` holds the results of a run unlike this one: the two must not mix."""
+        """Raise InputError if `other`, the head of `path`, differs: results of unlike runs must not mix."""
         if self.shape != other.shape:
             raise InputError(
                 f"'{path}' holds attributions of shape {list(other.shape)}, and the model takes "
@@ -69,9 +69,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Row:
-    """One image's result except for the attribution; scores that are not finite are None, as JSON has no NaN.
+    """One image's result without the attribution; scores that are not finite are None: JSON has no NaN.
 
-    crc: CRC-32 of the values where a journal keeps them. files: the image's own files and their sizes.
+    crc: CRC-32 of the values, if a journal keeps them. files: the image's own files and their sizes in bytes.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Row:
 
     @staticmethod
     def of(name: str, result: Attribution, **more: Any) -> Row:
-        """From the attribution of one image."""
+        """The row of one image's attribution."""
         end = None if result.end_score is None else _finite(float(result.end_score[0]))
         score = _finite(float(result.score[0]))
         numbers = (int(a[0]) for a in (result.target, result.label, result.steps, result.status))
@@ -94,11 +94,11 @@ class Row:
         return Row(name, target, label, score, steps, status, end, **more)
 
     def entry(self) -> dict[str, Any]:
-        """As a JSON object, without what does not apply."""
+        """The row as a JSON object, without `crc` and `files` where they do not apply."""
         return {k: v for k, v in asdict(self).items() if not (k in ("crc", "files") and not v and v != 0)}
 
 
-# The columns of a stack of rows, as numpy types.
+# The numpy types of the columns that stacked rows become.
 COLUMNS = {
     "target": np.int64,
     "label": np.int64,
@@ -110,7 +110,7 @@ COLUMNS = {
 
 
 def as_columns(rows: list[Row]) -> dict[str, npt.NDArray[Any]]:
-    """Rows as arrays [n]: `name` as text and COLUMNS; NaN for scores that are None."""
+    """Rows as arrays [n]: `name` as text, and COLUMNS; a score that is None becomes NaN."""
     columns: dict[str, npt.NDArray[Any]] = {"name": np.array([r.name for r in rows], np.str_)}
     for key, kind in COLUMNS.items():
         values = [getattr(row, key) for row in rows]
@@ -119,7 +119,7 @@ def as_columns(rows: list[Row]) -> dict[str, npt.NDArray[Any]]:
 
 
 def from_columns(columns: Mapping[str, Any]) -> list[Row]:
-    """The inverse of `as_columns`, of arrays or lists."""
+    """The inverse of `as_columns`, from arrays or lists."""
     lists = {k: np.asarray(columns[k]).tolist() for k in ("name", *COLUMNS)}
     records = (dict(zip(lists, record, strict=True)) for record in zip(*lists.values(), strict=True))
     return [_row(record) for record in records]

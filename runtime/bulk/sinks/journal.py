@@ -1,8 +1,8 @@
-"""Keeps attributions as they come, so that a killed run loses no complete one.
+"""Stores attributions as they are computed, so that a killed run loses no finished one.
 
-Neither .npz nor Parquet can be read before its end is written, and .npy states its length at the start. So
-a run appends to two files, the values as one .npy whose header is put right at the end and a log of rows, and
-the format that was asked for is made from them when the source has ended.
+.npz and Parquet cannot be read before their end is written, and .npy states its length at the start. So a run
+appends to two files: the values as one .npy, whose header is corrected at the end, and a log of rows. When
+the source has ended, the requested format is made from them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fluxpath.runtime.bulk.sinks.rowlog import RowLog, line_of, read_log
 
 
 class Journal:
-    """Rows of values float32 [*head.shape] in `values` (a .npy file) and what is known of them in `log`."""
+    """Attributions, float32 [*head.shape] each, in the .npy file `values`, and their `Row`s in `log`."""
 
     def __init__(self, values: Path, log: Path, head: Head) -> None:
         self.values, self.log, self.head = values, log, head
@@ -39,8 +39,8 @@ class Journal:
         return self.values.exists() and self.log.exists()
 
     def begin(self, rows: Iterable[Row] = (), values: Iterable[npt.NDArray[np.float32]] = ()) -> None:
-        """Start afresh, with the rows of a finished file where there are any."""
-        # The log is what makes a journal exist, so it goes first and comes back last, whole.
+        """Start a new journal, with the rows and values of a finished file if there are any."""
+        # A journal exists if its log does, so the log is deleted first and written last, atomically.
         self.log.unlink(missing_ok=True)
         lines = [line_of(self.head.entry())]
         with self.values.open("wb") as file:
@@ -54,7 +54,7 @@ class Journal:
         self._open(len(lines) - 1, self.log.stat().st_size)
 
     def recover(self) -> list[Row]:
-        """The rows that are whole, log and values; what follows is cut off. InputError: another run's."""
+        """The rows complete in log and values; cuts off the rest. InputError for another run's log."""
         log = read_log(self.log)
         if log is None:
             self.begin()
@@ -91,7 +91,7 @@ class Journal:
         self._count += 1
 
     def seal(self) -> list[Row]:
-        """Put the header right and close; `values` is then a .npy file. Returns its rows."""
+        """Correct the header and close, so that `values` is a valid .npy file; return its rows."""
         assert self._file is not None
         self._file.seek(0)
         self._file.write(header(self.head.shape, self._count))
@@ -101,14 +101,14 @@ class Journal:
         return [] if log is None else log.rows
 
     def close(self) -> None:
-        """Close the files and leave them for a later run; may be called twice."""
+        """Close the files and leave them for a later run; can be called twice."""
         if self._file is not None and self._rows is not None:
             self._file.close()
             self._rows.close()
             self._file = self._rows = None
 
     def remove(self) -> None:
-        """Delete the files: the finished ones hold everything."""
+        """Delete the journal's files once the finished file holds everything."""
         self.log.unlink(missing_ok=True)
         self.values.unlink(missing_ok=True)
 
@@ -116,9 +116,9 @@ class Journal:
 def groups(
     path: Path, shape: tuple[int, ...], count: int, step: int = 1
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """The `count` rows of a .npy file that a journal wrote, as float32 [<= step, *shape] one after another.
+    """Yield the `count` rows of a journal's .npy file in order, as float32 [<= step, *shape].
 
-    Read and not mapped: pages of a mapping stay in memory for as long as nobody else needs it.
+    The file is read, not mapped: a mapping's pages stay in memory until something else needs it.
     """
     size = int(np.prod(shape, dtype=np.int64))
     with path.open("rb") as file:
@@ -129,7 +129,7 @@ def groups(
 
 
 def header(shape: tuple[int, ...], count: int) -> bytes:
-    """The header of a .npy file of float32 [count, *shape]; numpy pads it to one length for every count."""
+    """The header of a .npy file of float32 [count, *shape]; numpy pads it to one length for all counts."""
     stream = io.BytesIO()
     about = {"descr": "<f4", "fortran_order": False, "shape": (count, *shape)}
     np.lib.format.write_array_header_1_0(stream, about)

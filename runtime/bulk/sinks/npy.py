@@ -1,4 +1,4 @@
-"""One stacked array in a .npy file, and the rows beside it in a .jsonl file of the same name."""
+"""One stacked array in a .npy file, with its rows in a .jsonl file of the same name beside it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from fluxpath.runtime.bulk.sinks.rowlog import read_log
 
 
 class Npy:
-    """float32 [n, *shape]; the sidecar has the run, then one line per image, in the same order."""
+    """float32 [n, *shape]; the .jsonl file has the run in its first line, then one line per image."""
 
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
-        """The journal's own files, renamed."""
+        """Turn the journal's own files into the finished ones: copy the log, rename the values."""
         with replacing(path.with_suffix(".jsonl")) as temporary:
             shutil.copyfile(journal.log, temporary)
         os.replace(journal.values, path)
 
     def read(self, path: Path) -> tuple[Head, list[Row]]:
-        """The sidecar; InputError without one, or with one of another length."""
+        """The head and rows in the .jsonl file; InputError if it is missing or has another length."""
         sidecar = path.with_suffix(".jsonl")
         log = read_log(sidecar) if sidecar.exists() else None
         if log is None or len(log.rows) != len(_opened(path)):
@@ -35,7 +35,7 @@ class Npy:
         return log.head, log.rows
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
-        """The rows, read one by one."""
+        """Yield each image's values [*shape], reading one at a time."""
         head, rows = self.read(path)
         for group in groups(path, head.shape, len(rows)):
             yield group[0]

@@ -19,11 +19,11 @@ from fluxpath.runtime.bulk.sinks.journal import Journal, header
 
 class Npz:
     """`values` float32 [n, *shape]; `name` text; `target`, `label`, `score`, `steps`, `status`, `end_score`
-    [n] as in `Attribution` (NaN for no end score); `run`, how they came about, as JSON.
+    [n] as in `Attribution` (NaN for no end score); `run`, how they were computed, as JSON.
     """
 
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
-        """The values are copied, not loaded: they may be larger than memory."""
+        """Write the file; the values are copied, not loaded, because they can be larger than memory."""
         columns = {**as_columns(rows), "run": np.array(json.dumps(journal.head.entry()))}
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             with (
@@ -36,7 +36,7 @@ class Npz:
                     np.lib.format.write_array(target, array, allow_pickle=False)
 
     def read(self, path: Path) -> tuple[Head, list[Row]]:
-        """Read everything except the values."""
+        """The head and the rows, without the values; InputError if the file is damaged or foreign."""
         try:
             with np.load(path) as file:
                 entry = json.loads(str(file["run"]))
@@ -48,7 +48,7 @@ class Npz:
         return Head.of(entry, path), rows
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
-        """The rows; the archive checks their checksum at the end."""
+        """Yield each image's values [*shape]; the archive verifies their checksum at the end."""
         head, rows = self.read(path)
         size = 4 * int(np.prod(head.shape, dtype=np.int64))
         with zipfile.ZipFile(path) as archive, archive.open("values.npy") as source:

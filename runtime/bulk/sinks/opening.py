@@ -1,4 +1,4 @@
-"""A sink by its path: the suffix says which."""
+"""Opens the sink that a path's suffix names."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def open_sink(
 ) -> Sink:
     """The sink that `path` names: a .npz, .npy or .parquet file, or a folder of overlays.
 
-    A folder is what is one, ends in "/" or has no suffix; low, high, npy and flat are for it (`FolderSink`).
-    Raises InputError for another suffix, and as the sinks do.
+    A path means a folder if it is one, ends in "/" or has no suffix; low, high, npy and flat apply only there
+    (see `FolderSink`). Raises InputError for any other suffix, and what the sinks raise.
     """
     text, plain = os.fspath(path), Path(path)
     if text.endswith(("/", os.sep)) or plain.is_dir() or not plain.suffix:
         return FolderSink(plain, head, resume, low=low, high=high, npy=npy, flat=flat)
     if plain.suffix not in FORMATS:
         raise InputError(
-            f"'{text}' is none of a {', '.join(FORMATS)} file and a folder (write '{text}/' for a folder)"
+            f"'{text}' is neither a {', '.join(FORMATS)} file nor a folder (write '{text}/' for a folder)"
         )
     return StackedSink(plain, FORMATS[plain.suffix](), head, resume)

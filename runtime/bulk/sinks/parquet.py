@@ -1,4 +1,4 @@
-"""One Parquet file: one row per image. Needs pyarrow, fluxpath's extra `parquet`."""
+"""One Parquet file with one row per image. Needs pyarrow, fluxpath's extra `parquet`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from fluxpath.files import replacing
 from fluxpath.runtime.bulk.sinks.base import COLUMNS, Head, Row, as_columns, from_columns
 from fluxpath.runtime.bulk.sinks.journal import Journal, groups
 
-# A row group is held in memory while it is written.
+# The size of a row group, which is held in memory while it is written.
 GROUP_BYTES = 1 << 24
 
 
 class Parquet:
     """Columns name, target, label, score, steps, status, end_score and values: list<float32>, flattened.
 
-    The file's metadata has the images' shape and the run, as JSON under "fluxpath". Raises InputError where
+    The file's metadata holds the images' shape and the run, as JSON under "fluxpath". Raises InputError if
     pyarrow is missing.
     """
 
@@ -35,7 +35,7 @@ class Parquet:
         self._parquet: Any = pyarrow.parquet
 
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
-        """Group by group."""
+        """Write the file, one row group at a time."""
         arrow = self._arrow
         fields = [("name", arrow.string())]
         fields += [(key, arrow.from_numpy_dtype(kind)) for key, kind in COLUMNS.items()]
@@ -52,13 +52,13 @@ class Parquet:
                 writer.write_table(arrow.Table.from_arrays([*columns, lists], schema=schema))
 
     def _columns(self, rows: list[Row]) -> Iterator[Any]:
-        """No end score is null, as Parquet can say it."""
+        """The columns except the values, as Arrow arrays; scores that are NaN become null."""
         for key, column in as_columns(rows).items():
             missing = key.endswith("score") and np.isnan(column)
             yield self._arrow.array(column, mask=missing) if np.any(missing) else column
 
     def read(self, path: Path) -> tuple[Head, list[Row]]:
-        """Read everything except the values."""
+        """The head and the rows, without the values; InputError if the file is damaged or foreign."""
         try:
             with self._parquet.ParquetFile(path) as file:
                 entry = json.loads((file.schema_arrow.metadata or {})[b"fluxpath"])
@@ -73,7 +73,7 @@ class Parquet:
         return Head.of(entry, path), from_columns(columns)
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
-        """The rows, group by group."""
+        """Yield each image's values [*shape], reading one row group at a time."""
         head, _ = self.read(path)
         with self._parquet.ParquetFile(path) as file:
             for group in range(file.num_row_groups):

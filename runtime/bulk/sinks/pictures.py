@@ -1,4 +1,4 @@
-"""A folder of overlays: one PNG per image, its attribution as .npy if asked for, and results.jsonl."""
+"""A folder of overlays: one PNG per image, optionally its attribution as .npy, and results.jsonl."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ SMALLEST = 224
 
 
 class FolderSink:
-    """Overlays under `folder`, where the images' names say: "cats/1.jpg" becomes cats/1.png.
+    """Writes overlays under `folder`, named after the images: "cats/1.jpg" becomes cats/1.png.
 
-    A second image of that name gets a number (cats/1-2.png). flat: only the last part of a name counts.
-    low, high: the input's range; npy: the attribution, float32 [*shape], beside the picture.
-    results.jsonl has one line per image; with `resume`, images are skipped whose files are there in the size
-    that it says. No file is replaced that fluxpath did not write. Raises InputError: no pictures, no folder
-    can be made, the folder that the images come from, another run's results, a foreign file in the way.
+    A second image of that name gets a number (cats/1-2.png). flat: use only the last part of a name.
+    low, high: the input's range. npy: also write the attribution, float32 [*shape], beside the picture.
+    results.jsonl has one line per image; with `resume`, an image is skipped if its files exist with the sizes
+    stated there. Files that fluxpath did not write are never replaced. Raises InputError if inputs are not
+    pictures, the folder cannot be made, or it holds source images, another run's results or a foreign file.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class FolderSink:
         self._log = RowLog(path, head, None if log is None else log.ends[-1] if log.ends else log.begin)
 
     def done(self, name: str) -> bool:
-        """Whether this image's files are there, whole."""
+        """Whether all of this image's files exist with the right sizes."""
         row = self._old.get(name)
         if row is None or (self._npy and not any(f.endswith(".npy") for f in row.files)):
             return False
         return all(_size(self._folder / file) == size for file, size in row.files.items())
 
     def write(self, name: str, image: npt.NDArray[np.float32], result: Attribution) -> Path:
-        """The picture first, the row last: what results.jsonl names is there."""
+        """Write the picture, then its row, so that all files in results.jsonl exist; return the picture's."""
         from fluxpath.runtime.pictures import overlay, save_png
 
         stem = _stem_of(self._old[name]) if name in self._old else self._free_stem(name)
@@ -95,20 +95,20 @@ class FolderSink:
         self._log.close()
 
     def abandon(self) -> None:
-        """Close it; where nothing was written, leave none, for a folder that holds one is no source."""
+        """Close results.jsonl, and delete it if nothing was written: a folder with one is not a source."""
         self.close()
         if self._empty:
             (self._folder / RESULTS).unlink()
 
     def _unit(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The image in [0, 1]; where the model has no range, by its own least and largest value."""
+        """The image scaled to [0, 1] by the model's range, or by its own extent, at least [0, 1]."""
         low, high = self._range
         if low is None or high is None:
             low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
         return (image - np.float32(low)) / np.float32(high - low)
 
     def _is_foreign(self, path: Path) -> bool:
-        """Whether a file that fluxpath did not write lies at `path` or at the place of its array."""
+        """Whether `path`, or the .npy file beside it, exists and was not written by fluxpath."""
         from fluxpath.runtime.pictures import is_ours
 
         if path.exists():

@@ -1,4 +1,4 @@
-"""An append-only file of rows that a killed run leaves readable: one JSON object per line, the head first."""
+"""An append-only log of rows, readable after a killed run: one JSON object per line, the head first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fluxpath.runtime.bulk.sinks.base import Head, Row
 
 @dataclass(frozen=True)
 class Log:
-    """What a row log holds: whole lines only. ends: where each row's line ends in the file, in bytes."""
+    """The complete lines of a row log. begin, ends: byte offsets of the end of the head and of each row."""
 
     head: Head
     rows: list[Row]
@@ -22,9 +22,9 @@ class Log:
 
 
 def read_log(path: Path) -> Log | None:
-    """The whole lines of a log; None where not even the first was finished.
+    """The complete lines of a log, up to the first broken one; None if even the head is incomplete.
 
-    Raises InputError for a file that is no log of fluxpath's. What follows the first broken line is left out.
+    Raises InputError for a file that is not a log of fluxpath's.
     """
     head: Head | None = None
     rows: list[Row] = []
@@ -54,7 +54,7 @@ def _parsed(line: bytes) -> object:
 
 
 def line_of(entry: object) -> bytes:
-    """A JSON object as a line."""
+    """`entry` as one line of JSON, in UTF-8."""
     return json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
 
 
@@ -62,7 +62,7 @@ class RowLog:
     """A log open for appending; each row reaches the operating system before `append` returns."""
 
     def __init__(self, path: Path, head: Head, keep: int | None = None) -> None:
-        """keep: the length in bytes to keep of the log that is there; None starts afresh."""
+        """keep: how many bytes of the existing log to keep; None starts a new log."""
         self._file: BinaryIO
         if keep is None:
             self._file = path.open("wb", buffering=0)
@@ -73,11 +73,11 @@ class RowLog:
             self._file.seek(keep)
 
     def append(self, row: Row) -> None:
-        """Add a row."""
+        """Append a row; FluxpathError if the disk is full."""
         line = line_of(row.entry())
         if self._file.write(line) != len(line):
             raise FluxpathError(f"'{self._file.name}': no space is left for the row of '{row.name}'")
 
     def close(self) -> None:
-        """Close the file; may be called twice."""
+        """Close the file; can be called twice."""
         self._file.close()

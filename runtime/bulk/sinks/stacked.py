@@ -1,4 +1,4 @@
-"""A sink that ends as one file of all attributions: a journal while it runs, the format at the end."""
+"""A sink for one file of all attributions: writes a journal during the run and the file at the end."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class Format(Protocol):
     """A file of n attributions of one shape, written and read row by row."""
 
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
-        """Make the file of a sealed journal with these rows, atomically."""
+        """Write the file atomically from a sealed journal with these rows."""
 
     def read(self, path: Path) -> tuple[Head, list[Row]]:
-        """What the file holds except for the values; InputError where it is not one of ours, or damaged."""
+        """The head and the rows, without the values; InputError if the file is damaged or foreign."""
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
-        """The values, row by row."""
+        """Yield each image's values [*shape] in order."""
 
 
 class StackedSink:
-    """Writes beside `path` to "<name>.part" and "<name>.rows.part"; they become `path` with `close`.
+    """Writes "<name>.part" and "<name>.rows.part" beside `path`; `close` turns them into `path`.
 
-    With `resume`, what the parts hold is kept, or else what the finished file holds, where an equal run wrote
-    it; without, they are written anew, and an old file stays until the new one is whole.
-    Raises InputError: no such folder, another run's results, a damaged or foreign file.
+    With `resume`, keeps the results of an equal run, from the parts or else from the finished file; without,
+    starts again, and an old file stays until the new one is complete.
+    Raises InputError for a missing folder, another run's results, and a damaged or foreign file.
     """
 
     def __init__(self, path: Path, form: Format, head: Head, resume: bool) -> None:
@@ -60,13 +60,13 @@ class StackedSink:
 
     def write(self, name: str, image: npt.NDArray[np.float32], result: Attribution) -> None:
         """Append the attribution; the image itself is not kept."""
-        if self._old is not None:  # a finished file gets more rows: back to a journal
+        if self._old is not None:  # to add rows to a finished file, turn it back into a journal
             self._journal.begin(self._old, self._form.values(self._path))
             self._old = None
         self._journal.append(name, result)
 
     def close(self) -> None:
-        """Make the file and delete the parts."""
+        """Write the file and delete the parts; do nothing if no image was added to a finished file."""
         if self._old is None:
             self._form.write(self._journal, self._journal.seal(), self._path)
             self._journal.remove()
