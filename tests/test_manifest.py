@@ -53,9 +53,9 @@ def test_round_trip(manifest: Manifest) -> None:
 def test_a_file_of_the_other_kind() -> None:
     assert Manifest.from_json(FULL.to_json(), whole_method=False) == FULL
     assert Manifest.from_json(METHOD.to_json(), whole_method=True) == METHOD
-    with pytest.raises(ArtifactError, match="no gradient graph but the whole method 'mfaba'"):
+    with pytest.raises(ArtifactError, match="not a gradient graph but the whole method 'mfaba'"):
         Manifest.from_json(METHOD.to_json())
-    with pytest.raises(ArtifactError, match="a gradient graph and no whole method"):
+    with pytest.raises(ArtifactError, match="a gradient graph, not a whole method"):
         Manifest.from_json(FULL.to_json(), whole_method=True)
     for half in (altered(METHOD, settings=None), altered(METHOD, method=None)):
         with pytest.raises(ArtifactError, match="a method without settings, or settings without a method"):

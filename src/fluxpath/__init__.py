@@ -1,7 +1,7 @@
 """fluxpath: a classifier and its input gradient in one model file, and attribution methods on that file.
 
 `fluxpath.export` writes gradient graphs, `fluxpath.runtime` explains images with them, `fluxpath.kernels`
-holds the compiled update. This module itself imports none of them, so a server pays for what it uses.
+holds the compiled update. This module imports none of them, so a server loads only what it uses.
 """
 
 from fluxpath.errors import (

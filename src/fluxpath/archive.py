@@ -1,7 +1,7 @@
 """The sealed archive of a TorchScript gradient graph: a zip that torch reads, with the manifest in it.
 
-The contract between `fluxpath.export`, which writes it, and `fluxpath.runtime`, which reads it. It needs the
-standard library only: whether a file is intact is known before torch sees it.
+This is the contract between `fluxpath.export`, which writes it, and `fluxpath.runtime`, which reads it. It
+needs only the standard library, so that a file is known to be intact before torch sees it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fluxpath.errors import ArtifactError
 from fluxpath.manifest import UNSEALED, Manifest
 
 SUFFIX = ".pt"
-"""A gradient graph in a file of this suffix is TorchScript."""
+"""The suffix of files that hold a TorchScript gradient graph."""
 
 MANIFEST = "fluxpath.json"
 """The manifest's name among the extra files of a TorchScript archive."""
@@ -26,7 +26,7 @@ _ALIGNMENT = 64
 
 
 def seal(entries: Mapping[str, bytes], manifest: Manifest) -> bytes:
-    """An archive of `entries` (a name within the archive: its bytes) and the manifest with their digest."""
+    """An archive of `entries` (bytes by name in the archive) and of the manifest with their digest."""
     root = _root(entries)
     blank = manifest.to_json()
     digest = _digest({**entries, f"{root}/{_EXTRA}": blank.encode()})
@@ -34,7 +34,7 @@ def seal(entries: Mapping[str, bytes], manifest: Manifest) -> bytes:
 
 
 def unseal(data: bytes) -> tuple[dict[str, bytes], Manifest]:
-    """The entries and the manifest of an archive; ArtifactError unless they are what `seal` was given."""
+    """The entries and the manifest of an archive; ArtifactError unless they equal what `seal` was given."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
@@ -43,7 +43,7 @@ def unseal(data: bytes) -> tuple[dict[str, bytes], Manifest]:
         text = entries[f"{root}/{_EXTRA}"].decode()
         digest = json.loads(text)["digest"]
         blank = text.replace(digest, UNSEALED).encode()
-    except Exception as error:  # zipfile raises whatever a damaged archive leads it to
+    except Exception as error:  # on a damaged archive zipfile can raise anything
         raise ArtifactError(
             "the file is no intact TorchScript gradient graph: write one with 'fluxpath export'"
         ) from error
@@ -53,7 +53,7 @@ def unseal(data: bytes) -> tuple[dict[str, bytes], Manifest]:
 
 
 def pack(entries: Mapping[str, bytes]) -> bytes:
-    """A zip of `entries`, stored and aligned as torch does it, without times or traces of a machine."""
+    """A zip of `entries`, uncompressed and aligned as torch's are, without times or traces of a machine."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in entries.items():
@@ -68,7 +68,7 @@ def pack(entries: Mapping[str, bytes]) -> bytes:
 
 
 def _root(entries: Mapping[str, bytes]) -> str:
-    """The one folder that torch puts everything in."""
+    """The single folder in the archive that holds all of torch's entries."""
     (root,) = {name.split("/")[0] for name in entries}
     return root
 

@@ -1,4 +1,4 @@
-"""Arrays as settings."""
+"""Arrays that can be settings of a method."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from fluxpath.errors import InputError
 
 
 class FixedArray:
-    """A read-only float32 copy of an array, compared and hashed by its content, as settings of methods are.
+    """A read-only float32 copy of an array, compared and hashed by content, as methods' settings must be.
 
-    numpy accepts it as an array. Raises InputError, which names the setting `name`, unless the value is an
+    numpy accepts it as an array. Raises InputError, which calls the setting `name`, unless the value is an
     array of finite numbers.
     """
 
@@ -43,7 +43,7 @@ class FixedArray:
         return hash(self._digest)
 
     def __repr__(self) -> str:
-        # Results are resumed where the repr of their method is the same, so it tells contents apart.
+        # A run is resumed only if the repr of its method is the same, so it must depend on the content.
         return f"<array {list(self.array.shape)} {self._digest[1].hex()[:16]}>"
 
     def rows(self) -> npt.NDArray[np.float32]:
@@ -65,7 +65,7 @@ def number_or_array(name: str, value: object) -> float | FixedArray:
 
 
 def several(name: str, value: object) -> FixedArray:
-    """An array with at least one row, [m, ...]; InputError if it is not."""
+    """`value` as an array of inputs [m, *shape]; InputError if it has fewer than two dimensions."""
     fixed = FixedArray(name, value)  # type: ignore[arg-type]
     if fixed.array.ndim < 2:
         raise InputError(f"{name} has shape {list(fixed.array.shape)}, it must be inputs [m, *shape]")

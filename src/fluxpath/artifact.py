@@ -1,4 +1,4 @@
-"""The files that an export wrote, read without the libraries that run them."""
+"""Reads files that an export wrote, without the libraries that run them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fluxpath.seal import Sealed, check_weights, unseal
 
 
 def read_file(path: Path) -> bytes:
-    """What the file holds; ArtifactError if it cannot be read."""
+    """The bytes of a file; ArtifactError if it cannot be read."""
     if not path.is_file():
         raise ArtifactError(f"there is no gradient graph '{path}'")
     try:
@@ -22,7 +22,10 @@ def read_file(path: Path) -> bytes:
 
 
 def read_sealed(path: Path, whole_method: bool | None = False) -> tuple[bytes, Sealed]:
-    """The bytes of an ONNX file and what they say; ArtifactError unless it and its weights are intact."""
+    """The bytes of an ONNX file, and its manifest and digest; ArtifactError unless all of it is intact.
+
+    A second file of weights is checked too. whole_method: see `read_manifest`.
+    """
     data = read_file(path)
     sealed = unseal(data, f"'{path}'", whole_method)
     weights = sealed.manifest.weights
@@ -32,7 +35,7 @@ def read_sealed(path: Path, whole_method: bool | None = False) -> tuple[bytes, S
 
 
 def read_manifest(path: str | os.PathLike[str], whole_method: bool | None = False) -> Manifest:
-    """What the gradient graph in the file `path` says of itself; ArtifactError where it is not intact.
+    """The manifest of the gradient graph in the file `path`; ArtifactError if the file is not intact.
 
     whole_method: True for the file of a whole method (`fluxpath export --method`), None for either kind.
     """

@@ -1,4 +1,4 @@
-"""Checks of what a caller gives: one sentence that names it and what it may be."""
+"""Checks of values that a caller passes; each error names the value and what it must be."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from fluxpath.errors import InputError
 
 
 def need(ok: object, message: str) -> None:
-    """InputError with this message unless `ok` is true."""
+    """Raise InputError with this message unless `ok` is true."""
     if not ok:
         raise InputError(message)
 
 
 def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
-    """`value` must be one of `allowed`."""
+    """Raise InputError unless `value` is one of `allowed`."""
     if value not in allowed:
         choices = " or ".join(repr(a) for a in allowed)
         raise InputError(f"{name} is {value!r}, it must be {choices}")
 
 
 def whole(name: str, value: object, least: int, most: int = 2**31 - 1) -> None:
-    """`value` must be an integer from `least` to `most`."""
+    """Raise InputError unless `value` is an integer from `least` to `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise InputError(f"{name} is {value!r}, it must be an integer from {least} to {most}")
 
 
 def positive(name: str, value: object) -> None:
-    """`value` must be a number above zero that stays one in float32, where the kernels compute."""
+    """Raise InputError unless `value` is a number above zero, also in float32, where the kernels compute."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1e-37 < value < 1e37:
         raise InputError(f"{name} is {value!r}, it must be a finite number above zero (1e-37 to 1e37)")
 
 
 def number(name: str, value: object, least: float, most: float) -> None:
-    """`value` must be a number from `least` to `most`."""
+    """Raise InputError unless `value` is a number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
         raise InputError(f"{name} is {value!r}, it must be a number from {least:g} to {most:g}")

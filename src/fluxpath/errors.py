@@ -1,18 +1,18 @@
-"""Every error that fluxpath raises on purpose: one sentence, what is wrong and what would be right."""
+"""Every error that fluxpath raises on purpose; a message says what is wrong and what would be right."""
 
 from __future__ import annotations
 
 
 class FluxpathError(Exception):
-    """Base of all of fluxpath's errors."""
+    """The base class of all of fluxpath's errors."""
 
 
 class ModelError(FluxpathError):
-    """The model to export is not one that can be compiled: unreadable, no classifier, ambiguous."""
+    """The model cannot be compiled: it is unreadable, not a classifier, or ambiguous."""
 
 
 class UnsupportedOperatorError(ModelError):
-    """An operator on the way from the objective to the input has no derivative rule."""
+    """An operator between the input and the objective has no derivative rule."""
 
 
 class VerificationError(FluxpathError):
@@ -24,7 +24,7 @@ class ArtifactError(FluxpathError):
 
 
 class InputError(FluxpathError, ValueError):
-    """The caller's images, targets or settings are not what the gradient graph takes."""
+    """The caller's images, targets or settings do not fit the gradient graph."""
 
 
 class ProviderError(FluxpathError):
@@ -32,11 +32,11 @@ class ProviderError(FluxpathError):
 
 
 class OutOfMemoryError(FluxpathError):
-    """The backend has no memory for so many slots."""
+    """The backend ran out of memory for the number of slots."""
 
 
 class QueueFullError(FluxpathError):
-    """More images are waiting than the explainer takes: try again later."""
+    """More images are waiting than the explainer accepts: try again later."""
 
 
 class DeadlineError(FluxpathError, TimeoutError):
@@ -48,5 +48,5 @@ class ClosedError(FluxpathError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or the name of its class where it has none."""
+    """The first line of an error's message, or the name of its class if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

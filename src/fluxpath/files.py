@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files atomically: they are complete or not there at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fluxpath.errors import ModelError
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name in the folder of `path`, which becomes `path` unless the block raises.
 
-    A reader of `path` sees the old file or the whole new one; whatever goes wrong, no temporary file stays.
+    A reader of `path` sees the old file or the complete new one, and no temporary file ever remains.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
@@ -27,7 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_model(path: Path) -> Iterator[Path]:
-    """`replacing` for what an export writes: ModelError where the disk refuses."""
+    """`replacing` for the files of an export: an error of the disk becomes a ModelError."""
     try:
         with replacing(path) as temporary:
             yield temporary
@@ -38,6 +38,6 @@ def replacing_model(path: Path) -> Iterator[Path]:
 
 
 def spare_source(model: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-    """ModelError where what is written to `path` would replace the model that it is made of."""
+    """Raise ModelError if writing to `path` would replace the model itself."""
     if Path(model).exists() and Path(path).exists() and os.path.samefile(model, path):
         raise ModelError(f"'{path}' is the model itself, which would be lost: write to another file")

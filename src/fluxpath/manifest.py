@@ -1,7 +1,7 @@
 """The manifest inside every gradient graph.
 
 This is the contract between `fluxpath.export`, which writes it, and `fluxpath.runtime`, which reads it;
-both import this module and never each other. It needs the standard library only.
+both import this module and never each other. It needs only the standard library.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ FORMAT = 1
 """The version of the gradient graph's contract that this release writes and reads."""
 
 KEY = "fluxpath"
-"""Where the manifest lies: ONNX `metadata_props[KEY]`. In a TorchScript file see `archive.py`."""
+"""The manifest is ONNX's `metadata_props[KEY]`; for TorchScript files see `archive.py`."""
 
 TARGET, SCORE, LABEL, GRADIENT, SCALE = "target", "score", "label", "gradient", "scale"
-"""The names of the gradient graph's own input and outputs."""
+"""The names of the input and the outputs that the gradient graph adds to the model's."""
 
 COMPANION_DTYPES = ("float32", "float64", "int64", "int32", "bool")
-"""The element types that a companion input may have."""
+"""The element types that a companion input can have."""
 
 GRADIENT_DTYPES = ("float32", "float16", "bfloat16")
-"""The element types that the output `gradient` may have."""
+"""The element types that the output `gradient` can have."""
 
 LARGEST_FLOAT32 = 3.4028234663852886e38
 
 UNSEALED = "0" * 64
-"""What stands in the place of the digest while `seal.py` computes it."""
+"""The placeholder for the digest while `seal.py` computes it."""
 
 
 @dataclass(frozen=True)
 class Companion:
-    """A further input of the model, an attention mask for one: passed through, not explained.
+    """A further input of the model, such as an attention mask: passed through, not explained.
 
-    `dtype` is numpy's name of its element type, `shape` without the batch, None for a dynamic size.
+    `dtype` is numpy's name of the element type; `shape` omits the batch and has None for a dynamic size.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Companion:
 
 @dataclass(frozen=True)
 class Weights:
-    """A second file, in the same folder, that holds the weights, and its SHA-256 in hexadecimal."""
+    """The name of a second file, in the same folder, with the weights, and its SHA-256 in hexadecimal."""
 
     file: str
     sha256: str
@@ -60,12 +60,11 @@ class Manifest:
 
     `shape` is the input's without the batch, None for a dynamic size. `low` and `high` bound a valid
     input (None: unbounded). `mean` and `std` are the normalisation that the graph applies itself.
-    `rules` is "gradient" or "deeplift", and `baseline` then DeepLIFT's, see `baseline.py`. `gradient` is the
-    element type of the output of that name; `score` and `scale` are float32.
+    `rules` is "gradient" or "deeplift"; `baseline` is DeepLIFT's (see `baseline.py`), otherwise None.
+    `gradient` is the element type of the output `gradient`; `score` and `scale` are float32.
     `error` is the worst relative error of the gradient against float64 at verification. `companions` are
-    the model's further inputs. `outputs` are the names of what the file gives, in order: a TorchScript file
-    takes the input, the target and the companions by position and returns a dict with these keys; `opset` is
-    None there.
+    the model's further inputs. `outputs` are the names of the file's outputs, in order. A TorchScript file
+    takes input, target and companions by position and returns a dict with these keys; its `opset` is None.
 
     The file of a whole method, which `fluxpath.export.attribution_from_onnx` writes, has the manifest of the
     gradient graph inside it, with the `method`'s name, its `settings`, and the `error` of its attributions.
@@ -98,14 +97,14 @@ class Manifest:
     producer: str = "fluxpath"
 
     def to_json(self) -> str:
-        """The text that goes into the file, with an empty seal."""
+        """The JSON text that goes into the file, with a placeholder for the digest."""
         return json.dumps({**asdict(self), "digest": UNSEALED}, ensure_ascii=True)
 
     @classmethod
     def from_json(cls, text: str, whole_method: bool | None = False) -> Manifest:
         """Parse and check a manifest; ArtifactError names the first field that is wrong.
 
-        whole_method: which kind of file it must be of, a gradient graph or a whole method's; None for either.
+        whole_method: True requires a whole method's manifest, False a gradient graph's, None accepts both.
         """
         try:
             fields = json.loads(text)
@@ -144,12 +143,12 @@ class Manifest:
             raise ArtifactError("the manifest has a method without settings, or settings without a method")
         if self.method is not None and whole_method is False:
             raise ArtifactError(
-                f"the file is no gradient graph but the whole method '{self.method}': run it as it is with "
-                "ONNX Runtime, or export the model without --method"
+                f"the file is not a gradient graph but the whole method '{self.method}': run it directly "
+                "with ONNX Runtime, or export the model without --method"
             )
         if self.method is None and whole_method is True:
             raise ArtifactError(
-                "the file is a gradient graph and no whole method: export the model with --method"
+                "the file is a gradient graph, not a whole method: export the model with --method"
             )
 
 
@@ -166,7 +165,7 @@ def _optional_count(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    # Compared rather than converted: an integer of JSON may be too large for a float.
+    # Compared rather than converted: a JSON integer can be too large for a float.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_FLOAT32
 
 

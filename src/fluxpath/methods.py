@@ -1,6 +1,6 @@
-"""What `fluxpath.runtime` and `fluxpath.export` both know of methods: settings, defaults and names.
+"""The methods' names, settings and defaults, which `fluxpath.runtime` and `fluxpath.export` share.
 
-The runtime's classes and those of whole methods in a file derive from the settings here.
+The classes of the runtime's methods, and of whole methods in a file, derive from the settings here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NAMES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "big": ("BIG", {}),
     "guided-ig": ("GuidedIG", {}),
 }
-"""The class of each method's name on the command line, and the settings that the name implies."""
+"""For each method's name on the command line: its class, and the settings that the name implies."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class MFABASettings:
 
     PATHS: ClassVar[tuple[str, ...]] = ("taylor", "norm", "cosine")
     SMOOTH_RADIUS: ClassVar[float] = 0.3
-    """How far the smooth walk may carry a pixel from the image: the setting of the published code."""
+    """How far the smooth walk can move a pixel from the image, as in the published code."""
 
     def __post_init__(self) -> None:
         one_of("ascent", self.ascent, ("sharp", "smooth"))
@@ -56,7 +56,7 @@ class MFABASettings:
 
     @property
     def effective_step_size(self) -> float:
-        """The step size, which is the published code's where none is given."""
+        """The step size; if none is given, the published code's."""
         default = 0.1 if self.ascent == "sharp" else 0.001
         return default if self.step_size is None else self.step_size
 

@@ -1,8 +1,8 @@
 """The seal that makes a truncated or altered ONNX file detectable before any parser sees it.
 
-It is the SHA-256 of everything else in the file and stands in the manifest, as does that of a second file of
-weights. The manifest is read from the file's bytes: that needs the standard library only, for
-`fluxpath.export` and `fluxpath.runtime` alike. TorchScript files: see `archive.py`.
+The seal is the SHA-256 of everything else in the file and is stored in the manifest, as is the SHA-256 of a
+second file of weights. The manifest is read from the file's bytes, which needs only the standard library.
+For TorchScript files see `archive.py`.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ _METADATA = 14
 """The number of the field `metadata_props` in ONNX's ModelProto: entries of a key (1) and a value (2)."""
 
 _VARINT, _EIGHT_BYTES, _COUNTED, _FOUR_BYTES = 0, 1, 2, 5
-"""How protobuf encodes a field: its wire types."""
+"""Protobuf's wire types, which say how a field is encoded."""
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """What an intact file says of itself, and the SHA-256 that it bears: no two files have the same."""
+    """The manifest of an intact file, and its SHA-256 in hexadecimal, which identifies the file."""
 
     manifest: Manifest
     digest: str
 
 
 def seal(data: bytes) -> bytes:
-    """Write into the manifest of a serialized ONNX model the SHA-256 of everything else in it."""
+    """The serialized ONNX model with the SHA-256 of everything else in it written into its manifest."""
     start, end = _digest_span(data, "the file")
     return b"".join((memoryview(data)[:start], _digest(data, start, end), memoryview(data)[end:]))
 
 
 def unseal(data: bytes, name: str = "the file", whole_method: bool | None = False) -> Sealed:
-    """What the manifest in `data` says; ArtifactError, of the file called `name`, unless `seal` gave `data`.
+    """The manifest in `data`; ArtifactError, which calls the file `name`, unless `seal` returned `data`.
 
-    Bit for bit, and before any parser sees the file: a truncated or altered one can neither crash the process
-    nor give a wrong attribution. whole_method: see `Manifest.from_json`.
+    Every bit is checked, before any parser sees the file: a truncated or altered file can neither crash the
+    process nor give a wrong attribution. whole_method: see `Manifest.from_json`.
     """
     start, end = _digest_span(data, name)
     digest = _digest(data, start, end)
@@ -54,7 +54,7 @@ def unseal(data: bytes, name: str = "the file", whole_method: bool | None = Fals
 
 
 def check_weights(path: Path, weights: Weights) -> None:
-    """ArtifactError unless the second file is, bit for bit, the one that was written."""
+    """Raise ArtifactError unless the second file is, bit for bit, the one that was written."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256")
@@ -67,7 +67,7 @@ def check_weights(path: Path, weights: Weights) -> None:
 
 
 def _digest(data: bytes, start: int, end: int) -> bytes:
-    # Views, for a file has hundreds of megabytes.
+    # Views avoid a copy: a file can have hundreds of megabytes.
     digest = hashlib.sha256(memoryview(data)[:start])
     digest.update(UNSEALED.encode())
     digest.update(memoryview(data)[end:])
@@ -84,7 +84,7 @@ def _digest_span(data: bytes, name: str) -> tuple[int, int]:
 
 
 def _manifest_span(data: bytes, name: str) -> tuple[int, int]:
-    """Where the manifest's text lies in a serialized ONNX model; ArtifactError unless there is just one."""
+    """Start and end of the manifest's text in a serialized ONNX model; ArtifactError unless there is one."""
     found: list[tuple[int, int]] = []
     try:
         for number, start, end in _fields(data, 0, len(data)):
@@ -102,7 +102,7 @@ def _manifest_span(data: bytes, name: str) -> tuple[int, int]:
 
 
 def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of each field of a protobuf message; IndexError or ValueError if it is none."""
+    """Yield number, start and end of each field in a protobuf message; IndexError, ValueError if invalid."""
     while at < end:
         tag, at = _varint(data, at)
         kind, size = tag & 7, 0
@@ -113,7 +113,7 @@ def _fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
         elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
             size = 8 if kind == _EIGHT_BYTES else 4
         else:
-            raise ValueError("no protobuf message")
+            raise ValueError("not a protobuf message")
         if size > end - at:
             raise ValueError("a field is longer than its message")
         yield tag >> 3, at, at + size

@@ -1,4 +1,4 @@
-"""Why a walk ended."""
+"""The reasons why a walk ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import IntEnum
 class Status(IntEnum):
     """How a walk ended, in order of severity: an image with several lanes reports the largest.
 
-    The numbers are those of `lanes.h`.
+    The numbers are the same as in `lanes.h`.
     """
 
     RUNNING = 0
@@ -17,7 +17,7 @@ class Status(IntEnum):
     NEGATIVE_FLUX = 2
     """A point with negative flux was found (NeFLAG)."""
     COMPLETE = 3
-    """A walk of fixed length came to its end."""
+    """A walk of fixed length reached its end."""
     MAX_STEPS = 4
     """The largest number of steps was taken."""
     ZERO_GRADIENT = 5

@@ -195,13 +195,13 @@ def test_the_manifest_both_ways(graph, tmp_path):
     assert manifest.settings == {"n": 2, "radius": 0.1, "max_steps": 20, "stop": "flux", "seed": 9}
     for refuse in (Explainer, verify):
         with pytest.raises(
-            ArtifactError, match="no gradient graph but the whole method 'neflag': run it as it is"
+            ArtifactError, match="not a gradient graph but the whole method 'neflag': run it directly"
         ):
             refuse(path)
     with pytest.raises(ArtifactError, match="whole method 'neflag'"):
         attribution_from_gradient(path, tmp_path / "twice.onnx")
     plain = next(e.value for e in onnx.load(graph("smooth")).metadata_props if e.key == contract.KEY)
-    with pytest.raises(ArtifactError, match="is a gradient graph and no whole method"):
+    with pytest.raises(ArtifactError, match="is a gradient graph, not a whole method"):
         Manifest.from_json(plain, whole_method=True)
     for wrong in (
         {"settings": None},
