@@ -51,7 +51,7 @@ def test_photos_from_a_folder(graph, tmp_path, capsys):
     [
         (["{float}", "--precision", "int4"], "there is no half precision 'int4'"),
         (["{float}", "--precision", ""], "there is no half precision ''"),
-        (["{half}", "--precision", "float16"], "name that one first, and this one after --against"),
+        (["{half}", "--precision", "float16"], "name the float32 file first, and this one after --against"),
         (["{float}", "--against", "none.onnx"], "there is no gradient graph 'none.onnx'"),
         (["{float}", "--precision", "float16", "--images", "0"], "--images is 0, and must be 1 or more"),
         (["{float}", "--precision", "float16", "--set", "n=1"], "mfaba-sharp has no setting 'n=1'"),

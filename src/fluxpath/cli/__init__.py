@@ -14,7 +14,7 @@ from fluxpath.errors import FluxpathError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 on success, 1 for a user's mistake or the disk's (one sentence on stderr)."""
+    """Run the command line; return 0, 1 after an error (one sentence on stderr), or 130 if interrupted."""
     parser = argparse.ArgumentParser(
         prog="fluxpath",
         description="Compile a classifier with its input gradient, and explain its decisions.",
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with warnings.catch_warnings():
-            # A sentence, as errors are, without the line of code that gave it.
+            # Print a warning as one sentence, like an error, without the line of code that raised it.
             warnings.showwarning = lambda message, *_: print(f"fluxpath: {message}", file=sys.stderr)
             options.run(options)
         sys.stdout.flush()
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"fluxpath: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Whoever read the output has gone (`| head`): nothing is left to say, nor at exit.
+        # The reader of the output has gone (`| head`), so nothing more is printed, not even at exit.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What several subcommands share."""
+"""Helpers that several subcommands share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fluxpath.export import Exported
     from fluxpath.runtime import Method
 
-Commands = argparse._SubParsersAction  # argparse gives no public name to what add_subparsers returns
+Commands = argparse._SubParsersAction  # the return type of add_subparsers has no public name
 
 
 def export_with_progress(
@@ -35,7 +35,7 @@ def export_with_progress(
 
 
 def need_export() -> Any:
-    """`fluxpath.export`, or one sentence that says how to install what it needs."""
+    """The module `fluxpath.export`; ModelError, which says what to install, if it cannot be imported."""
     try:
         import fluxpath.export
     except ImportError as error:
@@ -49,7 +49,7 @@ METHOD_NAMES = tuple(NAMES)
 
 
 def method_from(name: str, assignments: Sequence[str]) -> Method:
-    """The method `name` with settings given as "key=value"; InputError for one that it does not have."""
+    """The method `name` with settings given as "key=value"; InputError for an unknown or missing setting."""
     from fluxpath import runtime
 
     made, implied = NAMES[name]
@@ -70,7 +70,7 @@ def method_from(name: str, assignments: Sequence[str]) -> Method:
 
 
 def parsed(text: str) -> Any:
-    """A setting's value: a number, None, true or false where it reads so, an array from a file, or text."""
+    """A setting's text as a number, None, a bool, the array in a .npy file, or else the text itself."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -85,7 +85,7 @@ def parsed(text: str) -> Any:
 
 
 def read_names(path: Path | None) -> list[str] | None:
-    """Class names, one per line."""
+    """Class names from a file with one per line, or None without a file; InputError if it cannot be read."""
     if path is None:
         return None
     try:
@@ -95,7 +95,7 @@ def read_names(path: Path | None) -> list[str] | None:
 
 
 def make_folder(path: Path) -> Path:
-    """The folder `path`, made if need be."""
+    """The folder `path`, created if needed; FluxpathError if it cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,7 +104,7 @@ def make_folder(path: Path) -> Path:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as aligned columns, the first row a header."""
+    """Rows of text as aligned columns; the first row is the header."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * w for w in widths))

@@ -1,4 +1,4 @@
-"""What half precision costs: the table that `fluxpath verify` prints with --precision and --against."""
+"""The table of what half precision costs, which `fluxpath verify` prints with --precision and --against."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def compare(options: argparse.Namespace) -> None:
     manifest = read_manifest(options.graph)
     if manifest.precision != "float32":
         raise InputError(
-            f"'{options.graph}' computes in {manifest.precision}, and must be the float32 graph: name that "
-            "one first, and this one after --against"
+            f"'{options.graph}' computes in {manifest.precision}, and must be the float32 graph: name the "
+            "float32 file first, and this one after --against"
         )
     if options.data is None:
         images, where = noise_for(manifest, options.images), "of noise (give your own with --data)"
@@ -44,8 +44,8 @@ def compare(options: argparse.Namespace) -> None:
     )
     print(table([HEADER, *rows]))
     print(
-        "distance: of an image's attribution from the exact one, relative, in L2, at the median;\n"
-        "ranks: the correlation of the two (Spearman), at the median"
+        "distance: from an image's float32 attribution, relative, in L2, at the median;\n"
+        "ranks: the rank correlation with it (Spearman), at the median"
     )
 
 
@@ -75,7 +75,7 @@ def _measured(
 
 
 def _rounded(graph: Path, precision: str, shape: tuple[int, ...]) -> Explainer:
-    """The float32 graph with its values rounded, on the CPU, where this needs no kernels of its own."""
+    """An explainer of the float32 graph with all values rounded; runs on the CPU, without special kernels."""
     from fluxpath.runtime import Explainer, OnnxSession
 
     need_export()
@@ -90,7 +90,7 @@ def _rounded(graph: Path, precision: str, shape: tuple[int, ...]) -> Explainer:
 def _attributed(
     explainer: Explainer, manifest: Manifest, images: Images, exact: Attribution | None, method: Method
 ) -> Attribution:
-    """For the class that float32 predicts. A further input of the model is ones, as a mask over all is."""
+    """Attributions for the classes that float32 predicts; further inputs are all ones, like a full mask."""
     target = None if exact is None else exact.target
     open_sizes = [size for d, size in zip(manifest.shape, images.shape[1:], strict=True) if d is None]
     ones = ones_for(manifest, len(images), *open_sizes[:1])

@@ -14,12 +14,12 @@ Images = npt.NDArray[np.float32]
 
 
 def images_from(path: Path, count: int, manifest: Manifest) -> Images:
-    """The first `count` images of an .npz file's array 'images' (bytes become [0, 1]), or of a folder."""
+    """The first `count` images of a folder, or of an .npz file's array 'images' (bytes become [0, 1])."""
     return _photos(path, count, manifest) if path.is_dir() else _archived(path, count)
 
 
 def noise_for(manifest: Manifest, count: int) -> Images:
-    """`count` images of uniform noise over the valid range, or of normal noise where there is none."""
+    """`count` images of uniform noise over the valid range, or of normal noise if the input is unbounded."""
     if None in manifest.shape:
         raise InputError(f"the model's input has the open shape {manifest.shape}: give images with --data")
     shape = (count, *(d for d in manifest.shape if d is not None))

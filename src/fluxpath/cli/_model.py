@@ -1,4 +1,4 @@
-"""What `fluxpath export` is asked to compile: an ONNX file, or a torch module by name."""
+"""Finds the model that `fluxpath export` compiles: an ONNX file, or a torch module by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def torch_model(name: str, shape: Sequence[int] | None) -> TorchModel | None:
     """The torch module that `name` means; None if it means an ONNX file.
 
     name: "torchvision:resnet50" or "package.module:factory"; the factory is called without arguments and
-    returns a module, or a module and an example. shape: of the input, for the example.
+    returns a module, or a module and an example. shape: the shape of an example input, without the batch.
     """
     if name.endswith(".onnx") or ":" not in name or Path(name).is_file():
         return None
@@ -52,7 +52,7 @@ def _attribute(package: str, attribute: str) -> Callable[[], Any]:
         raise ModelError(f"cannot import '{package}': {error}") from error
     except AttributeError as error:
         raise ModelError(f"module '{package}' has no '{attribute}'") from error
-    except Exception as error:  # whatever the module does when it is imported
+    except Exception as error:  # importing a module can raise anything
         raise ModelError(f"cannot import '{package}': {first_line(error)}") from error
     if not callable(found):
         raise ModelError(f"'{package}:{attribute}' is a {type(found).__name__}, and must be a function")
@@ -66,15 +66,15 @@ def _calling(name: str, factory: Callable[[], Any]) -> Any:
             return factory()
     except FluxpathError:
         raise
-    except Exception as error:  # whatever the factory raises
+    except Exception as error:  # a factory can raise anything
         raise ModelError(f"'{name}' failed: {first_line(error)}") from error
 
 
 def _from_torchvision(name: str, shape: Sequence[int] | None) -> TorchModel:
-    """torchvision.models.NAME with its default weights, and what these say of the input and the classes."""
+    """torchvision.models.NAME with its default weights, their normalisation and their class names."""
     try:
         models = importlib.import_module("torchvision.models")
-    except Exception as error:  # beside an unfit torch it raises more than ImportError
+    except Exception as error:  # with an incompatible torch it raises more than ImportError
         raise ModelError(
             f'torchvision cannot be imported ({first_line(error)}): pip install "fluxpath[torchvision]"'
         ) from error
@@ -105,7 +105,7 @@ def _zeros(shape: Sequence[int]) -> Any:
 
 @contextmanager
 def _current_folder() -> Iterator[None]:
-    """Modules in the current folder can be imported, as with `python -m`."""
+    """Let modules in the current folder be imported, as with `python -m`."""
     sys.path.insert(0, str(Path.cwd()))
     try:
         yield

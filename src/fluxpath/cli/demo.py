@@ -1,4 +1,4 @@
-"""`fluxpath demo`: the whole road in a minute, from a model file to heat maps."""
+"""`fluxpath demo`: goes from a model file to heat maps in a minute."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ METHODS = ("mfaba-sharp", "mfaba-smooth", "neflag")
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand `demo`."""
     parser = commands.add_parser("demo", help="explain real handwritten digits with the bundled model")
     parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder to write to")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Export the bundled classifier, explain test digits, leave a contact sheet and print a table."""
+    """Export the bundled classifier, explain test digits, write a contact sheet and print a table."""
     from fluxpath.demo.digits import test_digits
     from fluxpath.runtime import Explainer
     from fluxpath.runtime.pictures import contact_sheet, heatmap, save_png
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _timed(explainer: Explainer, name: str, images: npt.NDArray[np.float32]) -> tuple[Attribution, list[str]]:
-    """One method on all images at once and on one alone, after a warm-up."""
+    """The method's result for all images, and its table row: times for all at once and for single images."""
     method = method_from(name, ())
     explainer.attribute(images[:2], method=method)
     begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""`fluxpath explain`: heat maps of photos, or their attributions in one file."""
+"""`fluxpath explain`: writes heat maps of photos, or their attributions in one file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLE_ROWS = 40
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand `explain`."""
     parser = commands.add_parser("explain", help="write heat maps of what decided a prediction")
     parser.add_argument("graph", type=Path, help="a file that 'fluxpath export' wrote")
     parser.add_argument("images", type=Path, nargs="+", help="photos, or folders of them")
@@ -37,15 +37,15 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--out", type=Path, default=Path("heatmaps"),
                         help="folder or file to write to (default heatmaps)")  # fmt: skip
     parser.add_argument("--format", choices=FORMATS,
-                        help="overlays in a folder, or one file (default: as --out ends)")  # fmt: skip
-    parser.add_argument("--npy", action="store_true", help="beside overlays, the attributions themselves")
+                        help="overlays in a folder, or one file (default: by --out's suffix)")  # fmt: skip
+    parser.add_argument("--npy", action="store_true", help="also write attributions beside the overlays")
     parser.add_argument("--resume", action="store_true", help="do only what an interrupted run left undone")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 or auto")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Explain every photo, write the results and print a table of them, or a line for many."""
+    """Explain every photo, write the results and print a table of them, or one line if there are many."""
     from fluxpath.runtime import Explainer
 
     method = method_from(options.method, options.set)
@@ -61,9 +61,9 @@ def run(options: argparse.Namespace) -> None:
 
 
 class _Tabled:
-    """A sink that notes what the table shows, for as many images as it holds.
+    """A sink that keeps the table's rows, for as many images as the table holds.
 
-    Opened with the first image: a mistake in the settings must not cost what an earlier run wrote.
+    The real sink opens with the first image, so that a wrong setting cannot destroy an earlier run's results.
     """
 
     def __init__(self, opened: Callable[[], Sink], explainer: Explainer, target: Path) -> None:
@@ -96,7 +96,7 @@ class _Tabled:
 
 
 def _source(paths: list[Path]) -> Source:
-    """One folder as it is, so that results lie as its images do; else a list of files."""
+    """A single folder as it is, so that the results keep its structure; otherwise the list of all files."""
     from fluxpath.runtime.bulk.sources import listed
 
     if len(paths) == 1:
@@ -105,7 +105,7 @@ def _source(paths: list[Path]) -> Source:
 
 
 def _target(options: argparse.Namespace) -> Path:
-    """Where to write to: --out, with the suffix of --format if that is a file's and --out has none."""
+    """The path to write to: --out, plus the suffix of --format if that names a file and --out has none."""
     out: Path = options.out
     suffix = out.suffix.removeprefix(".")
     if options.format is None or suffix == options.format != "png":
@@ -137,7 +137,7 @@ def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, sou
 
 
 def _report(summary: Summary) -> None:
-    """The images that failed, one line each; InputError if there are any, so that a script notices."""
+    """Print one line per image that failed; raise InputError if there are any, so that a script notices."""
     failures = list(summary.failures.items())
     if not failures:
         return

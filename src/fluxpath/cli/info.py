@@ -1,4 +1,4 @@
-"""`fluxpath info`: what a gradient graph says of itself."""
+"""`fluxpath info`: shows the manifest of an exported file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fluxpath.manifest import Manifest
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
-    parser = commands.add_parser("info", help="show what an exported file says of itself")
+    """Add the subcommand `info`."""
+    parser = commands.add_parser("info", help="show what is in an exported file")
     parser.add_argument("graph", type=Path, help="a file that 'fluxpath export' wrote")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the manifest, and of an ONNX file the operators where onnx is installed."""
+    """Print the manifest and, for an ONNX file and if onnx is installed, operators and cost."""
     manifest = read_manifest(options.graph, whole_method=None)
     shape = ", ".join("?" if d is None else str(d) for d in manifest.shape)
     bounds = "unbounded" if manifest.low is None else f"in [{manifest.low:g}, {manifest.high:g}]"
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _kind(manifest: Manifest) -> str:
-    """A gradient graph, or the method that the file is the whole of."""
+    """The kind of file: a gradient graph, or a whole method with its settings."""
     if manifest.method is None or manifest.settings is None:
         return "gradient graph"
     settings = ", ".join(f"{name} {value}" for name, value in manifest.settings.items())
@@ -54,7 +54,7 @@ def _kind(manifest: Manifest) -> str:
 
 
 def _costs(path: Path) -> dict[str, str]:
-    """Operators and estimated cost; nothing without onnx, which the runtime does not need."""
+    """Operators and estimated cost; empty without onnx, which the runtime does not need."""
     try:
         from fluxpath.export.cost import estimate
     except ImportError:

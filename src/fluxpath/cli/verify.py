@@ -1,4 +1,4 @@
-"""`fluxpath verify`: a gradient graph against float64, or half precision against float32."""
+"""`fluxpath verify`: checks a gradient graph against float64, or half precision against float32."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from fluxpath.errors import InputError
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add the subcommand."""
+    """Add the subcommand `verify`."""
     parser = commands.add_parser("verify", help="check a gradient graph against differences in float64, or "
                                  "measure what half precision costs")  # fmt: skip
     parser.add_argument("graph", type=Path, help="a file that 'fluxpath export' wrote")
     parser.add_argument("--data", type=Path, metavar="PATH",
                         help="verify at the first images of the array 'images' in an .npz file, or of a "
-                        "folder (default: a few of noise)")  # fmt: skip
-    parser.add_argument("--images", type=int, default=16, help="how many of them (default 16)")
+                        "folder (default: a few images of noise)")  # fmt: skip
+    parser.add_argument("--images", type=int, default=16, help="how many images (default 16)")
     parser.add_argument("--precision", metavar="NAMES",
-                        help="float16, bfloat16 or float16,bfloat16: how far attributions would be from "
-                        "those of this float32 graph, by rounding every value")  # fmt: skip
+                        help="float16, bfloat16 or float16,bfloat16: measure by rounding every value how "
+                        "far attributions would be from this float32 graph's")  # fmt: skip
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FILE",
-                        help="files in half precision: how far their attributions are from those of this "
-                        "float32 graph, as this machine runs them")  # fmt: skip
-    parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp", help="of these attributions")
+                        help="files in half precision: measure on this machine how far their attributions "
+                        "are from this float32 graph's")  # fmt: skip
+    parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp",
+                        help="the method that is compared (default mfaba-sharp)")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the method, as in n=20")  # fmt: skip
     parser.add_argument("--device", default="cpu",

@@ -1,1 +1,1 @@
-"""The demo: a small classifier of handwritten digits, and the images that it is explained on."""
+"""The demo's data: a small classifier of handwritten digits, and images to explain."""

@@ -1,4 +1,4 @@
-"""scikit-learn's bundled 8x8 handwritten digits, split the same way for training and for the demo."""
+"""scikit-learn's bundled 8x8 handwritten digits, with one split for training and for the demo."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Digits: TypeAlias = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 def test_digits() -> Digits:
-    """The images the model never saw: float32 [n, 1, 8, 8] in [0, 1], and their labels, int64 [n]."""
+    """Images that the model never saw, float32 [n, 1, 8, 8] in [0, 1], and their labels, int64 [n]."""
     images, labels, held_out = _all_digits()
     return images[held_out], labels[held_out]
 
 
-# pytest collects what is named test_*, also where a test module only imports it.
+# pytest collects every name test_*, even one that a test module only imports.
 test_digits.__test__ = False  # type: ignore[attr-defined]
 
 
 def training_digits() -> Digits:
-    """The images the model was trained on, in the same form as test_digits()."""
+    """Images that the model was trained on, and their labels, in the same form as test_digits()."""
     images, labels, held_out = _all_digits()
     return images[~held_out], labels[~held_out]
 

@@ -22,9 +22,9 @@ from fluxpath.files import replacing
 
 BATCH = 64
 LEARNING_RATE = 3e-3
-# Plain training leaves a net that ink on blank paper sways as much as ink missing from the stroke; half the
-# heat of its maps lies on the paper. Here an adversary may smudge the paper (add ink) and fade or darken
-# the stroke a little: the net learns that only the stroke is evidence.
+# With plain training, ink on blank paper sways the net as much as ink missing from the stroke, and half the
+# heat of its maps lies on the paper. Here an adversary can smudge the paper (add ink) and fade or darken the
+# stroke a little, so the net learns that only the stroke is evidence.
 PAPER_BELOW = 0.2
 SMUDGE = 0.4
 STROKE_CHANGE = 0.1
@@ -32,7 +32,7 @@ ATTACK_STEPS = 5
 
 
 def build_net() -> nn.Sequential:
-    """Average, not max, pooling: blank paper gives equal activations, where a maximum has no one gradient."""
+    """The untrained net. It pools by average: on blank paper a maximum is tied and has no unique gradient."""
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
         nn.ReLU(),
@@ -45,7 +45,7 @@ def build_net() -> nn.Sequential:
 
 
 def smudged(net: nn.Sequential, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Signed gradient ascent on the loss inside the box that the adversary is allowed."""
+    """The images after signed gradient ascent on the loss, inside the adversary's box."""
     paper = images <= PAPER_BELOW
     low = torch.where(paper, 0.0, -STROKE_CHANGE)
     high = torch.where(paper, SMUDGE, STROKE_CHANGE)
@@ -54,14 +54,14 @@ def smudged(net: nn.Sequential, images: torch.Tensor, labels: torch.Tensor) -> t
         change.requires_grad_(True)
         loss = F.cross_entropy(net((images + change).clamp(0, 1)), labels)
         (gradient,) = torch.autograd.grad(loss, change)
-        # Half the widest box per step, so that every corner is within reach.
+        # Each step is half the widest box, so that every corner can be reached.
         change = (change.detach() + SMUDGE / 2 * gradient.sign()).clamp(low, high)
     return (images + change).clamp(0, 1)
 
 
 def train(epochs: int, seed: int) -> nn.Sequential:
     torch.manual_seed(seed)
-    # One thread: a different number of threads sums in a different order and trains a different net.
+    # One thread, because another number of threads sums in another order and trains another net.
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     images, labels = (torch.from_numpy(array) for array in training_digits())
@@ -81,7 +81,7 @@ def train(epochs: int, seed: int) -> nn.Sequential:
 
 
 def to_onnx(net: nn.Sequential) -> onnx.ModelProto:
-    """Written node by node: torch's own exporter would store this machine's source paths in the file."""
+    """The net as an ONNX model, built node by node: torch's exporter would store local paths in it."""
     layers = {"conv1": net[0], "conv2": net[2], "classifier": net[6]}
     weights = [
         numpy_helper.from_array(getattr(layer, kind).detach().numpy(), f"{name}.{kind}")
@@ -113,7 +113,7 @@ def to_onnx(net: nn.Sequential) -> onnx.ModelProto:
 
 
 def accuracy(serialized: bytes) -> float:
-    """On the test images, with the graph that is written and not with the net it came from."""
+    """The share of test images that the serialized model, not the torch net, classifies correctly."""
     images, labels = test_digits()
     session = onnxruntime.InferenceSession(serialized, providers=["CPUExecutionProvider"])
     (logits,) = session.run(["logits"], {"image": images})
