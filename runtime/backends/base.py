@@ -49,10 +49,7 @@ class GradientSession(ABC):
         return None
 
     def make_lanes(self, slots: int, shape: tuple[int, ...], companions: Companions = NO_COMPANIONS) -> Lanes:
-        """Allocate arrays for `slots` slots where this backend needs them, here on the host.
-
-        shape: the explained input's shape without the batch, all sizes fixed.
-        """
+        """Allocate arrays where the backend needs them, here the host; `shape` has no batch, no open size."""
         return Lanes(slots, **self._layout(shape, companions))
 
     def _layout(self, shape: tuple[int, ...], companions: Companions) -> dict[str, Any]:

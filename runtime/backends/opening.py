@@ -27,16 +27,13 @@ ON_GPU = (CUDA[:1], (TENSORRT,))
 
 
 def open_session(path: str | os.PathLike[str], options: Options) -> GradientSession:
-    """Open the gradient graph in the file `path`: TorchScript if it ends in ".pt", else ONNX.
-
-    See `Explainer` for the options and errors.
-    """
+    """Open the graph in the file `path`: TorchScript if it ends in ".pt", else ONNX; see `Explainer`."""
     kind, number = parse(options.device)
     script = Path(path).suffix == archive.SUFFIX
     if script and options.providers is not None:
         raise ProviderError(f"providers are ONNX Runtime's, and '{path}' is TorchScript: pass only device=")
     if kind == "auto" and options.providers is None:
-        read_manifest(path)  # a bad file is reported as such, not as a missing GPU
+        read_manifest(path)  # a bad file fails here, before another device is tried
         try:
             return open_session(path, replace(options, device="cuda"))
         except ProviderError as error:

@@ -23,7 +23,6 @@ class TorchScriptSession(GradientSession):
     """A gradient graph in TorchScript that runs on the CPU, in place on the engine's arrays.
 
     Reads the file once; torch gets only what the seal covers.
-
     options: device, threads (torch's, for the whole process) and channels_last apply. channels_last makes
     torch hold images and convolution weights in that order; the lanes keep theirs.
 

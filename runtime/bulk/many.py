@@ -44,9 +44,8 @@ WINDOW = 2
 
 @dataclass
 class Summary:
-    """What became of a run's images.
+    """What became of a run's images. written: by this run. skipped: already written by an earlier run.
 
-    written: how many this run wrote. skipped: how many an earlier run had written.
     failures: one sentence for each image that failed, by its name.
     """
 

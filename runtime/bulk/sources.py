@@ -92,7 +92,7 @@ def photos_in(path: Path) -> list[Path]:
 
 
 def _item(index: int, given: Any, photos: PhotoLoader) -> Item:
-    """One element of an iterable: a path, an array, or a tuple that names it and may give its target."""
+    """One element of an iterable: a path, an array, or a tuple with its name and optionally its target."""
     if isinstance(given, str | os.PathLike):
         return _photo(Path(given).as_posix(), given, photos)
     if not isinstance(given, tuple):

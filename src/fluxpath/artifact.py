@@ -22,10 +22,7 @@ def read_file(path: Path) -> bytes:
 
 
 def read_sealed(path: Path, whole_method: bool | None = False) -> tuple[bytes, Sealed]:
-    """The bytes of an ONNX file, and its manifest and digest; ArtifactError unless all of it is intact.
-
-    A second file of weights is checked too. whole_method: see `read_manifest`.
-    """
+    """An ONNX file's bytes, manifest and digest; ArtifactError unless it and its weights are intact."""
     data = read_file(path)
     sealed = unseal(data, f"'{path}'", whole_method)
     weights = sealed.manifest.weights

@@ -28,8 +28,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FILE",
                         help="files in half precision: measure on this machine how far their attributions "
                         "are from this float32 graph's")  # fmt: skip
-    parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp",
-                        help="the method that is compared (default mfaba-sharp)")  # fmt: skip
+    parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp", help="the method to compare")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the method, as in n=20")  # fmt: skip
     parser.add_argument("--device", default="cpu",
