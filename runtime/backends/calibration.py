@@ -13,7 +13,7 @@ from fluxpath.runtime.lanes import Lanes
 BUDGET = 2.0
 """Seconds of evaluations after which no larger number of slots is tried.
 
-The first evaluation at each size does not count: a GPU's libraries start and plan convolutions for longer.
+A size's first evaluation does not count: a GPU's libraries start and plan convolutions for longer than that.
 """
 
 RUNS = 3
@@ -32,10 +32,10 @@ def suitable_slots(
     max_memory: the most bytes for arrays and activations together; the next number is tried only if twice the
         memory that the last one took stays below it. Raises InputError if one slot takes more.
 
-    The memory taken is the growth during the measurement of the memory in use, the process's or, where the
-    lanes live on a device, the device's. It excludes the weights, which were loaded before. On a device it
-    includes what ONNX Runtime's arena and torch keep allocated, and what other processes and threads allocate
-    meanwhile, so measure when none do. Images with many lanes later need more rows (`device.sums.SpareRows`).
+    The memory taken is how much the memory in use grows during the measurement: the process's, or the
+    device's if the lanes live there. Weights do not count: they were loaded before. On a device it includes
+    what ONNX Runtime's arena and torch keep allocated, and what other processes and threads allocate
+    meanwhile, so measure when none do. Images with many lanes later take more rows (`device.sums.SpareRows`).
     """
     start, spent = session.used(), 0.0
     times: dict[int, float] = {}

@@ -1,8 +1,8 @@
 """Rewrites a TorchScript gradient graph for images in channels-last order.
 
 The graph was traced with contiguous images, and some of torch's choices in it are right only for those: a
-`view` that joins channels and positions, and kernels whose input autograd had checked, without a trace in the
-graph, to be contiguous. So every operator that is not known to respect strides is given contiguous memory.
+`view` that joins channels and positions, and kernels whose input autograd's formulas made contiguous, which
+left no trace. So every operator that is not known to respect strides is given contiguous memory.
 """
 
 from __future__ import annotations

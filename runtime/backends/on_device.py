@@ -1,4 +1,4 @@
-"""What backends share whose lanes live on a device."""
+"""What the backends with lanes on a device share."""
 
 from __future__ import annotations
 

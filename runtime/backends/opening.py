@@ -80,7 +80,7 @@ def _on_onnxruntime(path: str | os.PathLike[str], gpu: int | None, options: Opti
 
 
 def _find_libraries(onnxruntime: Any) -> None:
-    """Load CUDA and cuDNN from NVIDIA's packages or torch's, which the system's search path does not list."""
+    """Load CUDA and cuDNN from NVIDIA's packages or torch's, if they are not on the system's search path."""
     preload = getattr(onnxruntime, "preload_dlls", None)  # since 1.21
     if preload is not None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):

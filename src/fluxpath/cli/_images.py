@@ -14,7 +14,7 @@ Images = npt.NDArray[np.float32]
 
 
 def images_from(path: Path, count: int, manifest: Manifest) -> Images:
-    """The first `count` images of a folder, or of an .npz file's array 'images' (bytes become [0, 1])."""
+    """The first `count` images of a folder, or of an .npz file's array 'images' (uint8 becomes [0, 1])."""
     return _photos(path, count, manifest) if path.is_dir() else _archived(path, count)
 
 
