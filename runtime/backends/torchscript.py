@@ -25,7 +25,6 @@ class TorchScriptSession(GradientSession):
     Reads the file once; torch gets only what the seal covers.
     options: device, threads (torch's, for the whole process) and channels_last apply. channels_last makes
     torch hold images and convolution weights in that order; the lanes keep theirs.
-
     Raises ArtifactError if the file is not an intact gradient graph, ProviderError if torch or CUDA is
     missing, InputError if channels_last does not fit the graph.
     """
@@ -58,10 +57,8 @@ class TorchScriptSession(GradientSession):
 
     @property
     def output(self) -> int | None:
-        """The number of classes if the first output surely has one column per class, else None.
-
-        For two classes the module may give one logit per row, and the manifest does not say which.
-        """
+        """The number of classes if the first output surely has one column per class, else None."""
+        # For two classes the module may give one logit per row, and the manifest does not say which.
         classes = self.manifest.classes
         return classes if classes > 2 and self.manifest.outputs[0] not in _RESULTS else None
 

@@ -25,7 +25,6 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
     """A `TorchScriptSession` that copies nothing to the host and works on the device's stream.
 
     Batch sizes that recur are replayed as CUDA graphs (`captures.py`).
-
     options: threads, capture, channels_last and tf32 apply. tf32 lets float32 convolutions and matrix
     products round their inputs to TF32, in the whole process.
     """

@@ -22,10 +22,7 @@ class Log:
 
 
 def read_log(path: Path) -> Log | None:
-    """The complete lines of a log, up to the first broken one; None if even the head is incomplete.
-
-    Raises InputError for a file that is not a log of fluxpath's.
-    """
+    """A log's lines up to the first broken one; None without a whole head; InputError for a foreign file."""
     head: Head | None = None
     rows: list[Row] = []
     ends: list[int] = []
