@@ -189,26 +189,3 @@ def test_tables_are_refused(script, opened, tmp_path):
             FakeCuda(),
             Options(providers=opening.CUDA, threads=1, channels_last=True),
         )
-
-
-def test_other_providers_are_refused(graph):
-    for more in ({}, {"providers": ["CPUExecutionProvider"]}):
-        with pytest.raises(ProviderError, match="compute in channels_last order only on a GPU"):
-            Explainer(graph("smooth"), channels_last=True, **more)
-    with pytest.raises(ProviderError, match=f"channels_last order, {TENSORRT} cannot: leave it out"):
-        OnnxDeviceSession(
-            graph("smooth"),
-            FakeCuda(),
-            Options(providers=(TENSORRT, *opening.CUDA), threads=1, channels_last=True),
-        )
-
-
-def test_auto_goes_on_where_the_cpu_has_no_such_choice(graph, monkeypatch):
-    def missing(providers):
-        raise ProviderError("there is none")
-
-    monkeypatch.setattr(opening, "require_providers", missing)
-    with pytest.warns(RuntimeWarning, match="uses the CPU: there is none"):
-        assert isinstance(
-            open_session(graph("smooth"), Options(device="auto", channels_last=True)), OnnxSession
-        )

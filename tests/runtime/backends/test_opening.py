@@ -89,9 +89,9 @@ def test_the_cpu_s_provider_by_name_stays_on_the_host(graph):
 
 def test_other_providers_are_refused(graph):
     for more in ({}, {"providers": ["CPUExecutionProvider"]}):
-        with pytest.raises(ProviderError, match="a choice of channels_last on a GPU alone"):
+        with pytest.raises(ProviderError, match="compute in channels_last order only on a GPU"):
             Explainer(graph("smooth"), channels_last=True, **more)
-    with pytest.raises(ProviderError, match=f"alone has a choice of channels_last, and not {TENSORRT}"):
+    with pytest.raises(ProviderError, match=f"channels_last order, {TENSORRT} cannot: leave it out"):
         OnnxDeviceSession(
             graph("smooth"),
             FakeCuda(),
