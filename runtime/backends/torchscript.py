@@ -11,7 +11,7 @@ from typing import Any
 from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.artifact import read_file
-from fluxpath.errors import ArtifactError, FluxpathError, ProviderError, first_line
+from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
 from fluxpath.runtime.backends.base import DEFAULTS, GradientSession, Options
 from fluxpath.runtime.backends.channels_last import require_images, rewrite
 from fluxpath.runtime.lanes import Lanes
@@ -92,7 +92,10 @@ class TorchScriptSession(GradientSession):
                     result[:count].copy_(given[name])
         except Exception as error:
             where = "" if self._order is None else " in channels-last order"
-            raise FluxpathError(f"torch failed on the gradient graph{where}: {_last_line(error)}") from error
+            # The interpreter turns torch.OutOfMemoryError into a RuntimeError with the same text.
+            missing = isinstance(error, self._torch.OutOfMemoryError) or "out of memory" in str(error)
+            kind = OutOfMemoryError if missing else FluxpathError
+            raise kind(f"torch failed on the gradient graph{where}: {_last_line(error)}") from error
 
 
 def require_cuda() -> None:

@@ -38,8 +38,12 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         name = "cpu" if device.kind == "cpu" else f"{device.kind}:{device.number}"
         super().__init__(path, replace(options, device=name))
         self.device = device
+        self._stream: Any = None
         if device.kind == "cuda":
             self._allow_tf32(options.tf32)
+            self._stream = self._torch.cuda.ExternalStream(device.stream, device=self._device)
+            # The weights were moved and reordered in torch's default stream, for which this one never waits.
+            self._torch.cuda.synchronize(self._device)
         self._captures = Captures(options.capture)
         self._graphs: dict[int, Callable[[], object]] = {}
         self._pool: Any = None
@@ -102,10 +106,7 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         return replay
 
     def _on_stream(self) -> Any:
-        if self.device.kind != "cuda":
-            return contextlib.nullcontext()
-        stream = self._torch.cuda.ExternalStream(self.device.stream, device=self._device)
-        return self._torch.cuda.stream(stream)
+        return contextlib.nullcontext() if self._stream is None else self._torch.cuda.stream(self._stream)
 
     def _gradient(self, array: Any, shape: tuple[int, ...]) -> Any:
         if self.manifest.gradient == "float32":

@@ -59,9 +59,11 @@ def test_tf32_is_asked_for(script, monkeypatch, allowed):
     found = []
 
     def opened(self, path, *more):
-        self._torch = torch
+        self._torch, self._device = torch, torch.device("cpu")
 
     monkeypatch.setattr(TorchScriptSession, "__init__", opened)
+    for name in ("ExternalStream", "synchronize"):  # torch has neither without a GPU
+        monkeypatch.setattr(torch.cuda, name, lambda *_, **__: found.append(True))
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     try:
         TorchScriptDeviceSession(script, FakeCuda(), Options(tf32=allowed))
@@ -73,3 +75,22 @@ def test_tf32_is_asked_for(script, monkeypatch, allowed):
 
 def test_torch_takes_these_arguments():
     inspect.signature(torch.cuda.graph).bind(None, None, None, capture_error_mode="thread_local")
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("in the interpreter: out of memory")]
+)
+def test_torchs_missing_memory_halves_the_slots(script, monkeypatch, error):
+    """torch names it one way by itself and another way out of TorchScript's interpreter."""
+    session = TorchScriptDeviceSession(script, HostDevice(), Options(threads=1, capture=False))
+    module, sizes = session._module, []
+
+    def limited(image, *more):
+        sizes.append(len(image))
+        if len(image) > 2:
+            raise error
+        return module(image, *more)
+
+    session._module = limited
+    compare_with_host(session, script, np.random.default_rng(0).random((9, 6)).astype(np.float32), 8)
+    assert max(sizes) == 8 and min(sizes) <= 2
