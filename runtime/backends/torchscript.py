@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,26 @@ class TorchScriptSession(GradientSession):
         if options.threads is not None:
             self._torch.set_num_threads(options.threads)
         self._device = self._torch.device(options.device)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # TorchScript is announced as deprecated
-                self._module = self._torch.jit.load(io.BytesIO(archive.pack(entries)), self._device)
-        except Exception as error:  # torch raises RuntimeError and several of its own
-            raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
         self._order: Any = None
         if options.channels_last:
             require_images(self.manifest, path)
-            self._order = rewrite(self._torch, self._module.graph, len(self.manifest.shape) + 1, path)
+        packed = archive.pack(entries)
+        self._modules(lambda: self._loaded(packed, path, options.channels_last))
+
+    def _modules(self, load: Callable[[], Any]) -> None:
+        """Set `_module`, which the runs call; each call of `load` gives another copy of it."""
+        self._module = load()
+
+    def _loaded(self, packed: bytes, path: str | os.PathLike[str], channels_last: bool) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # TorchScript is announced as deprecated
+                module = self._torch.jit.load(io.BytesIO(packed), self._device)
+        except Exception as error:  # torch raises RuntimeError and several of its own
+            raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
+        if channels_last:
+            self._order = rewrite(self._torch, module.graph, len(self.manifest.shape) + 1, path)
+        return module
 
     @property
     def output(self) -> int | None:
@@ -84,10 +95,7 @@ class TorchScriptSession(GradientSession):
         """Evaluate the gradient graph on the first `count` slots."""
         try:
             with self._torch.inference_mode():
-                image, *more = (v[:count].to(self._device) for v in self._inputs)
-                if self._order is not None:
-                    image = image.contiguous(memory_format=self._order)
-                given = self._module(image, *more)
+                given = self._evaluated(self._module, count)
                 for name, result in self._results.items():
                     result[:count].copy_(given[name])
         except Exception as error:
@@ -96,6 +104,17 @@ class TorchScriptSession(GradientSession):
             missing = isinstance(error, self._torch.OutOfMemoryError) or "out of memory" in str(error)
             kind = OutOfMemoryError if missing else FluxpathError
             raise kind(f"torch failed on the gradient graph{where}: {_last_line(error)}") from error
+
+
+    def _evaluated(self, module: Any, count: int) -> Any:
+        """The outputs of `module` on the first `count` slots, by name."""
+        image, *more = (v[:count].to(self._device) for v in self._inputs)
+        if self._order is not None:
+            image = image.contiguous(memory_format=self._order)
+        # The optimizing executor rewrites the module in its first runs, and on CUDA compiles kernels anew for
+        # batch sizes as they come: seconds, for kernels that are no faster than torch's own.
+        with self._torch.jit.optimized_execution(False):
+            return module(image, *more)
 
 
 def require_cuda() -> None:

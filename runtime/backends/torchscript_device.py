@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -15,10 +16,23 @@ from fluxpath import manifest as contract
 from fluxpath.errors import first_line
 from fluxpath.runtime.backends.base import DEFAULTS, Options
 from fluxpath.runtime.backends.captures import Captures
+from fluxpath.runtime.backends.fused_convolutions import fuse
 from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.lanes import Lanes
+
+
+FUSED = ("cuda",)
+"""The kinds of device that have cuDNN's joined convolutions."""
+
+ROUNDED = {True: 1e-3, False: 0.5}
+"""How far rounding alone can move a gradient, as the relative L2 distance: in float32, and in less.
+
+In less than float32 whole ReLUs switch; a wrongly joined convolution is further off than the gradient's length.
+"""
+
+_log = logging.getLogger("fluxpath")
 
 
 class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
@@ -35,10 +49,13 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         device: Device,
         options: Options = DEFAULTS,
     ) -> None:
+        self.device = device
+        self._unfused: Any = None
+        """The module without joined convolutions, until the first run has compared the two."""
         name = "cpu" if device.kind == "cpu" else f"{device.kind}:{device.number}"
         super().__init__(path, replace(options, device=name))
-        self.device = device
         self._stream: Any = None
+        self._tf32 = options.tf32
         if device.kind == "cuda":
             self._allow_tf32(options.tf32)
             self._stream = self._torch.cuda.ExternalStream(device.stream, device=self._device)
@@ -47,6 +64,11 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         self._captures = Captures(options.capture)
         self._graphs: dict[int, Callable[[], object]] = {}
         self._pool: Any = None
+
+    def _modules(self, load: Callable[[], Any]) -> None:
+        super()._modules(load)
+        if self.device.kind in FUSED and fuse(self._module.graph):
+            self._unfused = load()
 
     def _allow_tf32(self, allowed: bool) -> None:
         with warnings.catch_warnings():
@@ -78,6 +100,8 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         """Evaluate the gradient graph on the first `count` slots."""
         self._lanes.changed()
         with self._on_stream():
+            if self._unfused is not None:
+                self._compare(min(count, 2))
             size, graph = self._captures.choose(count)
             if graph is not None:
                 try:
@@ -89,10 +113,25 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
                     self._captures.give_up(first_line(error))
             super().run(count)
 
+    def _compare(self, count: int) -> None:
+        """Keep the module with joined convolutions if it gives what the module without gives, else drop it."""
+        plain, self._unfused = self._unfused, None
+        try:
+            with self._torch.inference_mode():
+                given, expected = (self._evaluated(m, count)["gradient"].double() for m in (self._module, plain))
+                apart = float((given - expected).norm() / expected.norm())
+            limit = ROUNDED[self.manifest.precision == "float32" and not self._tf32]
+            reason = "" if apart <= limit or not expected.any() else f"the gradient changed by {apart:.1e}"
+        except Exception as error:  # cuDNN has no such kernel for these sizes, or memory is missing
+            reason = first_line(error)
+        if reason:
+            _log.info("convolutions are not joined with their ReLUs: %s", reason)
+            self._module = plain
+
     def _captured(self, size: int) -> Callable[[], object]:
         """A function that replays the evaluation of `size` slots, or runs it where nothing is captured."""
         evaluate = super().run
-        for _ in range(2):  # the script compiler profiles two runs of a size, then rewrites the module
+        for _ in range(2):  # libraries allocate and choose kernels in the first runs of a size
             evaluate(size)
         if self.device.kind != "cuda":
             return lambda: evaluate(size)
