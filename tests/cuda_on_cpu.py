@@ -74,6 +74,19 @@ class HostDevice:
         self.log.append(("download", target.nbytes))
         ctypes.memmove(target.ctypes.data, address, target.nbytes)
 
+    def mark(self) -> None:
+        self.log.append(("mark", 0))
+
+    def send(self, address: int, source: np.ndarray) -> None:
+        assert source.flags.c_contiguous
+        self.log.append(("send", source.nbytes))
+        ctypes.memmove(address, source.ctypes.data, source.nbytes)
+
+    def fetch(self, target: np.ndarray, address: int) -> None:
+        assert target.flags.c_contiguous
+        self.log.append(("fetch", target.nbytes))
+        ctypes.memmove(target.ctypes.data, address, target.nbytes)
+
     def copy(self, to: int, source: int, size: int) -> None:
         ctypes.memmove(to, source, size)
 

@@ -16,7 +16,7 @@ Host = npt.NDArray[Any]
 
 
 class Device(Protocol):
-    """Memory, copies and kernels, all in the order of one stream; addresses are integers.
+    """Memory, copies and kernels in the order of one stream, and copies beside it; addresses are integers.
 
     kind: ONNX Runtime's name for the memory ("cuda"). number: the device's number. stream: its handle.
     """
@@ -47,6 +47,18 @@ class Device(Protocol):
 
     def download(self, target: Host, address: int) -> None:
         """Fill a contiguous array from the device, after waiting for all earlier work."""
+        ...
+
+    def mark(self) -> None:
+        """Note that `send` and `fetch` may begin once the work launched so far is done."""
+        ...
+
+    def send(self, address: int, source: Host) -> None:
+        """Like `upload`, but only after the work launched before `mark`, beside all later work."""
+        ...
+
+    def fetch(self, target: Host, address: int) -> None:
+        """Like `download`, but only after the work launched before `mark`, beside all later work."""
         ...
 
     def copy(self, to: int, source: int, size: int) -> None:

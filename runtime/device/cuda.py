@@ -17,6 +17,7 @@ from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
 from fluxpath.runtime.device.staging import Staging
 
+_UNTIMED = 2  # CU_EVENT_DISABLE_TIMING
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: does not wait for the default stream
 _RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 _OUT_OF_MEMORY = 2  # CUDA_ERROR_OUT_OF_MEMORY
@@ -71,9 +72,8 @@ class CudaDevice:
             int(self._call("cuDeviceGetAttribute", attribute(a), handle)) for a in (_MAJOR, _MINOR)
         )
         self.arch = f"sm_{major}{minor}"
-        self._stream, self._staging = self._new_stream()
-        self.stream = int(self._stream)
-        self._free_streams = [(self._stream, self._staging)]
+        self._take(self._new_streams())
+        self._free_streams = [(self._stream, self._staging, self._beside, self._marked)]
         code = np.frombuffer(gpu.cubin(self.arch), np.uint8)
         self._module = self._call("cuModuleLoadData", code.ctypes.data)
         self._kernels = {k: self._call("cuModuleGetFunction", self._module, k.encode()) for k in gpu.KERNELS}
@@ -82,11 +82,11 @@ class CudaDevice:
         """The same device with a stream that no sibling uses: a free one (first this one's) or a new one."""
         other = copy.copy(self)
         self._enter()
-        streams = self._free_streams
-        other._stream, other._staging = streams.pop() if streams else self._new_stream()
-        other.stream = int(other._stream)
+        free = self._free_streams
+        streams = free.pop() if free else self._new_streams()
+        other._take(streams)
         # Never destroyed: a session of ONNX Runtime or torch can outlive this object briefly.
-        weakref.finalize(other, streams.append, (other._stream, other._staging))
+        weakref.finalize(other, free.append, streams)
         return other
 
     def allocate(self, size: int) -> int:
@@ -135,6 +135,25 @@ class CudaDevice:
         self._call("cuMemcpyDtoHAsync", target.ctypes.data, address, target.nbytes, self._stream)
         self._wait()
 
+    def mark(self) -> None:
+        """See `Device`."""
+        self._enter()
+        self._call("cuEventRecord", self._marked, self._stream)
+
+    def send(self, address: int, source: npt.NDArray[Any]) -> None:
+        """See `Device`."""
+        self._enter()
+        self._call("cuStreamWaitEvent", self._beside, self._marked, 0)
+        self._call("cuMemcpyHtoDAsync", address, source.ctypes.data, source.nbytes, self._beside)
+        self._call("cuStreamSynchronize", self._beside)
+
+    def fetch(self, target: npt.NDArray[Any], address: int) -> None:
+        """See `Device`."""
+        self._enter()
+        self._call("cuStreamWaitEvent", self._beside, self._marked, 0)
+        self._call("cuMemcpyDtoHAsync", target.ctypes.data, address, target.nbytes, self._beside)
+        self._call("cuStreamSynchronize", self._beside)
+
     def copy(self, to: int, source: int, size: int) -> None:
         """See `Device`."""
         self._enter()
@@ -158,10 +177,14 @@ class CudaDevice:
         self._call("cuStreamSynchronize", self._stream)
         self._staging.done()
 
-    def _new_stream(self) -> tuple[Any, Staging]:
+    def _new_streams(self) -> _Streams:
         """A stream with its staging memory, which must live as long for copies that are still running."""
-        stream = self._call("cuStreamCreate", _NON_BLOCKING)
-        return stream, Staging(self._pinned(_STAGED)[0])
+        stream, beside = (self._call("cuStreamCreate", _NON_BLOCKING) for _ in range(2))
+        return stream, Staging(self._pinned(_STAGED)[0]), beside, self._call("cuEventCreate", _UNTIMED)
+
+    def _take(self, streams: _Streams) -> None:
+        self._stream, self._staging, self._beside, self._marked = streams
+        self.stream = int(self._stream)
 
     def _pinned(self, size: int) -> tuple[npt.NDArray[np.uint8], int]:
         address = int(self._call("cuMemHostAlloc", size, 0))
@@ -188,6 +211,10 @@ class CudaDevice:
         if len(results) > 1:
             return results
         return results[0] if results else None
+
+
+_Streams = tuple[Any, Staging, Any, Any]
+"""The stream of the launched work, its staging memory, the stream of `send` and `fetch`, and the mark."""
 
 
 class _View:

@@ -14,6 +14,7 @@ from fluxpath.errors import InputError
 from fluxpath.kernels.gpu import CHUNK, THREADS
 from fluxpath.runtime.device.arrays import DeviceRows, DeviceVector
 from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.device.images import DeviceImages
 
 _ARRAYS = (
     *("image", "point", "pending", "sum", "gradient", "scale", "label", "target", "step", "status"),
@@ -76,7 +77,7 @@ class DeviceKernel:
         self._scratch = Scratch(*(b.address for b in self._buffers))
         self._lists = [DeviceRows(device, (self._slots,), np.int32) for _ in range(2)]
         self._listed: list[bytes] = [b"", b""]
-        self._images = DeviceRows(device, (self._slots, self._features), np.float32)
+        self.images = DeviceImages(device, self._slots, self._features)
         self._fresh = DeviceRows(device, (self._slots, _FRESH.itemsize), np.uint8)
         self._pairs = DeviceRows(device, (self._slots, 2), np.int32)
 
@@ -134,16 +135,14 @@ class DeviceKernel:
         """See `Lanes.fill`; an image that several lanes share is uploaded once."""
         if not slots:
             return
-        rows: dict[int, tuple[int, npt.NDArray[np.float32]]] = {}
         fresh = np.zeros(len(slots), _FRESH)
-        for place, image in enumerate(images):
-            fresh["row"][place] = rows.setdefault(image.ctypes.data, (len(rows), image))[0]
         fresh["slot"], fresh["target"] = slots, targets
         self._check(fresh["slot"])
-        self._device.upload(self._images.address, np.stack([i for _, i in rows.values()]).astype(np.float32))
+        fresh["row"] = self.images.places(images)
         self._device.upload(self._fresh.address, fresh)
-        given = (ctypes.c_void_p(a.address) for a in (self._images, self._fresh))
+        given = (ctypes.c_void_p(a.address) for a in (self.images, self._fresh))
         self._launch("fill_lanes", len(slots), self._arrays, self._notes, *given)
+        self._device.mark()
 
     def move(self, moves: Mapping[int, int]) -> None:
         """See `Lanes.rearrange`."""

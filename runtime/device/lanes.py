@@ -34,6 +34,8 @@ class DeviceLanes(Lanes):
     gradient: the element type of the graph's gradients, which the kernels read; the default is float32.
     """
 
+    far = True
+
     def __init__(
         self,
         device: Device,
@@ -85,6 +87,10 @@ class DeviceLanes(Lanes):
         for lane in fresh:
             self._soonest[lane.slot] = lane.shortest
         self._begin(fresh)
+
+    def expect(self, images: Sequence[npt.NDArray[np.float32]]) -> None:
+        """See `Lanes.expect`; copies them while the device works."""
+        self.kernel.images.send(images)
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
         """See `Lanes.rearrange`; one launch."""

@@ -121,6 +121,7 @@ class DeviceSums:
         self._kept.clear()
         for spare in (self.sums, self.moments):
             spare.launched()
+        self.device.mark()
 
     def prepared(self, work: Mapping[str, Sequence[Addition]]) -> list[Launch]:
         """Upload the lists for `work`, additions by kernel, and return the launches."""
@@ -178,7 +179,7 @@ class DeviceTotal:
     def result(self, values: npt.NDArray[np.float32]) -> None:
         """See `Gathering`; the only copy to the host."""
         try:
-            self._sums.device.download(values, self.address)
+            self._sums.device.fetch(values, self.address)
         finally:
             self.drop()
 
@@ -203,4 +204,5 @@ class DeviceVariance(DeviceTotal):
         """See `Gathering`."""
         given = (ctypes.c_void_p(self.address), ctypes.c_int(self.taken), ctypes.c_int64(self._sums.features))
         self._sums.device.launch("variance_of", (self._sums.blocks, 1), given)
+        self._sums.device.mark()
         super().result(values)

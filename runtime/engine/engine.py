@@ -37,6 +37,8 @@ class Engine:
         self._limit = lanes.slots
         self._waiting = Waiting()
         self._running: list[Lane] = []
+        self._leaving: list[Lane] = []
+        """The last lanes of images whose attributions are still to be fetched."""
         self._groups: list[tuple[Method, Slots]] | None = []
         self._timed = False
         """Whether any request since the engine was last idle had a deadline."""
@@ -44,7 +46,7 @@ class Engine:
     @property
     def busy(self) -> bool:
         """Whether any lane runs or waits."""
-        return bool(self._running or self._waiting)
+        return bool(self._running or self._waiting or self._leaving)
 
     def add(self, request: Request) -> None:
         """Queue a request's lanes."""
@@ -53,17 +55,22 @@ class Engine:
 
     def fail(self, error: Exception) -> None:
         """End every request that runs or waits with `error`."""
-        requests = [*self._waiting.clear(), *(lane.request for lane in self._running)]
+        requests = [*self._waiting.clear(), *(lane.request for lane in (*self._running, *self._leaving))]
         self._running.clear()
+        self._leaving.clear()
         self._groups = None
         for request in requests:
             request.fail(error)
 
     def tick(self) -> None:
-        """Drop finished requests, admit lanes, evaluate once, advance, retire and refill."""
+        """Drop finished requests, admit lanes, evaluate once, advance, retire and refill.
+
+        Where the lanes live on a device, images are copied there and attributions back while it evaluates.
+        """
         self._drop()
         self._admit()
         if not self._running:
+            self._leave()
             return
         active = self._evaluate()
         self._lanes.note_start(active)
@@ -72,6 +79,9 @@ class Engine:
                 method.advance(self._lanes, slots)
             except Exception as error:  # a user-defined method can raise anything
                 self._fail_lanes(slots, error)
+        self._leave()
+        if self._lanes.far and self._waiting:
+            self._lanes.expect(self._waiting.upcoming(active))
         ended = self._lanes.ended(active)
         if ended:
             self._retire(ended)
@@ -135,7 +145,6 @@ class Engine:
 
     def _retire(self, ended: list[int]) -> None:
         """Deliver the lanes that ended, finish images whose last lane ended, and free the slots."""
-        last: list[Lane] = []
         for slot in ended:
             lane = self._running[slot]
             request = lane.request
@@ -144,18 +153,24 @@ class Engine:
                 continue
             try:
                 if request.deliver(lane, self._lanes, slot):
-                    last.append(lane)
+                    self._leaving.append(lane)
             except Exception as error:  # a user-defined collector can raise anything
                 request.fail(error)
             if lane.opens:
                 self._waiting.add(request, soon=True)
         self._lanes.add_up()
-        for lane in last:
+        self._vacate(sorted(ended))
+        if not (self._lanes.far and self._running):
+            self._leave()
+
+    def _leave(self) -> None:
+        """Finish the images whose last lane has ended."""
+        leaving, self._leaving = self._leaving, []
+        for lane in leaving:
             try:
                 lane.request.finish(lane.index)
-            except Exception as error:  # as above
+            except Exception as error:  # a user-defined collector can raise anything
                 lane.request.fail(error)
-        self._vacate(sorted(ended))
 
     def _vacate(self, free: list[int]) -> None:
         """Give these slots (ascending) to waiting lanes, or close the gaps from the end."""

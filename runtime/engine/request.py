@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.errors import OutOfMemoryError
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.lanes import Fresh, Lanes
 from fluxpath.runtime.lanes.gathering import Gathering
@@ -58,7 +59,7 @@ class Lane:
     def begin(self, slot: int) -> Fresh:
         """The initial state of the lane in `slot`."""
         request, index = self.request, self.index
-        image, target = request.images[index], int(request.targets[index])
+        image, target = request._rows[index], int(request.targets[index])
         if not request.companions:  # the usual case, on the way of every lane
             return Fresh(slot, image, target, self.number, self.method.shortest)
         companions = {name: rows[index] for name, rows in request.companions.items()}
@@ -110,6 +111,9 @@ class Request:
         """Whether an image has a single lane, whose sum is the attribution unchanged."""
         self._gatherings: dict[int, Gathering] = {}
         """By image index, for images with some lanes ended but not all."""
+        self._rows = list(self.images)
+        """The images one by one: always the same objects, by which lanes on a device know them."""
+        self._next = 0
         self._fresh = self._first_lanes()
         self._ready: list[Iterator[Lane]] = []
 
@@ -149,10 +153,18 @@ class Request:
             if lane is not None:
                 return lane
             self._ready.pop()
-        return next(self._fresh, None)
+        lane = next(self._fresh, None)
+        if lane is None:
+            self._next = len(self._rows)
+        return lane
+
+    def upcoming(self, count: int) -> list[npt.NDArray[np.float32]]:
+        """The next `count` images, float32 [features] each, of which no lane or not every lane has begun."""
+        return self._rows[self._next : self._next + count]
 
     def _first_lanes(self) -> Iterator[Lane]:
         for index in range(len(self.images)):
+            self._next = index
             at_image = self._probes or self._image_lane is not None
             waits = at_image and bool(self.targets[index] < 0)
             if self._probes:
@@ -186,12 +198,21 @@ class Request:
                 self._end_score[i] = lanes.score[slot]
             self._steps[i] += int(lanes.step[slot])
             self._status[i] = max(self._status[i], status)
-            if self._alone:
-                self._values[i] = lanes.sum[slot]
-            else:
-                self._gather(i, lanes).take(lane.number, slot)
+            self._take(lane, lanes, slot)
         self._left[i] -= 1
         return self._left[i] == 0
+
+    def _take(self, lane: Lane, lanes: Lanes, slot: int) -> None:
+        if not self._alone:
+            self._gather(lane.index, lanes).take(lane.number, slot)
+            return
+        if lanes.far:
+            try:
+                self._gather(lane.index, lanes).take(0, slot)
+                return
+            except OutOfMemoryError:  # no room to keep it until the next evaluation, so it is fetched now
+                pass
+        self._values[lane.index] = lanes.sum[slot]
 
     def _gather(self, index: int, lanes: Lanes) -> Gathering:
         gathering = self._gatherings.get(index)
@@ -201,11 +222,11 @@ class Request:
 
     def finish(self, index: int) -> None:
         """Write the image's attribution, now that all of its lanes were delivered."""
-        if not self._alone:
-            gathering = self._gatherings.pop(index, None)
-            if gathering is None:
-                return  # the request failed after the last delivery
+        gathering = self._gatherings.pop(index, None)
+        if gathering is not None:
             gathering.result(self._values[index])
+        elif self.over:
+            return  # it failed after the last delivery
         if self._status[index] == Status.NON_FINITE:
             self._values[index] = 0.0
         self._unfinished -= 1

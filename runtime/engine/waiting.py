@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
+
 from fluxpath.runtime.engine.request import Lane, Request
 
 
@@ -46,6 +49,11 @@ class Waiting:
             request.queued = False
             request.acknowledge()
         return None
+
+    def upcoming(self, count: int) -> list[npt.NDArray[np.float32]]:
+        """About the next `count` images to begin, float32 [features] each."""
+        each = -(-count // max(1, len(self._queue)))
+        return [image for request in self._queue for image in request.upcoming(each)][:count]
 
     def clear(self) -> list[Request]:
         """Remove and return all requests."""

@@ -49,6 +49,9 @@ class Lanes:
     the baseline of DeepLIFT's multipliers. `companions` are the model's further inputs, [slots, *shape].
     """
 
+    far = False
+    """Whether the rows live in other memory, so that results had better be fetched during the next evaluation."""
+
     def __init__(
         self,
         slots: int,
@@ -119,6 +122,9 @@ class Lanes:
             kept[slot] = None
             for name, row in companions.items():
                 self.companions[name][slot] = row
+
+    def expect(self, images: Sequence[npt.NDArray[np.float32]]) -> None:
+        """Prepare for these images, in whose lanes the next free slots will be filled; on the host, nothing."""
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
         """Move lanes to free slots between two ticks. moves: source slot by destination; no slot is both."""

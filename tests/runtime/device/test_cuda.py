@@ -37,7 +37,7 @@ def test_explainers_on_one_device_have_streams_of_their_own(driver, monkeypatch)
         del one
         gc.collect()
         assert cuda.cuda_device().stream == 77
-        assert driver.names().count("cuStreamCreate") == 2
+        assert driver.names().count("cuStreamCreate") == 4  # each has one more, for copies beside its work
     finally:
         cuda._first.cache_clear()
 

@@ -17,18 +17,18 @@ def test_one_launch_for_all_images_and_one_copy_for_each():
     device.log.clear()
     both.tick((0, 0), (1, 0), (0, 1), (2, 0), (3, 2))
     names = [name for name, _ in device.log]
-    assert names.count("add_sums") == names.count("add_moments") == names.count("download") + 1 == 1
+    assert names.count("add_sums") == names.count("add_moments") == names.count("fetch") + 1 == 1
     # Three blocks of 1024 elements; the fourth image's lane is kept.
     assert ("add_sums", 3 * 3) in device.log and ("add_moments", 3) in device.log
     device.log.clear()
     both.result(0)
-    assert device.log == [("download", 4 * 2050)]
+    assert device.log == [("fetch", 4 * 2050)]
     device.log.clear()
     both.result(2)
-    assert device.log == [("variance_of", 3), ("download", 4 * 2050)]
+    assert device.log == [("variance_of", 3), ("mark", 0), ("fetch", 4 * 2050)]
     device.log.clear()
     both.sums.add_up()
-    assert device.log == []
+    assert [entry for entry in device.log if entry[0] != "mark"] == []
 
 
 @pytest.mark.parametrize("reversed", [False, True])
@@ -68,7 +68,7 @@ def test_a_dropped_image_takes_nothing_more_and_hurts_nobody():
 def test_rows_go_back_where_the_copy_fails(monkeypatch):
     both = Gathered(HostDevice(), 5, [Total])
     both.tick((0, 0))
-    monkeypatch.setattr(both.device, "download", lambda *_: 1 / 0)
+    monkeypatch.setattr(both.device, "fetch", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         both.result(0)
     assert both.sums.sums.used == 0

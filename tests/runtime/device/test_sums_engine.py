@@ -153,10 +153,10 @@ def test_one_row_an_image_comes_down_and_a_tick_has_one_launch(graph, target):
     ]
     requests = [Request(images, np.full(3, target), method) for method in methods]
     logs = ticks(session, 7, *requests)
-    downloads = [size for log in logs for name, size in log if name == "download"]
-    assert row % 256, "else a row could be taken for the block of flags"
-    assert downloads.count(row) == 3 * len(methods)
-    assert {size for size in downloads if size != row} == {max(downloads)} and max(downloads) % 256 == 0
+    copies = [entry for log in logs for entry in log if entry[0] in ("download", "fetch")]
+    assert copies.count(("fetch", row)) == 3 * len(methods)
+    rest = {entry for entry in copies if entry != ("fetch", row)}
+    assert [name for name, _ in rest] == ["download"], "but for the rows only one block of flags comes down"
     for log in logs:
         names = [name for name, _ in log]
         assert max(names.count("add_sums"), names.count("add_moments")) <= 1
