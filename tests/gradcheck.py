@@ -83,6 +83,8 @@ def differentiated(forward: onnx.ModelProto) -> onnx.ModelProto:
     gradient = op("Identity", differentiate(op, y, seed, x, model.opset_imports[""]))
     gradient.name, gradient.shape = "gradient", x.shape
     model.graph.outputs.append(gradient)
+    # A Size of the backward pass would keep the whole graph from being captured on a GPU.
+    assert not any(str(node.name).startswith("fluxpath/Size") for node in model.graph)
     return ir.to_proto(common.RemoveUnusedNodesPass()(model).model)
 
 

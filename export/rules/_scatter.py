@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder
-from fluxpath.export.rules._shape import shape_value
+from fluxpath.export.rules._shape import count_value, shape_value
 from fluxpath.export.rules.movement import pad_axis
 
 _HALF = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
@@ -24,8 +24,13 @@ def scatter_elements(
 ) -> ir.Value:
     """Zeros of the run-time shape `shape` with `updates` added at `indices` along `axis`."""
     wide = widened(op, updates)
-    zeros = op.zeros(shape, wide)
-    return narrowed(op, op("ScatterElements", zeros, indices, wide, axis=axis, reduction="add"), updates)
+    return _added(op, op.zeros(shape, wide), indices, wide, axis, updates)
+
+
+def _added(
+    op: Builder, zeros: ir.Value, indices: ir.Value, wide: ir.Value, axis: int, like: ir.Value
+) -> ir.Value:
+    return narrowed(op, op("ScatterElements", zeros, indices, wide, axis=axis, reduction="add"), like)
 
 
 def widened(op: Builder, value: ir.Value) -> ir.Value:
@@ -46,23 +51,26 @@ def positions(op: Builder, x: ir.Value) -> ir.Value:
 
     An operator that only moves elements moves these in the same way, and so tells where each came from.
     """
-    count = op("Size", x, dtype=ir.DataType.INT64)
-    flat = op("Range", op.ints(0), count, op.ints(1), dtype=ir.DataType.INT64)
+    flat = op("Range", op.ints(0), count_value(op, x), op.ints(1), dtype=ir.DataType.INT64)
     return op("Reshape", flat, shape_value(op, x))
 
 
 def scatter_back(op: Builder, x: ir.Value, places: ir.Value, g: ir.Value, spare: int = 0) -> ir.Value:
-    """The gradient of `x`: `g` added up at the flat positions `places` (of the shape of `g`).
+    """The gradient of `x`: `g` added up at the flat positions `places`.
 
-    Places from the size of `x` on, `spare` of them, stand for elements that did not come from `x`.
+    The last `spare` places, which can be counted from the end (-1), are for elements that are not from `x`.
     """
     flat = op.ints([-1])
-    count = op("Reshape", op("Size", x, dtype=ir.DataType.INT64), flat)
-    room = op("Add", count, op.ints([spare])) if spare else count
-    filled = scatter_elements(op, room, op("Reshape", places, flat), op("Reshape", g, flat), 0)
+    wide = widened(op, op("Reshape", g, flat))
+    # No size is computed here: ONNX Runtime would do that on the CPU, between two kernels on the GPU.
+    zeros = op("Reshape", op.zeros(shape_value(op, x), wide), flat)
     if spare:
-        filled = op("Slice", filled, op.ints([0]), count)
-    return op("Reshape", filled, shape_value(op, x))
+        assert wide.dtype is not None
+        zeros = op("Concat", zeros, op.constant(np.zeros(spare), wide.dtype.numpy()), axis=0)
+    filled = _added(op, zeros, op("Reshape", places, flat), wide, 0, g)
+    if spare:
+        filled = op("Slice", filled, op.ints([0]), op.ints([-spare]))
+    return op("Reshape", filled, op.shape_of(x))
 
 
 def fold(

@@ -18,6 +18,15 @@ def shape_value(op: Builder, value: ir.Value) -> ir.Value:
     return op("Shape", value, dtype=ir.DataType.INT64)
 
 
+def count_value(op: Builder, value: ir.Value) -> ir.Value:
+    """The number of elements of `value` at run time, an int64 scalar.
+
+    Not by the operator Size: on a GPU, ONNX Runtime makes the host wait for what Size gives, and that wait
+    breaks the capture of a CUDA graph. Of all operators only Shape is free of it.
+    """
+    return op("ReduceProd", shape_value(op, value), keepdims=0)
+
+
 def size(op: Builder, value: ir.Value, axis: int) -> Size:
     """The size of one axis (which may be negative)."""
     known = dims(value)

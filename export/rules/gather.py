@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
 from fluxpath.export.rules._registry import Gradients, rule
-from fluxpath.export.rules._scatter import fold, scatter_elements, scatter_nd
+from fluxpath.export.rules._scatter import fold, scatter_back, scatter_elements, scatter_nd
 from fluxpath.export.rules._shape import as_vector, joined, product, reshape, shape_value, sizes
 from fluxpath.export.rules.activation import first
 
@@ -108,5 +108,4 @@ def compress(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     if axis is not None:
         picked.shape = ir.Shape([None])
         return gather_at_run_time(op, g, x, picked, axis.as_int() % len(dims(x)))
-    count = op("Reshape", op("Size", x, dtype=ir.DataType.INT64), op.ints([-1]))
-    return op("Reshape", scatter_elements(op, count, picked, g, 0), op.shape_of(x))
+    return scatter_back(op, x, picked, g)

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
 from fluxpath.export.rules._registry import Gradients, rule
+from fluxpath.export.rules._shape import count_value, shape_value
 from fluxpath.export.rules.activation import first
 
 
@@ -145,11 +146,10 @@ def pad_axis(op: Builder, g: ir.Value, before: int, after: int, axis: int, rank:
 def _slice_at_run_time(op: Builder, node: ir.Node, g: ir.Value) -> ir.Value:
     """Slice the flat positions of x in the same way and scatter g to them."""
     x = first(node)
-    shape = op("Shape", x, dtype=ir.DataType.INT64)
-    count = op("Size", x, dtype=ir.DataType.INT64)
-    positions = op("Range", op.ints(0), count, op.ints(1), dtype=ir.DataType.INT64)
+    shape = shape_value(op, x)
+    positions = op("Range", op.ints(0), count_value(op, x), op.ints(1), dtype=ir.DataType.INT64)
     picked = op.node("Slice", [op("Reshape", positions, shape), *node.inputs[1:]])[0]
     flat = op.ints([-1])
-    zeros = op.zeros(op("Reshape", count, flat), g)
+    zeros = op("Reshape", op.zeros(shape, g), flat)
     filled = op("ScatterElements", zeros, op("Reshape", picked, flat), op("Reshape", g, flat), axis=0)
     return op("Reshape", filled, shape)

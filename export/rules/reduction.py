@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of, dims
 from fluxpath.export.rules._registry import Gradients, rule
+from fluxpath.export.rules._shape import count_value
 from fluxpath.export.rules.activation import first
 
 
@@ -74,7 +75,7 @@ def _reduced_count(op: Builder, node: ir.Node, axes: list[int] | None, g: ir.Val
 def size_ratio(op: Builder, x: ir.Value, y: ir.Value, like: ir.Value) -> ir.Value:
     """The number of elements of `x` for each one of `y`, at run time, in the element type of `like`."""
     assert like.dtype is not None
-    ratio = op("Div", op("Size", x, dtype=ir.DataType.INT64), op("Size", y, dtype=ir.DataType.INT64))
+    ratio = op("Div", count_value(op, x), count_value(op, y))
     return op("Cast", ratio, to=int(like.dtype), dtype=like.dtype)
 
 

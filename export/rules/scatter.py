@@ -48,12 +48,12 @@ def scatter_elements(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("TensorScatter", since=24)
 def tensor_scatter(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # Which element of the update became which of the result, the operator tells when it moves their
-    # positions; what it left alone keeps a position beyond them.
+    # positions; what it left alone keeps the position -1, the spare one.
     update = operand(node, 1)
     attributes = {a.name: a.value for a in node.attributes.values()}
     along_past = op.node(
         "TensorScatter", [g, _zeros_like(op, update, g), *node.inputs[2:3]], 1, None, attributes
     )
-    beyond = op("Expand", op("Size", update, dtype=ir.DataType.INT64), shape_value(op, first(node)))
+    beyond = op("Expand", op.ints(-1), shape_value(op, first(node)))
     places = op.node("TensorScatter", [beyond, positions(op, update), *node.inputs[2:3]], 1, None, attributes)
     return along_past[0], scatter_back(op, update, places[0], g, spare=1)
