@@ -22,7 +22,7 @@ _INPUTS = {contract.TARGET: "tensor(int64)"}
 _OUTPUTS = {contract.SCORE: "tensor(float)", contract.LABEL: "tensor(int64)", contract.SCALE: "tensor(float)"}
 _GRADIENTS = {"float32": "tensor(float)", "float16": "tensor(float16)", "bfloat16": "tensor(bfloat16)"}
 
-_OUT_OF_MEMORY = re.compile(
+OUT_OF_MEMORY = re.compile(
     "out of memory|bad_?alloc|failed to allocate memory|memory allocation", re.IGNORECASE
 )
 """Matches the messages of ONNX Runtime's allocators when memory runs out."""
@@ -105,7 +105,7 @@ class OnnxSession(GradientSession):
         try:
             self._execute(count)
         except Exception as error:
-            if _OUT_OF_MEMORY.search(str(error)):
+            if OUT_OF_MEMORY.search(str(error)):
                 raise OutOfMemoryError(
                     f"ONNX Runtime has no memory for {count} slots: {first_line(error)}"
                 ) from error
@@ -179,6 +179,15 @@ def require_providers(providers: Sequence[str]) -> Any:
                 f"ONNX Runtime has no execution provider '{provider}' here, it has {', '.join(available)}"
             )
     return ort
+
+
+def device_option(number: int) -> dict[str, str]:
+    """The provider option that chooses a GPU.
+
+    The first one, which is the default, is not named: where `device_id` is given, ONNX Runtime since 1.26
+    looks for a plugin with that device, and warns on stderr that there is none.
+    """
+    return {"device_id": str(number)} if number else {}
 
 
 def _onnxruntime() -> Any:

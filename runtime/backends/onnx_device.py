@@ -16,7 +16,7 @@ from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.captures import Captures
 from fluxpath.runtime.backends.channels_last import require_images
 from fluxpath.runtime.backends.on_device import DeviceSession
-from fluxpath.runtime.backends.onnx import OnnxSession
+from fluxpath.runtime.backends.onnx import OUT_OF_MEMORY, OnnxSession, device_option
 from fluxpath.runtime.backends.tensorrt import TENSORRT, require_float32, tensorrt_options
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.device.half import ONNX_TYPES
@@ -60,9 +60,9 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
         # ONNX Runtime's TF32 switch turns on the tensor cores for convolutions of every element type. In
         # 16 bits nothing is lost by TF32, and convolutions without tensor cores are slow.
         self._tf32 = options.tf32 or sealed.manifest.precision != "float32"
-        # ONNX Runtime keeps a captured graph for the thread that made it. It keeps cuDNN's plan of a
-        # convolution for one batch size, and plans all convolutions again at another.
-        self._captures = Captures(capture, per_thread=True, rounded=True)
+        # ONNX Runtime keeps a captured graph for the thread that made it. The CUDA provider keeps cuDNN's
+        # plan of a convolution for one batch size, and plans all convolutions again at another.
+        self._captures = Captures(capture, per_thread=True, rounded=not self._tensorrt)
         try:
             super().__init__(path, providers, threads, self._provider_options(providers, capture))
         except ArtifactError as error:
@@ -80,7 +80,9 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
         known = {
             TENSORRT: self._tensorrt,
             CUDA: {
-                "device_id": str(self.device.number),
+                **device_option(self.device.number),
+                # By default cuDNN is asked for plans in the mode that takes it longest (EXHAUSTIVE).
+                "cudnn_conv_algo_search": "HEURISTIC",
                 "user_compute_stream": str(self.device.stream),
                 "enable_cuda_graph": str(int(capture)),
                 "use_tf32": str(int(self._tf32)),
@@ -115,8 +117,14 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
                 self._session.run_with_iobinding(self._binding(size), self._run_options(graph))
                 return
             except Exception as error:  # the graph cannot be captured, or memory is missing
+                if count > 1 and OUT_OF_MEMORY.search(str(error)):
+                    raise  # fewer slots may do, and can be captured
                 self._captures.give_up(first_line(error))
-        self._session.run_with_iobinding(self._binding(size), self._run_options(-1))
+        try:
+            self._session.run_with_iobinding(self._binding(size), self._run_options(-1))
+        except Exception:
+            self._captures.forget()
+            raise
 
     def _bound(self, count: int) -> Any:
         lanes: Any = self._lanes

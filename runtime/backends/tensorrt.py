@@ -9,6 +9,7 @@ from fluxpath import manifest as contract
 from fluxpath.errors import ProviderError
 from fluxpath.kernels.gpu import cache_folder
 from fluxpath.manifest import Manifest
+from fluxpath.runtime.backends.onnx import device_option
 from fluxpath.runtime.device.base import Device
 
 TENSORRT = "TensorrtExecutionProvider"
@@ -24,7 +25,7 @@ def tensorrt_options(device: Device, digest: str, manifest: Manifest, most: int)
     """
     folder = str(cache_folder() / "tensorrt" / digest)
     options = {
-        "device_id": str(device.number),
+        **device_option(device.number),
         "has_user_compute_stream": "1",
         "user_compute_stream": str(device.stream),
         "trt_engine_cache_enable": "1",

@@ -69,9 +69,31 @@ def test_giving_up_is_said_once(caplog):
     assert all(Captures(allowed=False).choose(1) == (1, None) for _ in range(PLAIN_RUNS + 2))
 
 
-@pytest.mark.parametrize("allowed", [True, False])
-def test_where_new_sizes_are_dear_all_runs_are_rounded(allowed):
-    captures = Captures(allowed, rounded=True)
+def test_where_new_sizes_are_dear_each_is_captured_at_once():
+    captures = Captures(rounded=True)
     captures.bind(16)
-    assert captures.choose(9) == (12, None)
-    assert captures.choose(10) == (12, 1 if allowed else None)
+    assert [captures.choose(count) for count in (9, 10, 16, 3, 12)] == [
+        (12, 1),
+        (12, 1),
+        (16, 2),
+        (3, 3),
+        (12, 1),
+    ]
+
+
+def test_where_new_sizes_are_dear_and_nothing_is_captured_they_change_seldom():
+    captures = Captures(False, rounded=True)
+    captures.bind(64)
+    counts = [50, 40, 64, 33, 17, 16, 10, 5, 4, 3, 1, 2, 20]
+    assert [captures.choose(count) for count in counts] == [
+        (size, None) for size in (64, 64, 64, 64, 64, 16, 16, 16, 4, 4, 1, 2, 24)
+    ]
+
+
+def test_a_size_that_failed_is_not_kept():
+    """As when memory was missing: the engine halves the number of slots, and the size must follow."""
+    captures = Captures(False, rounded=True)
+    captures.bind(64)
+    assert captures.choose(64) == (64, None)
+    captures.forget()
+    assert captures.choose(32) == (32, None)

@@ -11,11 +11,12 @@ import pytest
 from cuda_on_cpu import FakeCuda, HostDevice
 from on_devices import METHODS, compare, compare_with_host
 
-from fluxpath.errors import ArtifactError, ProviderError
+from fluxpath.errors import ArtifactError, OutOfMemoryError, ProviderError
 from fluxpath.runtime import MFABA, Explainer, OnnxSession
 from fluxpath.runtime.backends import opening
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.captures import PLAIN_RUNS
+from fluxpath.runtime.backends.onnx import device_option
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.lanes import Fresh
@@ -62,15 +63,15 @@ class Spy:
         self._inner.run_with_iobinding(binding, options)
 
 
-def test_onnx_runtime_with_rounded_batches_gives_the_same(graph):
-    session = OnnxDeviceSession(graph("relu"), HostDevice(), Options(providers=opening.CPU, threads=1))
+@pytest.mark.parametrize("capture", [True, False])
+def test_onnx_runtime_with_rounded_batches_gives_the_same(graph, capture):
+    options = Options(providers=opening.CPU, threads=1, capture=capture)
+    session = OnnxDeviceSession(graph("relu"), HostDevice(), options)
     session._session = spy = Spy(session)
     compare_with_host(session, graph("relu"), models.images("relu", 13), 6)
-    captured = {run for run in spy.runs if run[0] > 0}
-    numbers, sizes = zip(*captured, strict=True)
-    assert len(set(numbers)) == len(set(sizes)) == len(captured) > 1
-    assert {size for _, size in spy.runs} <= {1, 2, 3, 4, 6}
-    assert any(number == -1 for number, _ in spy.runs)
+    numbers, sizes = zip(*set(spy.runs), strict=True)
+    assert 1 < len(sizes) == len(set(sizes)) and set(sizes) <= {1, 2, 3, 4, 6}
+    assert min(numbers) > 0 and len(set(numbers)) == len(numbers) if capture else set(numbers) == {-1}
 
 
 def test_a_capture_that_fails_is_run_without(graph, caplog):
@@ -159,3 +160,47 @@ def test_onnx_runtime_s_cuda_provider_is_told(graph, opened, channels_last):
         graph("smooth"), FakeCuda(), Options(providers=opening.CUDA, threads=1, channels_last=channels_last)
     )
     assert opened[0]["CUDAExecutionProvider"]["prefer_nhwc"] == str(int(channels_last))
+
+
+def test_cudnn_is_asked_for_plans_in_little_time(graph, opened):
+    OnnxDeviceSession(graph("smooth"), FakeCuda(), Options(providers=opening.CUDA, threads=1))
+    assert opened[0]["CUDAExecutionProvider"]["cudnn_conv_algo_search"] == "HEURISTIC"
+
+
+@pytest.mark.parametrize(("number", "named"), [(0, {}), (2, {"device_id": "2"})])
+def test_only_another_than_the_first_gpu_is_named(number, named):
+    """ONNX Runtime warns on stderr about every session that names one."""
+    assert device_option(number) == named
+
+
+def test_missing_memory_does_not_end_capturing(graph, caplog):
+    def refuse(graph_number):
+        if len(spy.runs) == 1:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 1")
+
+    session = OnnxDeviceSession(graph("relu"), HostDevice(), Options(providers=opening.CPU, threads=1))
+    session.bind(DeviceLanes(session.device, 8, models.shape_of("relu"), 0.0, 1.0))
+    session._session = spy = Spy(session, refuse)
+    with pytest.raises(OutOfMemoryError):
+        session.run(8)
+    session.run(4)
+    assert spy.runs == [(1, 8), (2, 4)] and not caplog.records
+
+
+def test_a_size_without_memory_is_not_tried_again(graph):
+    """Where sizes are kept, one that failed must not be used for half as many slots."""
+    session = OnnxDeviceSession(
+        graph("relu"), HostDevice(), Options(providers=opening.CPU, threads=1, capture=False)
+    )
+
+    def refuse(graph_number):
+        if session._captures.choose(5) == (8, None):
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 1")
+
+    lanes = DeviceLanes(session.device, 8, models.shape_of("relu"), 0.0, 1.0)
+    session.bind(lanes)
+    session._session = spy = Spy(session, refuse)
+    with pytest.raises(OutOfMemoryError):
+        session.run(8)
+    session.run(4)
+    assert spy.runs == [(-1, 8), (-1, 4)]
