@@ -30,10 +30,10 @@ def fold_batchnorm(model: ir.Model) -> ir.Model:
 
 def _affine(node: ir.Node, opset: int) -> tuple[Float64, Float64]:
     parameters = [constant_of(v) for v in node.inputs[1:5]]
-    if any(p is None for p in parameters) or node.attributes.get_int("training_mode", 0) == 1:
+    if any(p is None for p in parameters):
         raise UnsupportedOperatorError(
-            f"operator BatchNormalization (opset {opset}) of node '{node.name}' is in training mode or "
-            "has computed parameters: export the model in evaluation mode"
+            f"operator BatchNormalization (opset {opset}) of node '{node.name}' has computed "
+            "parameters: export the model in evaluation mode"
         )
     gamma, beta, mean, variance = (np.asarray(p, np.float64) for p in parameters)
     scale = gamma / np.sqrt(variance + node.attributes.get_float("epsilon", 1e-5))

@@ -13,7 +13,7 @@ import onnx_ir.passes.common as common
 from google.protobuf.message import DecodeError
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ModelError, first_line
+from fluxpath.errors import ModelError, UnsupportedOperatorError, first_line
 from fluxpath.export.chain import Pass, applied
 from fluxpath.export.reading.functions import expand_functions
 from fluxpath.export.reading.recurrent import unroll
@@ -98,9 +98,24 @@ def _keep_coordinates(graph: onnx.GraphProto) -> None:
                 _keep_coordinates(attribute.g)
 
 
+def _refuse_training(model: ir.Model) -> ir.Model:
+    """Raise UnsupportedOperatorError if a BatchNormalization is in training mode.
+
+    Asked early: removing unused nodes, onnx-ir before 1.1 removes the attribute that says so.
+    """
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        if node.op_type == "BatchNormalization" and node.attributes.get_int("training_mode", 0) == 1:
+            raise UnsupportedOperatorError(
+                f"operator BatchNormalization of node '{node.name}' is in training mode: "
+                "export the model in evaluation mode"
+            )
+    return model
+
+
 _PLAIN_FORM: tuple[Pass | ir.passes.PassBase, ...] = (
     common.InlinePass(),
     common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
+    _refuse_training,
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
     common.RemoveInitializersFromInputsPass(),
     common.ClearMetadataAndDocStringPass(),

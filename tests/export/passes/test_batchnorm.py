@@ -107,15 +107,13 @@ def test_names_that_the_model_uses_already() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "why"),
     [
-        "m = Neg(mean) y = BatchNormalization(x, gamma, beta, m, var)",
-        "y, a, b = BatchNormalization<training_mode=1>(x, gamma, beta, mean, var)",
+        ("m = Neg(mean) y = BatchNormalization(x, gamma, beta, m, var)", "has computed parameters"),
+        ("y, a, b = BatchNormalization<training_mode=1>(x, gamma, beta, mean, var)", "is in training mode"),
     ],
 )
-def test_training_mode_and_computed_parameters_are_refused(text: str) -> None:
+def test_training_mode_and_computed_parameters_are_refused(text: str, why: str) -> None:
     used = {k: CONSTANTS[k] for k in ("gamma", "beta", "mean", "var")}
-    with pytest.raises(
-        UnsupportedOperatorError, match=r"BatchNormalization \(opset 20\) of node .* training mode or has"
-    ):
+    with pytest.raises(UnsupportedOperatorError, match=rf"BatchNormalization .*of node .* {why}"):
         graph_of(text, "2,4,5,5", **used)
