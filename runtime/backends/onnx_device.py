@@ -21,6 +21,7 @@ from fluxpath.runtime.backends.tensorrt import TENSORRT, require_float32, tensor
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.device.half import ONNX_TYPES
 from fluxpath.runtime.device.lanes import DeviceLanes
+from fluxpath.runtime.device.libraries import load_libraries
 from fluxpath.runtime.lanes import Lanes
 
 CUDA = "CUDAExecutionProvider"
@@ -74,7 +75,7 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
         if options.channels_last:
             require_images(self.manifest, path)
         self._graph_options: dict[int, Any] = {}
-        _require_started(providers[0], self._session.get_providers())
+        self._require_started(providers[0])
 
     def _provider_options(self, providers: Sequence[str], capture: bool) -> list[dict[str, str]]:
         known = {
@@ -90,6 +91,19 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
             },
         }
         return [known.get(name, {}) for name in providers]
+
+    def _require_started(self, first: str) -> None:
+        """Raise ProviderError if ONNX Runtime fell back to another provider, as without its libraries."""
+        got = self._session.get_providers()
+        if not got or got[0] == first:
+            return
+        what, more = ("TensorRT", " tensorrt") if first == TENSORRT else ("CUDA or cuDNN", "")
+        missing = ", ".join(load_libraries(self._ort))
+        raise ProviderError(
+            f"ONNX Runtime cannot start {first}, as when {what} libraries are missing"
+            f"{f' (not found: {missing})' if missing else ''}: "
+            f"pip install \"onnxruntime-gpu[cuda,cudnn]\"{more}, or use device='cpu'"
+        )
 
     def _run_options(self, graph: int) -> Any:
         """Options of a run that captures or replays graph number `graph`; -1 is a run without a graph."""
@@ -151,13 +165,3 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
         for name, (array, shape) in outputs.items():
             binding.bind_output(name, *place, np.dtype(array.dtype).type, shape, array.address)
         return binding
-
-
-def _require_started(first: str, got: Sequence[str]) -> None:
-    """Raise ProviderError if ONNX Runtime fell back to the next provider, as when libraries are missing."""
-    if got and got[0] != first:
-        what, more = ("TensorRT", " tensorrt") if first == TENSORRT else ("CUDA or cuDNN", "")
-        raise ProviderError(
-            f"ONNX Runtime cannot start {first}, as when {what} libraries are missing: "
-            f"pip install \"onnxruntime-gpu[cuda,cudnn]\"{more}, or use device='cpu'"
-        )

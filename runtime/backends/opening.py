@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fluxpath import archive
 from fluxpath.artifact import read_manifest
@@ -17,6 +14,7 @@ from fluxpath.runtime.backends.base import GradientSession, Options
 from fluxpath.runtime.backends.onnx import OnnxSession, require_providers
 from fluxpath.runtime.backends.tensorrt import TENSORRT
 from fluxpath.runtime.device.base import parse
+from fluxpath.runtime.device.libraries import load_libraries
 
 CPU = ("CPUExecutionProvider",)
 CUDA = ("CUDAExecutionProvider", *CPU)
@@ -72,16 +70,8 @@ def _on_onnxruntime(path: str | os.PathLike[str], gpu: int | None, options: Opti
         )
     if gpu is None:
         return OnnxSession(path, providers, options.threads)
-    _find_libraries(require_providers(providers))
+    load_libraries(require_providers(providers))
     from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
     from fluxpath.runtime.device.cuda import cuda_device
 
     return OnnxDeviceSession(path, cuda_device(gpu), options)
-
-
-def _find_libraries(onnxruntime: Any) -> None:
-    """Load CUDA and cuDNN from NVIDIA's packages or torch's, if they are not on the system's search path."""
-    preload = getattr(onnxruntime, "preload_dlls", None)  # since 1.21
-    if preload is not None:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
-            preload()  # prints what it does not find; the system's own libraries work too

@@ -13,7 +13,7 @@ from on_devices import METHODS, compare, compare_with_host
 
 from fluxpath.errors import ArtifactError, OutOfMemoryError, ProviderError
 from fluxpath.runtime import MFABA, Explainer, OnnxSession
-from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends import onnx_device, opening
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.captures import PLAIN_RUNS
 from fluxpath.runtime.backends.onnx import device_option
@@ -41,9 +41,11 @@ def on_the_cpu(original):
 def test_a_provider_that_cannot_be_started_is_named(graph, monkeypatch):
     """ONNX Runtime lists it and then goes on without it, on memory that the next one cannot read."""
     monkeypatch.setattr(OnnxSession, "__init__", on_the_cpu(OnnxSession.__init__))
-    device = HostDevice()
-    with pytest.raises(ProviderError, match="cannot start CUDAExecutionProvider, as when CUDA or cuDNN"):
-        OnnxDeviceSession(graph("linear"), device, Options(providers=opening.CUDA, threads=1))
+    start = "cannot start CUDAExecutionProvider, as when CUDA or cuDNN libraries are missing"
+    for missing, said in (([], ": pip"), (["a.so.1", "b.so"], r" \(not found: a.so.1, b.so\): pip")):
+        monkeypatch.setattr(onnx_device, "load_libraries", lambda ort, missing=missing: missing)
+        with pytest.raises(ProviderError, match=start + said):
+            OnnxDeviceSession(graph("linear"), HostDevice(), Options(providers=opening.CUDA, threads=1))
 
 
 class Spy:

@@ -38,19 +38,6 @@ def test_auto_takes_the_device_that_is_there(graph, monkeypatch):
     assert any(name == "mfaba_move_float32" for name, _ in device.log)
 
 
-def test_libraries_are_looked_for_in_packages_first(monkeypatch, capsys):
-    looked = []
-
-    def preload():
-        looked.append(1)
-        print("Failed to load libcudnn.so.9")
-        raise OSError("no such library")
-
-    opening._find_libraries(types.SimpleNamespace(preload_dlls=preload))
-    opening._find_libraries(types.SimpleNamespace())
-    assert looked == [1] and capsys.readouterr().out == ""
-
-
 def test_a_device_that_is_not_there(graph):
     import onnxruntime
 
