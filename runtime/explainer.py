@@ -152,8 +152,11 @@ class Explainer:
         inputs: Mapping[str, npt.ArrayLike] | None = None,
         deadline: float | None = None,
     ) -> Attribution:
-        """Attribute `images` and wait for the result; parameters and errors as for `submit`."""
-        return self._driver.run(self._request(images, target, method, inputs, deadline))
+        """Attribute `images` and wait for the result; parameters and errors as for `submit`.
+
+        The images must not change before it returns: a contiguous float32 array is not copied.
+        """
+        return self._driver.run(self._request(images, target, method, inputs, deadline, copy=False))
 
     def submit(
         self,
@@ -188,10 +191,11 @@ class Explainer:
         method: Method | None,
         inputs: Mapping[str, npt.ArrayLike] | None,
         deadline: float | None,
+        copy: bool = True,
     ) -> Request:
         method = as_fitting_method(MFABA() if method is None else method, self.shape, self.manifest.classes)
         check_rules(method, self.manifest.rules)
-        array = as_images(images, self.shape, self.manifest.low, self.manifest.high)
+        array = as_images(images, self.shape, self.manifest.low, self.manifest.high, copy)
         targets = as_targets(target, len(array), self.manifest.classes)
         companions = as_companions(inputs or {}, len(array), self._companions)
         if deadline is not None:

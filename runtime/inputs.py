@@ -16,9 +16,16 @@ from fluxpath.runtime.methods import Method
 
 
 def as_images(
-    images: npt.ArrayLike, shape: tuple[int, ...], low: float | None, high: float | None
+    images: npt.ArrayLike,
+    shape: tuple[int, ...],
+    low: float | None,
+    high: float | None,
+    copy: bool = True,
 ) -> npt.NDArray[np.float32]:
-    """A new float32 array [n, *shape], n >= 1; InputError unless it is finite and within [low, high]."""
+    """A float32 array [n, *shape], n >= 1; InputError unless it is finite and within [low, high].
+
+    copy: whether it is always a new one.
+    """
     given = _array("images", images)
     if given.dtype not in (np.float32, np.float64):
         raise InputError(
@@ -32,7 +39,7 @@ def as_images(
     if len(given) == 0:
         raise InputError("images are empty: pass at least one")
     if given.dtype == np.float32:
-        array = given.astype(np.float32, order="C")
+        array = given.astype(np.float32, order="C", copy=copy)
     else:
         with np.errstate(over="ignore"):
             array = given.astype(np.float32, order="C")

@@ -105,7 +105,6 @@ class TorchScriptSession(GradientSession):
             kind = OutOfMemoryError if missing else FluxpathError
             raise kind(f"torch failed on the gradient graph{where}: {_last_line(error)}") from error
 
-
     def _evaluated(self, module: Any, count: int) -> Any:
         """The outputs of `module` on the first `count` slots, by name."""
         image, *more = (v[:count].to(self._device) for v in self._inputs)

@@ -22,7 +22,6 @@ from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.lanes import Lanes
 
-
 FUSED = ("cuda",)
 """The kinds of device that have cuDNN's joined convolutions."""
 
@@ -118,7 +117,9 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         plain, self._unfused = self._unfused, None
         try:
             with self._torch.inference_mode():
-                given, expected = (self._evaluated(m, count)["gradient"].double() for m in (self._module, plain))
+                given, expected = (
+                    self._evaluated(m, count)["gradient"].double() for m in (self._module, plain)
+                )
                 apart = float((given - expected).norm() / expected.norm())
             limit = ROUNDED[self.manifest.precision == "float32" and not self._tf32]
             reason = "" if apart <= limit or not expected.any() else f"the gradient changed by {apart:.1e}"

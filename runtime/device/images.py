@@ -38,7 +38,9 @@ class DeviceImages:
 
     def places(self, images: Sequence[Image]) -> list[int]:
         """The rows of at most as many different images as slots; copies those that are not there."""
-        there = [self._place(image) for image in images]  # all of them first, so that none makes room for another
+        there = [
+            self._place(image) for image in images
+        ]  # all of them first, so that none makes room for another
         for k, image in enumerate(images):
             if there[k] is None and (again := self._place(image)) is not None:
                 there[k] = again  # the same image once more

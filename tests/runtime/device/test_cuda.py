@@ -127,6 +127,7 @@ def test_the_bindings_have_every_function_that_is_called(driver):
         lambda: device.pinned(16),
         device.used,
         lambda: (device.upload(1, array), device.download(array, 1), device.copy(1, 2, 3)),
+        lambda: (device.mark(), device.send(1, array), device.fetch(array, 1)),
         lambda: device.launch("note_start", (1, 1), ()),
     ):
         work()
@@ -159,3 +160,19 @@ def test_bindings_that_are_not_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     with pytest.raises(ProviderError, match=r'not installed: pip install "fluxpath\[cuda\]"'):
         cuda.CudaDevice()
+
+
+def test_copies_beside_the_work_wait_only_for_the_mark(driver):
+    driver.answers["cuEventCreate"] = 99
+    device, array = cuda.CudaDevice(), np.zeros(4, np.float32)
+    device._beside = 78
+    device.mark()
+    assert driver.calls[-1] == ("cuEventRecord", (99, 77))
+    for copy, name in (
+        (lambda: device.send(4096, array), "cuMemcpyHtoDAsync"),
+        (lambda: device.fetch(array, 4096), "cuMemcpyDtoHAsync"),
+    ):
+        copy()
+        assert driver.calls[-3] == ("cuStreamWaitEvent", (78, 99, 0))
+        assert driver.calls[-2][0] == name and driver.calls[-2][1][-1] == 78
+        assert driver.calls[-1] == ("cuStreamSynchronize", (78,))
