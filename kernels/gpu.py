@@ -33,8 +33,8 @@ KERNELS = (
 )
 """The names of all kernels in the source."""
 
-THREADS, CHUNK = 256, 2048
-"""Threads per block and elements per block: kThreads and kChunk of cuda/block.cuh."""
+THREADS, CHUNK, MEASURED = 256, 2048, 8192
+"""Threads per block and elements per block: kThreads, kChunk and kMeasured of cuda/block.cuh."""
 
 # No contraction, as on the CPU, so that an element's arithmetic gives the same bits on both. The kernels are
 # limited by memory, so this has no known cost.

@@ -31,6 +31,15 @@ inline void __syncthreads() {
   swapcontext(&fibers[me], &scheduler);
   threadIdx.x = me;
 }
+// All threads of the block must call it together, since barriers and shuffles are counted together.
+inline double __shfl_xor_sync(unsigned, double mine, int other) {
+  static double shown[1024];
+  shown[threadIdx.x] = mine;
+  __syncthreads();
+  const double theirs = shown[threadIdx.x ^ static_cast<unsigned>(other)];
+  __syncthreads();
+  return theirs;
+}
 inline void __threadfence() {}
 inline unsigned atomicAdd(unsigned* where, unsigned what) {
   const unsigned before = *where;

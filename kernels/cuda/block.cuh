@@ -8,10 +8,13 @@
 namespace fluxpath {
 
 constexpr int kThreads = 256;
-// Elements per block: two accesses of 16 bytes per thread and array. It must not depend on the batch, because
-// it determines the order of the sums.
+constexpr int kWarp = 32, kWarps = kThreads / kWarp;
+// Elements per block: two accesses of 16 bytes per thread and array. Chunks must not depend on the batch,
+// because they determine the order of the sums.
 constexpr i64 kChunk = 2048;
-constexpr int kAccesses = static_cast<int>(kChunk / (4 * kThreads));
+// The same for `measure`, which only reads: its loads are all under way together, and the sum over the block,
+// during which it reads nothing, comes once in many elements.
+constexpr i64 kMeasured = 8192;
 
 // The decision of an advance's first launch for the second one.
 enum Act : int { kNothing = 0, kStep = 1, kClose = 2 };
@@ -33,24 +36,28 @@ struct Quad {
   float v[4];
 };
 
-// A row whose elements are accessed four at a time: in one access if it is aligned, else one by one.
+// Whether the length of a row is a multiple of four, as a type: were it asked at each load, the second load
+// would only be issued once the first has arrived.
+template <bool kIs>
+struct Whole {};
+
+// A row whose elements are accessed four at a time: in one access if it is whole, else one by one. The arrays
+// begin at addresses from `Device.allocate`, which are aligned.
 template <typename T>
 class Row {
  public:
-  __device__ Row(T* base, int slot, i64 n)
-      : data_(base + slot * n),
-        n_(n),
-        whole_(n % 4 == 0 && reinterpret_cast<u64>(base) % (4 * sizeof(T)) == 0) {}
+  __device__ Row(T* base, int slot, i64 n) : data_(base + slot * n), n_(n) {}
 
   // Elements i .. i+3, with zeros past the end.
-  __device__ Quad load(i64 i) const {
+  template <bool kWhole>
+  __device__ Quad load(Whole<kWhole>, i64 i) const {
     Quad q = {};
-    if (whole_) {
-      struct alignas(4 * sizeof(T)) Pack {
+    if constexpr (kWhole) {
+      struct alignas(4 * sizeof(T)) Four {
         T v[4];
       };
-      const Pack pack = *reinterpret_cast<const Pack*>(data_ + i);
-      for (int k = 0; k < 4; ++k) q.v[k] = to_float(pack.v[k]);
+      const Four four = *reinterpret_cast<const Four*>(data_ + i);
+      for (int k = 0; k < 4; ++k) q.v[k] = to_float(four.v[k]);
     } else {
       for (int k = 0; k < 4; ++k)
         if (i + k < n_) q.v[k] = to_float(data_[i + k]);
@@ -58,8 +65,9 @@ class Row {
     return q;
   }
 
-  __device__ void store(i64 i, const Quad& q) const {
-    if (whole_) {
+  template <bool kWhole>
+  __device__ void store(Whole<kWhole>, i64 i, const Quad& q) const {
+    if constexpr (kWhole) {
       *reinterpret_cast<float4*>(data_ + i) = make_float4(q.v[0], q.v[1], q.v[2], q.v[3]);
     } else {
       for (int k = 0; k < 4; ++k)
@@ -70,7 +78,6 @@ class Row {
  private:
   T* data_;
   i64 n_;
-  bool whole_;
 };
 
 template <typename G>
@@ -78,39 +85,87 @@ __device__ Row<const G> gradient_row(const LaneArrays& a, int slot) {
   return Row<const G>(reinterpret_cast<const G*>(a.gradient), slot, a.features);
 }
 
-// Calls work(i) with the index of the first element of each group of four that this thread handles.
-template <typename Work>
+// Calls work(whole, i) with the index of the first element of each group of four that this thread handles.
+template <i64 kElements = kChunk, typename Work>
 __device__ void each_four(i64 n, Work work) {
+  const i64 first = blockIdx.x * kElements + 4 * static_cast<i64>(threadIdx.x);
+  constexpr int kAccesses = static_cast<int>(kElements / (4 * kThreads));
+  if (n % 4 == 0) {
 #pragma unroll
-  for (int k = 0; k < kAccesses; ++k) {
-    const i64 i = blockIdx.x * kChunk + 4 * (k * kThreads + static_cast<i64>(threadIdx.x));
-    if (i < n) work(i);
+    for (int k = 0; k < kAccesses; ++k)
+      if (first + 4 * k * kThreads < n) work(Whole<true>{}, first + 4 * k * kThreads);
+  } else {
+#pragma unroll
+    for (int k = 0; k < kAccesses; ++k)
+      if (first + 4 * k * kThreads < n) work(Whole<false>{}, first + 4 * k * kThreads);
   }
 }
 
-// The sum of all threads' values in a fixed order, returned to every thread.
-__device__ inline double block_sum(double mine) {
-  __shared__ double part[kThreads];
-  part[threadIdx.x] = mine;
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    __syncthreads();
-    if (threadIdx.x < half) part[threadIdx.x] += part[threadIdx.x + half];
+// As many elements as one access of 16 bytes takes.
+template <typename T>
+struct alignas(16) Pack {
+  static constexpr int kCount = 16 / sizeof(T);
+  T v[kCount];
+};
+
+// This thread's part of the squared norm of a row, in chunks of kMeasured elements.
+template <typename T>
+__device__ double squared_part(const T* base, int slot, i64 n) {
+  constexpr int kCount = Pack<T>::kCount, kLoads = static_cast<int>(kMeasured / (kCount * kThreads));
+  const T* const row = base + slot * n;
+  const i64 first = blockIdx.x * kMeasured;
+  double squared = 0.0;
+  if (n % kCount == 0) {
+    Pack<T> packs[kLoads];
+#pragma unroll
+    for (int k = 0; k < kLoads; ++k) {
+      const i64 i = first + kCount * (k * kThreads + static_cast<i64>(threadIdx.x));
+      packs[k] = i < n ? *reinterpret_cast<const Pack<T>*>(row + i) : Pack<T>{};
+    }
+#pragma unroll
+    for (int k = 0; k < kLoads; ++k)
+      for (int j = 0; j < kCount; ++j) {
+        const double g = to_float(packs[k].v[j]);
+        squared += g * g;
+      }
+  } else {
+#pragma unroll 8
+    for (i64 i = first + threadIdx.x; i < first + kMeasured; i += kThreads) {
+      const double g = i < n ? to_float(row[i]) : 0.0f;
+      squared += g * g;
+    }
+  }
+  return squared;
+}
+
+template <typename G>
+__device__ double squared_gradient(const LaneArrays& a, int slot) {
+  return squared_part(reinterpret_cast<const G*>(a.gradient), slot, a.features);
+}
+
+// Sums of the whole block, in a fixed order, for its first thread only. Two calls need a barrier in between.
+template <int kSums>
+__device__ void block_sum(double (&mine)[kSums]) {
+  __shared__ double part[kSums][kWarps];
+  for (int s = 0; s < kSums; ++s) {
+    for (int half = kWarp / 2; half > 0; half /= 2)
+      mine[s] += __shfl_xor_sync(0xFFFFFFFFu, mine[s], half);
+    if (threadIdx.x % kWarp == 0) part[s][threadIdx.x / kWarp] = mine[s];
   }
   __syncthreads();
-  const double total = part[0];
-  __syncthreads();  // before the next sum writes to `part`
-  return total;
+  if (threadIdx.x != 0) return;
+  for (int s = 0; s < kSums; ++s)
+    for (int w = 1; w < kWarps; ++w) mine[s] += part[s][w];
 }
 
-// Stores this block's part of two sums; returns whether this is the lane's last block to do so.
-__device__ inline bool last_with(const Scratch& s, int slot, double first, double second) {
+// Stores this block's part of one or two sums; returns whether this is the lane's last block to do so.
+template <int kSums>
+__device__ bool last_with(const Scratch& s, int slot, double (&mine)[kSums]) {
   __shared__ bool last;
-  first = block_sum(first);
-  second = block_sum(second);
+  block_sum(mine);
   if (threadIdx.x == 0) {
-    double* mine = s.partial + 2 * (static_cast<i64>(slot) * gridDim.x + blockIdx.x);
-    mine[0] = first;
-    mine[1] = second;
+    double* partial = s.partial + 2 * (static_cast<i64>(slot) * gridDim.x + blockIdx.x);
+    for (int k = 0; k < kSums; ++k) partial[k] = mine[k];
     __threadfence();
     last = atomicAdd(&s.ticket[slot], 1u) == gridDim.x - 1;
     if (last) s.ticket[slot] = 0;
@@ -120,20 +175,22 @@ __device__ inline bool last_with(const Scratch& s, int slot, double first, doubl
   return last;
 }
 
-// In the last block: the lane's first (0) or second (1) sum, in an order that depends only on `features`.
-__device__ inline double lane_sum(const Scratch& s, int slot, int which) {
+// In the last block: the lane's sums, for its first thread only, in an order that depends only on `features`.
+template <int kSums>
+__device__ void lane_sum(const Scratch& s, int slot, double (&sums)[kSums]) {
   // volatile: other blocks wrote these during this launch.
   const volatile double* partial = s.partial + 2 * static_cast<i64>(slot) * gridDim.x;
-  double mine = 0.0;
-  for (u32 c = threadIdx.x; c < gridDim.x; c += kThreads) mine += partial[2 * c + which];
-  return block_sum(mine);
+  for (int k = 0; k < kSums; ++k) sums[k] = 0.0;
+  for (u32 c = threadIdx.x; c < gridDim.x; c += kThreads)
+    for (int k = 0; k < kSums; ++k) sums[k] += partial[2 * c + k];
+  block_sum(sums);
 }
 
 __device__ inline bool first_thread() { return threadIdx.x == 0 && blockIdx.x == 0; }
 
-// Whether the lane is still running; if not, the launches that follow skip it.
-__device__ inline bool goes_on(const LaneArrays& a, const Scratch& s, int slot) {
-  if (a.status[slot] == kRunning) return true;
+// Whether the lane of this status is still running; if not, the launches that follow skip it.
+__device__ inline bool goes_on(const Scratch& s, int slot, int status) {
+  if (status == kRunning) return true;
   if (first_thread()) s.plan[slot].act = kNothing;
   return false;
 }

@@ -29,12 +29,12 @@ __device__ inline void fill_slots(const LaneArrays& a, const Notes& notes, const
   const Row<const float> given(images, lane.row, n);
   const Row<float> image(const_cast<float*>(a.image), slot, n), point(a.point, slot, n),
       pending(a.pending, slot, n), sum(a.sum, slot, n);
-  each_four(n, [&](i64 i) {
-    const Quad x = given.load(i);
-    image.store(i, x);
-    point.store(i, x);
-    pending.store(i, Quad{});
-    sum.store(i, Quad{});
+  each_four(n, [&](auto whole, i64 i) {
+    const Quad x = given.load(whole, i);
+    image.store(whole, i, x);
+    point.store(whole, i, x);
+    pending.store(whole, i, Quad{});
+    sum.store(whole, i, Quad{});
   });
   if (!first_thread()) return;
   a.target[slot] = lane.target;
@@ -50,7 +50,7 @@ __device__ inline void move_slots(const LaneArrays& a, const Notes& notes, const
   for (float* rows : arrays) {
     const Row<const float> source(rows, from, a.features);
     const Row<float> free(rows, to, a.features);
-    each_four(a.features, [&](i64 i) { free.store(i, source.load(i)); });
+    each_four(a.features, [&](auto whole, i64 i) { free.store(whole, i, source.load(whole, i)); });
   }
   if (!first_thread()) return;
   a.target[to] = a.target[from];

@@ -29,9 +29,8 @@ __device__ inline void add_rows(const Gathered* images, const float* const* rows
   if (i >= n) return;
   const Row<float> own(static_cast<float*>(image.own), 0, up_to_four(n));
   Quad sum = {};
-  if (image.before > 0) sum = own.load(i);
+  if (image.before > 0) sum = own.load(Whole<true>{}, i);
   if (n % 4 == 0) {
-    // Without `Row`, whose alignment check would prevent the loads from being issued together.
 #pragma unroll 8
     for (int k = 0; k < image.count; ++k) {
       const float4 row = *reinterpret_cast<const float4*>(mine[k] + i);
@@ -45,7 +44,7 @@ __device__ inline void add_rows(const Gathered* images, const float* const* rows
       for (int j = 0; j < 4; ++j)
         if (i + j < n) sum.v[j] += mine[k][i + j];
   }
-  own.store(i, sum);
+  own.store(Whole<true>{}, i, sum);
 }
 
 // Four float64 as two accesses of 16 bytes.
@@ -78,7 +77,8 @@ __device__ inline void add_moments_of(const Gathered* images, const float* const
     load_four(all_squares, squares);
   }
   for (int k = 0; k < image.count; ++k) {
-    const Quad row = Row<const float>(rows[image.first + k], 0, n).load(i);
+    const Row<const float> lane(rows[image.first + k], 0, n);
+    const Quad row = n % 4 == 0 ? lane.load(Whole<true>{}, i) : lane.load(Whole<false>{}, i);
     const double count = image.before + k + 1;
     for (int j = 0; j < 4; ++j) {
       const double before = row.v[j] - mean[j];
@@ -98,7 +98,7 @@ __device__ inline void variance_from(void* own, int count, i64 n) {
   load_four(static_cast<const double*>(own) + up_to_four(n) + i, squares);
   Quad variance;
   for (int j = 0; j < 4; ++j) variance.v[j] = static_cast<float>(squares[j] / count);
-  Row<float>(static_cast<float*>(own), 0, up_to_four(n)).store(i, variance);
+  Row<float>(static_cast<float*>(own), 0, up_to_four(n)).store(Whole<true>{}, i, variance);
 }
 
 }  // namespace fluxpath

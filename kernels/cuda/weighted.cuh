@@ -11,17 +11,14 @@ namespace fluxpath {
 template <typename G>
 __device__ void weighted_measure(const LaneArrays& a, const Scratch& s, const int* slots) {
   const int slot = slots[blockIdx.y];
-  if (!goes_on(a, s, slot)) return;
-  const Row<const G> gradient = gradient_row<G>(a, slot);
-  double squared = 0.0;
-  each_four(a.features, [&](i64 i) {
-    const Quad g = gradient.load(i);
-    for (int k = 0; k < 4; ++k) squared += static_cast<double>(g.v[k]) * g.v[k];
-  });
-  if (!last_with(s, slot, squared, 0.0)) return;
-  squared = lane_sum(s, slot, 0);
+  // The status is looked at only after the sum, so that the gradient's loads need not wait for it.
+  const int before = a.status[slot];
+  double squared[1] = {squared_gradient<G>(a, slot)};
+  if (!goes_on(s, slot, before)) return;
+  if (!last_with(s, slot, squared)) return;
+  lane_sum(s, slot, squared);
   if (threadIdx.x != 0) return;
-  const int status = weighted_decide(squared, a.scale[slot]);
+  const int status = weighted_decide(squared[0], a.scale[slot]);
   conclude(a, s, slot, status, 0.0f);
   if (status != kNonFinite) ++a.step[slot];
 }
@@ -35,11 +32,11 @@ __device__ void weighted_move(const LaneArrays& a, const Scratch& s, const int* 
   const Row<const G> gradient = gradient_row<G>(a, slot);
   const Row<float> sum(a.sum, slot, a.features);
   const float scale = a.scale[slot], weight = weights[blockIdx.y];
-  each_four(a.features, [&](i64 i) {
-    const Quad x0 = image.load(i), r = reference.load(i), g = gradient.load(i);
+  each_four(a.features, [&](auto whole, i64 i) {
+    const Quad x0 = image.load(whole, i), r = reference.load(whole, i), g = gradient.load(whole, i);
     Quad out;
     for (int k = 0; k < 4; ++k) out.v[k] = weighted_term(m, weight, scale, x0.v[k], r.v[k], g.v[k]);
-    sum.store(i, out);
+    sum.store(whole, i, out);
   });
 }
 
@@ -48,11 +45,11 @@ __device__ inline void straight_lanes(const LaneArrays& a, const int* slots, con
   const Row<const float> image(a.image, slot, a.features), reference(a.pending, slot, a.features);
   const Row<float> point(a.point, slot, a.features);
   const float share = shares[blockIdx.y];
-  each_four(a.features, [&](i64 i) {
-    const Quad x0 = image.load(i), r = reference.load(i);
+  each_four(a.features, [&](auto whole, i64 i) {
+    const Quad x0 = image.load(whole, i), r = reference.load(whole, i);
     Quad out;
     for (int k = 0; k < 4; ++k) out.v[k] = straight_point(x0.v[k], r.v[k], share);
-    point.store(i, out);
+    point.store(whole, i, out);
   });
 }
 
@@ -62,12 +59,12 @@ __device__ inline void noise_lanes(const LaneArrays& a, const int* slots, const 
   const u32 number = static_cast<u32>(numbers[blockIdx.y]);
   const Row<const float> image(a.image, slot, a.features);
   const Row<float> point(a.point, slot, a.features);
-  each_four(a.features, [&](i64 i) {
-    const Quad x0 = image.load(i);
+  each_four(a.features, [&](auto whole, i64 i) {
+    const Quad x0 = image.load(whole, i);
     Quad out;
     four_normals(seed, number, static_cast<u64>(i / 4), out.v);
     for (int k = 0; k < 4; ++k) out.v[k] = noisy_point(x0.v[k], deviation, out.v[k], low, high);
-    point.store(i, out);
+    point.store(whole, i, out);
   });
 }
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fluxpath import kernels
 from fluxpath.errors import InputError
-from fluxpath.kernels.gpu import CHUNK, THREADS
+from fluxpath.kernels.gpu import CHUNK, MEASURED, THREADS
 from fluxpath.runtime.device.arrays import DeviceRows, DeviceVector
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.device.images import DeviceImages
@@ -167,7 +167,8 @@ class DeviceKernel:
 
     def _launch(self, name: str, lanes: int, *arguments: Any) -> None:
         if lanes:
-            self._device.launch(name, (self._chunks, lanes), arguments)
+            chunks = -(-self._features // MEASURED) if "_measure_" in name else self._chunks
+            self._device.launch(name, (chunks, lanes), arguments)
             self._launched()
 
     def _floats(self, slots: Any, numbers: Any) -> ctypes.c_void_p:

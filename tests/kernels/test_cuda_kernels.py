@@ -21,7 +21,7 @@ NOTES = {
     **dict.fromkeys(("first_label", "first_target"), np.int64),
     "begun": np.int32,
 }
-SIZES = [1, 3, 4, 1000, 2047, 2048, 2050, 6000]
+SIZES = [1, 3, 4, 1000, 2047, 2048, 2050, 6000, 8193, 16400]
 
 
 class OnDevice:
@@ -167,9 +167,9 @@ def test_a_walk_is_the_float64_twins(device, features):
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_gradient_that_is_not_finite_changes_the_status_alone(device, bad):
-    slots, _ = prepared(3000)
-    slots.model(1, np.ones(3000), 2, 1.0)
-    slots.gradient[1, 2999] = bad
+    slots, _ = prepared(9000)
+    slots.model(1, np.ones(9000), 2, 1.0)
+    slots.gradient[1, 8999] = bad
     there = OnDevice(device, slots)
     slots.kernel.advance_mfaba(at(1), method())
     there.kernel.advance_mfaba(at(1), method())
@@ -177,7 +177,7 @@ def test_a_gradient_that_is_not_finite_changes_the_status_alone(device, bad):
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
-@pytest.mark.parametrize("features", [5, 2052])
+@pytest.mark.parametrize("features", [5, 2052, 8200, 16396])
 def test_gradients_of_16_bits(device, kind, features):
     """Every pattern is exactly its float32 value: the walk is that of the widened gradient."""
     slots, rng = prepared(features)
@@ -274,4 +274,5 @@ def test_the_settings_are_the_headers_structs():
     assert (len(bytes(method())), len(bytes(NEFLAG["flux"]))) == (24, 20)
     header = (gpu.HERE / "cuda" / "block.cuh").read_text()
     assert f"kThreads = {gpu.THREADS};" in header and f"kChunk = {gpu.CHUNK};" in header
+    assert f"kMeasured = {gpu.MEASURED};" in header
     assert ctypes.sizeof(ctypes.c_void_p) == 8
