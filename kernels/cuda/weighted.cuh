@@ -33,8 +33,10 @@ __device__ void weighted_move(const LaneArrays& a, const Scratch& s, const int* 
   const Row<float> sum(a.sum, slot, a.features);
   const float scale = a.scale[slot], weight = weights[blockIdx.y];
   each_four(a.features, [&](auto whole, i64 i) {
-    const Quad x0 = image.load(whole, i), r = reference.load(whole, i), g = gradient.load(whole, i);
-    Quad out;
+    const Quad g = gradient.load(whole, i);
+    Quad x0 = {}, r = {}, out;  // only what the multiplier needs is read
+    if (m.multiplier != kOne) x0 = image.load(whole, i);
+    if (m.multiplier == kDifference) r = reference.load(whole, i);
     for (int k = 0; k < 4; ++k) out.v[k] = weighted_term(m, weight, scale, x0.v[k], r.v[k], g.v[k]);
     sum.store(whole, i, out);
   });
