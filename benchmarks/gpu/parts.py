@@ -18,9 +18,9 @@ from fluxpath.runtime.lanes import Fresh
 
 ROUNDS = 20
 
-# Of an element and advance, beside the gradient that is read twice. MFABA, which needs no image where it has no
-# radius: point, pending and sum read and written. NeFLAG's step: image and point read, image read again, point
-# written.
+# Of an element and advance, beside the gradient that is read twice. MFABA, which reads no image if it has no
+# radius: point, pending and sum read and written. NeFLAG's step: image and point read, image read again,
+# point written.
 BYTES: dict[str, tuple[Method, int]] = {
     "MFABA": (MFABA(max_steps=2**31 - 1), 24),
     "NeFLAG": (NeFLAG(n=1, stop="label", max_steps=2**31 - 1), 16),

@@ -15,6 +15,17 @@ from fluxpath.errors import ProviderError
 Host = npt.NDArray[Any]
 
 
+class Arguments(tuple[Any, ...]):
+    """A kernel's arguments with their addresses, for one that is launched with the same ones repeatedly."""
+
+    addresses: ctypes.Array[ctypes.c_void_p]
+
+    def __new__(cls, given: Sequence[ctypes._CDataType]) -> Arguments:
+        self = super().__new__(cls, given)
+        self.addresses = (ctypes.c_void_p * len(given))(*(ctypes.addressof(a) for a in given))
+        return self
+
+
 class Device(Protocol):
     """Memory, copies and kernels in the order of one stream, and copies beside it; addresses are integers.
 

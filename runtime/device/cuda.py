@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fluxpath.errors import FluxpathError, OutOfMemoryError, ProviderError
 from fluxpath.kernels import gpu
+from fluxpath.runtime.device.base import Arguments
 from fluxpath.runtime.device.staging import Staging
 
 _UNTIMED = 2  # CU_EVENT_DISABLE_TIMING
@@ -66,6 +67,7 @@ class CudaDevice:
             raise ProviderError(f"there is no CUDA device {number} here, it has {count}: use device='cpu'")
         handle = self._call("cuDeviceGet", number)
         self._context = self._call("cuDevicePrimaryCtxRetain", handle)
+        self._set_current, self._launch = self._driver.cuCtxSetCurrent, self._driver.cuLaunchKernel
         self._enter()
         attribute = self._driver.CUdevice_attribute
         major, minor = (
@@ -132,7 +134,8 @@ class CudaDevice:
     def download(self, target: npt.NDArray[Any], address: int) -> None:
         """See `Device`."""
         self._enter()
-        self._call("cuMemcpyDtoHAsync", target.ctypes.data, address, target.nbytes, self._stream)
+        to = target.__array_interface__["data"][0]  # several times as fast as `target.ctypes.data`
+        self._call("cuMemcpyDtoHAsync", to, address, target.nbytes, self._stream)
         self._wait()
 
     def mark(self) -> None:
@@ -162,11 +165,15 @@ class CudaDevice:
     def launch(self, kernel: str, grid: tuple[int, int], arguments: Sequence[ctypes._CDataType]) -> None:
         """See `Device`."""
         self._enter()
-        given = (ctypes.c_void_p * len(arguments))(*(ctypes.addressof(a) for a in arguments))
-        shape = (*grid, 1, gpu.THREADS, 1, 1)
-        self._call(
-            "cuLaunchKernel", self._kernels[kernel], *shape, 0, self._stream, ctypes.addressof(given), 0
+        given = arguments if isinstance(arguments, Arguments) else Arguments(arguments)
+        x, y = grid
+        address = ctypes.addressof(given.addresses)
+        # Not through _call, which costs as much as the driver itself in the launches of every tick.
+        (error, *_) = self._launch(
+            self._kernels[kernel], x, y, 1, gpu.THREADS, 1, 1, 0, self._stream, address, 0
         )
+        if error:
+            raise _failure("cuLaunchKernel", error)
 
     def view(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> object:
         """See `Device`."""
@@ -197,7 +204,9 @@ class CudaDevice:
 
     def _enter(self) -> None:
         """Make the context current in this thread; another library can have set a different one."""
-        self._call("cuCtxSetCurrent", self._context)
+        (error, *_) = self._set_current(self._context)
+        if error:
+            raise _failure("cuCtxSetCurrent", error)
         if not getattr(_this_thread, "relaxed", False):
             # While ONNX Runtime captures, allocations fail in all other threads that are not relaxed.
             self._call("cuThreadExchangeStreamCaptureMode", self._driver.CUstreamCaptureMode(_RELAXED))
@@ -205,9 +214,8 @@ class CudaDevice:
 
     def _call(self, name: str, *arguments: Any) -> Any:
         error, *results = getattr(self._driver, name)(*arguments)
-        if int(error) != 0:
-            kind = OutOfMemoryError if int(error) == _OUT_OF_MEMORY else FluxpathError
-            raise kind(f"CUDA failed: {name} says {error.name}")
+        if error:
+            raise _failure(name, error)
         if len(results) > 1:
             return results
         return results[0] if results else None
@@ -215,6 +223,11 @@ class CudaDevice:
 
 _Streams = tuple[Any, Staging, Any, Any]
 """The stream of the launched work, its staging memory, the stream of `send` and `fetch`, and the mark."""
+
+
+def _failure(name: str, error: Any) -> FluxpathError:
+    kind = OutOfMemoryError if int(error) == _OUT_OF_MEMORY else FluxpathError
+    return kind(f"CUDA failed: {name} says {error.name}")
 
 
 class _View:

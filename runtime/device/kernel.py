@@ -13,7 +13,7 @@ from fluxpath import kernels
 from fluxpath.errors import InputError
 from fluxpath.kernels.gpu import CHUNK, MEASURED, THREADS
 from fluxpath.runtime.device.arrays import DeviceRows, DeviceVector
-from fluxpath.runtime.device.base import Device
+from fluxpath.runtime.device.base import Arguments, Device
 from fluxpath.runtime.device.images import DeviceImages
 
 _ARRAYS = (
@@ -76,7 +76,10 @@ class DeviceKernel:
         ]
         self._scratch = Scratch(*(b.address for b in self._buffers))
         self._lists = [DeviceRows(device, (self._slots,), np.int32) for _ in range(2)]
+        self._addresses = [ctypes.c_void_p(r.address) for r in self._lists]
         self._listed: list[bytes] = [b"", b""]
+        self._method: kernels.Mfaba | kernels.Neflag | None = None
+        self._noting: dict[int, Arguments] = {}
         self.images = DeviceImages(device, self._slots, self._features)
         self._fresh = DeviceRows(device, (self._slots, _FRESH.itemsize), np.uint8)
         self._pairs = DeviceRows(device, (self._slots, 2), np.int32)
@@ -156,16 +159,24 @@ class DeviceKernel:
     def note_start(self, count: int) -> None:
         """See `Lanes.note_start`."""
         grid = (-(-count // THREADS), 1)
-        self._device.launch("note_start", grid, (self._arrays, self._notes, ctypes.c_int(count)))
+        if (given := self._noting.get(count)) is None:
+            given = self._noting[count] = Arguments((self._arrays, self._notes, ctypes.c_int(count)))
+        self._device.launch("note_start", grid, given)
         self._launched()
 
     def _advance(self, names: tuple[str, ...], slots: Any, method: kernels.Mfaba | kernels.Neflag) -> None:
-        listed, settings = self._list(0, slots), ctypes.create_string_buffer(bytes(method))
+        listed = self._list(0, slots)
+        if method is not self._method:  # settings never change, so the same ones have the same arguments
+            settings = ctypes.create_string_buffer(bytes(method))
+            self._method = method
+            self._advancing = Arguments((self._arrays, self._scratch, listed, settings))
         for name in names:
-            arguments = (self._arrays, self._scratch, listed, settings)
-            self._launch(f"{name}_{self._gradient}", len(slots), *arguments)
+            self._launch_with(f"{name}_{self._gradient}", len(slots), self._advancing)
 
     def _launch(self, name: str, lanes: int, *arguments: Any) -> None:
+        self._launch_with(name, lanes, arguments)
+
+    def _launch_with(self, name: str, lanes: int, arguments: Sequence[Any]) -> None:
         if lanes:
             chunks = -(-self._features // MEASURED) if "_measure_" in name else self._chunks
             self._device.launch(name, (chunks, lanes), arguments)
@@ -183,9 +194,9 @@ class DeviceKernel:
 
     def _list(self, which: int, numbers: Any, check: bool = True) -> ctypes.c_void_p:
         """Upload list `which` unless it equals the last upload, as in most ticks; return its address."""
-        if check and len(numbers):
-            self._check(numbers)
         if (data := numbers.tobytes()) != self._listed[which]:
+            if check and len(numbers):
+                self._check(numbers)
             self._device.upload(self._lists[which].address, np.ascontiguousarray(numbers, np.int32))
             self._listed[which] = data
-        return ctypes.c_void_p(self._lists[which].address)
+        return self._addresses[which]

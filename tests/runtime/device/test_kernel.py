@@ -53,3 +53,14 @@ def test_slots_are_sent_once_for_ticks_in_a_row_that_have_the_same():
         method.advance(lanes, np.array(slots, np.int32))
         sent.append([size for name, size in device.log if name == "upload"])
     assert sent == [[8], [], [12], [8]]
+
+
+def test_an_advance_takes_the_settings_it_is_given():
+    """The arguments of a launch are kept for the next one with the same settings, not for others."""
+    lanes = DeviceLanes(HostDevice(), 1, (4,), 0.0, 1.0)
+    lanes.point[:], lanes.gradient[:], lanes.scale[:] = 0.5, 1.0, 1.0
+    moved = []
+    for size in (0.1, 0.2, 0.1):
+        MFABA(step_size=size).advance(lanes, np.zeros(1, np.int32))
+        moved.append(float(lanes.pending[0][0]))
+    np.testing.assert_allclose(moved, [-0.05, -0.1, -0.05], rtol=1e-6)
