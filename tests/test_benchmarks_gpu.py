@@ -1,12 +1,15 @@
-"""`python -m benchmarks.gpu` without a GPU: it runs through, at tiny sizes, and its parts count right."""
+"""`benchmarks.gpu` without a GPU: every stage runs through, at tiny sizes, and its parts count right."""
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,65 +17,110 @@ import torch
 import torch_modules
 from cuda_on_cpu import HostDevice
 
+from benchmarks.gpu import place, run, sides, stages, timing
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import Explainer
 
 ROOT = Path(__file__).resolve().parents[1]
-GPU = [sys.executable, "-m", "benchmarks.gpu"]
 
 
-def test_the_whole_script_runs_on_a_cpu(tmp_path):
-    out = tmp_path / "results" / "gpu.json"
-    command = [*GPU, "--device", "cpu", "--quick", "--out", str(out)]
-    # One thread: those of several libraries would wait for each other on a small machine.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+def ran(stage: str, folder: Path) -> tuple[str, dict[str, list[dict[str, Any]]]]:
+    """What a stage prints on a CPU, and its rows by name."""
+    out = folder / "out" / stage
+    command = [sys.executable, "-m", "benchmarks.gpu.run", stage, "120", "--device", "cpu", "--out", str(out)]
+    environment = {**os.environ, "FLUXPATH_GPU": str(folder)}
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "skipped: bandwidth of the fused kernels, which needs a GPU" in ended.stdout
-    results = json.loads(out.read_text())["results"]
-    sides = {row["side"] for row in results}
-    assert {"published", "best eager float32", "Captum float32", "fluxpath TorchScript bfloat16"} <= sides
-    assert {"fluxpath ONNX Runtime float32", "fluxpath ONNX Runtime float16"} <= sides
-    assert "fluxpath AOTInductor, any batch, float32" in sides, ended.stdout
-    assert "fluxpath TorchScript float32, channels-last" in sides, ended.stdout
-    for row in results:
-        assert len(row["seconds"]) == 1 and row["seconds"][0] > 0
-        assert (row["outside_graph"] is not None) == row["side"].startswith("fluxpath")
-        if row["images"] > 1 and row["method"] != "Integrated Gradients" and "float32" in row["side"]:
-            assert row["agreement"]["distance"]["1.0"] < 1e-3 and row["agreement"]["equal_steps"] == 1
-    for side in sides - {"published", "Captum float32"}:
-        kinds = {(row["images"], row["method"]) for row in results if row["side"] == side}
-        assert len(kinds) == (6 if side.startswith("fluxpath") else 4), side
+    assert (out / "log.txt").read_text() in ended.stdout
+    files = out.glob("*.jsonl")
+    return ended.stdout, {f.stem: [json.loads(line) for line in f.read_text().splitlines()] for f in files}
 
 
-def test_out_of_time_it_begins_nothing_and_writes(tmp_path):
-    out = tmp_path / "gpu.json"
-    more = ["--device", "cpu", "--quick", "--minutes", "0", "--out", str(out)]
-    command = [*GPU, *more]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1, ended.stderr
-    assert "skipped: published, for --minutes 0" in ended.stdout and "nothing was measured" in ended.stdout
-    report = json.loads(out.read_text())
-    assert report["results"] == [] and report["environment"]["device"] == "cpu"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What the stages keep for each other."""
+    return tmp_path_factory.mktemp("gpu")
 
 
-def test_without_a_gpu_it_says_what_to_do():
-    command = GPU
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
-    assert ended.returncode == 1
-    assert "use --device cpu --quick to try the script" in ended.stdout
+def test_the_first_stage_on_a_cpu(folder):
+    printed, rows = ran("first", folder)
+    for name in ("gpu tests of the kernels", "gpu tests of the backends", "bandwidth", "memcheck"):
+        assert f"skipped: {name}, which needs a GPU" in printed
+    assert "MFABA's kernels against the CPU's" in {row["step"] for row in rows["smoke"]}
+    assert not [row for name in rows for row in rows[name] if "error" in row], printed
+    kinds = {(row["side"], row["method"], row["batch"]) for row in rows["timing"]}
+    assert ("captum float32", "Integrated Gradients", "many") in kinds
+    assert {("torchscript float32", m, b) for m in sides.METHODS for b in ("one", "many")} <= kinds
+    for row in rows["timing"]:
+        assert min(row["seconds"]) > 0 and row["agreement"]["rank_correlation"] > 0.99
+        if row["side"].endswith("float32"):
+            assert row["agreement"]["distance"] < 1e-4 and row["agreement"]["equal_steps"] in (None, 1)
+    assert "skipped: torchscript float32 pinned needs a GPU" in printed
+    assert printed.count("ms an image") == 1, "the summary has a table for each network"
 
 
-def test_a_side_that_cannot_be_built_says_why(tmp_path):
-    out = tmp_path / "gpu.json"
-    command = [*GPU, "--device", "cpu", "--quick", "--out", str(out)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CXX": "/bin/false"}
-    command += ["--sides", "AOTInductor"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
-    assert ended.returncode == 1, ended.stderr
-    assert "skipped: fluxpath AOTInductor, any batch, float32 (" in ended.stdout
-    assert "No working C++ compiler found" in ended.stdout and "nothing was measured" in ended.stdout
+def test_the_onnx_stage_on_a_cpu(folder):
+    printed, rows = ran("onnx", folder)
+    assert {row["side"] for row in rows["timing"]} == {"onnxruntime float32", "onnxruntime float16"}, printed
+    assert {row["stack"] for row in rows["evaluations"] if "ms" in row} == {"session", "eager"}, printed
+
+
+def test_the_profile_stage_on_a_cpu(folder):
+    printed, rows = ran("profile", folder)
+    assert {row["images"] for row in rows["profile"]} == {1, 2} and rows["profile"][0]["kernels"], printed
+    assert "skipped: ncu, which needs a GPU" in printed
+    assert [row["stack"] for row in rows["evaluations"] if "ms" in row] == ["inductor"], printed
+
+
+def test_what_the_stages_run_is_there():
+    for stage, device in itertools.product(stages.STAGES, ("cpu", "cuda")):
+        items = stages.items(stage, device)
+        assert len({item.name for item in items}) == len(items)
+        for item in items:
+            modules = [word for word in item.command if word.startswith("benchmarks.gpu.")]
+            for module in modules:
+                assert importlib.util.find_spec(module), module
+            paths = [word for word in item.command if word.startswith("tests/")]
+            assert all((ROOT / path).exists() for path in paths)
+    assert set(stages.exports("first", "cuda")) == {"ResNet-20", "ResNet-50"}
+    assert "float16.onnx" in stages.exports("onnx", "cuda")["ResNet-50"]
+
+
+def test_an_item_that_crashes_is_begun_anew_without_the_side(tmp_path, monkeypatch):
+    monkeypatch.setenv("FLUXPATH_GPU", str(tmp_path))
+    monkeypatch.setenv("OUT", str(tmp_path / "out"))
+    script = "import sys; print('tried', sys.argv[1:]); sys.exit(3)"
+    stage = run.Stage("first", 60, "cpu")
+    stage.item(stages.Item("crash", (sys.executable, "-c", script), 30, again=True))
+    stage.item(stages.Item("slow", (sys.executable, "-c", "import time; time.sleep(60)"), 7))
+    stage.item(stages.Item("absent", ("no-such-program",), 7))
+    stage.close()
+    log = (tmp_path / "out" / "log.txt").read_text()
+    assert log.count("tried ['--run', 'first crash") == 3 and log.count("crash returned 3") == 3
+    assert "slow ran out of time" in log and "no-such-program is not installed" in log
+
+
+def test_a_side_that_began_before_is_passed_over(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FLUXPATH_GPU", str(tmp_path))
+    monkeypatch.setenv("OUT", str(tmp_path / "out"))
+    place.note("begun", {"run": "now", "side": "eager float32"})
+    place.note("begun", {"run": "earlier", "side": "eager float16"})
+    tiny = ["--images", "2", "--device", "cpu", "--run", "now", "--until", "0"]
+    timing.main(["tiny", *tiny, "--sides", "eager float32", "eager float16"])
+    printed = capsys.readouterr().out
+    assert "passed over: eager float32" in printed and "no time for eager float16" in printed
+
+
+def test_words_of_a_side_that_mean_nothing_are_refused():
+    for name in ("lazy float32", "eager float8", "eager float32 upside-down"):
+        with pytest.raises(ValueError, match=name):
+            sides.Side.parse(name)
+
+
+def test_the_help_names_both_commands():
+    command = [sys.executable, "-m", "benchmarks.gpu"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "benchmarks.gpu.prepare" in printed and "benchmarks.gpu.run" in printed
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's compiler has warnings of its own
@@ -102,10 +150,10 @@ def test_packages_of_certain_sizes_on_the_lanes_own_memory(tmp_path):
 
 
 def test_bandwidth_of_lanes_that_go_on(monkeypatch):
-    parts = pytest.importorskip("benchmarks.gpu.parts")
-    monkeypatch.setattr(parts, "ROUNDS", 1)
-    found = parts.fused_bandwidth(HostDevice(), slots=2, features=10)
-    assert list(found)[-1] == "copy" and len(found) == 10 and min(found.values()) > 0
+    bandwidth = pytest.importorskip("benchmarks.gpu.bandwidth")
+    monkeypatch.setattr(bandwidth, "ROUNDS", 1)
+    found = dict(bandwidth.fused_bandwidth(HostDevice(), slots=2, features=10))
+    assert next(iter(found)) == "copy" and len(found) == 16 and min(found.values()) > 0
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")

@@ -1,1 +1,1 @@
-"""Attribution on a GPU, timed: `python -m benchmarks.gpu`."""
+"""fluxpath on a machine with a GPU: tested, timed and profiled within minutes; see `__main__.py`."""

@@ -38,17 +38,9 @@ def build(subject: Subject, path: Path, device: str, precision: str, batch: int 
     start = time.perf_counter()
     if device.startswith("cuda"):
         _find_headers()
-    settings = Settings(precision=precision, gradient_dtype=precision)
-    with evaluating(subject.module):
-        graph = traced(subject_of(subject.module, torch.zeros(1, *subject.shape), None, None), settings)
-    rows = batch or 4
-    example = (torch.zeros(rows, *subject.shape), torch.zeros(rows, dtype=torch.int64))
-    size = torch.export.Dim("batch", min=1, max=1 << 16)
-    sizes = None if batch else ({0: size}, {0: size})
-    program = torch.export.export(graph, example, dynamic_shapes=sizes, strict=False)
-    program = move_to_device_pass(program, device)
+    exported = program(subject, device, precision, batch)
     try:
-        torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(path))
     except Exception as error:
         raise RuntimeError(_complaint(error)) from error
     what = f"batches of {batch}" if batch else "any batch"
@@ -56,6 +48,19 @@ def build(subject: Subject, path: Path, device: str, precision: str, batch: int 
     print(
         f"  AOTInductor package {precision}, {what}: built in {seconds:.0f} s, {size_mb:.1f} MB", flush=True
     )
+
+
+def program(subject: Subject, device: str, precision: str, batch: int = ANY) -> torch.export.ExportedProgram:
+    """The gradient graph (images, targets) -> its outputs by name, on the device; batch as for `build`."""
+    settings = Settings(precision=precision, gradient_dtype=precision)
+    with evaluating(subject.module):
+        graph = traced(subject_of(subject.module, torch.zeros(1, *subject.shape), None, None), settings)
+    rows = batch or 4
+    example = (torch.zeros(rows, *subject.shape), torch.zeros(rows, dtype=torch.int64))
+    size = torch.export.Dim("batch", min=1, max=1 << 16)
+    sizes = None if batch else ({0: size}, {0: size})
+    exported = torch.export.export(graph, example, dynamic_shapes=sizes, strict=False)
+    return move_to_device_pass(exported, device)
 
 
 def session(script: Path, packages: Mapping[int, Path], device: str, tf32: bool = False) -> Any:

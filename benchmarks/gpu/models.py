@@ -1,20 +1,27 @@
-"""The networks that `python -m benchmarks.gpu` times, with the shapes of their images."""
+"""The networks that are timed, by name, with their images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from torch import nn
 
 from benchmarks import resnet20
+from benchmarks.gpu.place import cifar
+from benchmarks.report import cifar_images
+
+Images = npt.NDArray[np.float32]
 
 
 class Subject(NamedTuple):
     """A network: its name, the module in evaluation mode on the CPU, and the image's shape."""
 
     name: str
-    module: torch.nn.Module
+    module: nn.Module
     shape: tuple[int, ...]
 
 
@@ -25,43 +32,68 @@ LARGE = {
 }
 """At 224 pixels, by their names in torchvision and timm; random weights, which are as much work."""
 
-
-def subjects(names: list[str] | None, quick: bool) -> Iterator[Subject]:
-    """Those of the names (None: all); what cannot be had is a line of print. quick: the ResNet-20 alone."""
-    if names is None or "ResNet-20" in names:
-        yield Subject("ResNet-20", resnet20.with_batchnorm(resnet20.load()), (3, 32, 32))
-    for name, (theirs, timms) in LARGE.items():
-        if names is not None and name not in names:
-            continue
-        if quick:
-            print(f"skipped: {name}, for --quick")
-        elif (module := _made(name, theirs, timms)) is not None:
-            yield Subject(name, module, (3, 224, 224))
+NAMES = ("tiny", "ResNet-20", *LARGE)
 
 
-def _made(name: str, theirs: str, timms: str) -> torch.nn.Module | None:
+def subject(name: str) -> Subject:
+    """The network; RuntimeError if it is to be had nowhere. "tiny" is for trying the scripts."""
+    if name == "tiny":
+        return Subject(name, _seeded(_tiny), (3, 8, 8))
+    if name == "ResNet-20":
+        plain = resnet20.load(cifar("resnet20.onnx"))
+        return Subject(name, resnet20.with_batchnorm(plain), (3, 32, 32))
+    theirs, timms = LARGE[name]
+    makers: list[Callable[[], nn.Module]] = [lambda: _torchvision(theirs), lambda: _timm(timms)]
     reasons = []
-    makers: list[Callable[[], torch.nn.Module]] = [lambda: _torchvision(theirs), lambda: _timm(timms)]
     for make in makers:
         try:
-            with torch.random.fork_rng():
-                torch.manual_seed(0)
-                return make().eval()
+            return Subject(name, _seeded(make), (3, 224, 224))
         except Exception as error:  # beside an unfit torch both raise more than ImportError
             reasons.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
-    print(f"skipped: {name}, which torchvision or timm would give ({'; '.join(reasons)})")
-    return None
+    raise RuntimeError(f"neither torchvision nor timm gives {name} ({'; '.join(reasons)})")
 
 
-def _torchvision(name: str) -> torch.nn.Module:
+def images_of(subject: Subject, count: int) -> Images:
+    """CIFAR-10's for ResNet-20, over and over if there are fewer; noise where there are none."""
+    file = cifar("images.npz")
+    if subject.name == "ResNet-20" and file.exists():
+        return np.resize(cifar_images(file), (count, *subject.shape))
+    return np.random.default_rng(0).random((count, *subject.shape), np.float32)
+
+
+def predicted(subject: Subject, images: Images, device: str) -> npt.NDArray[np.int64]:
+    """The classes that the network gives the images."""
+    model = subject.module.to(device)
+    with torch.inference_mode():
+        parts = [
+            model(torch.from_numpy(x).to(device)).argmax(1).cpu()
+            for x in np.split(images, range(32, len(images), 32))
+        ]
+    subject.module.cpu()
+    labels: npt.NDArray[np.int64] = torch.cat(parts).numpy()
+    return labels
+
+
+def _seeded(make: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make().eval()
+
+
+def _tiny() -> nn.Module:
+    ends = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 5))
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Tanh(), ends)
+
+
+def _torchvision(name: str) -> nn.Module:
     import torchvision
 
-    module: torch.nn.Module = torchvision.models.get_model(name, weights=None)
+    module: nn.Module = torchvision.models.get_model(name, weights=None)
     return module
 
 
-def _timm(name: str) -> torch.nn.Module:
+def _timm(name: str) -> nn.Module:
     import timm
 
-    module: torch.nn.Module = timm.create_model(name, pretrained=False)
+    module: nn.Module = timm.create_model(name, pretrained=False)
     return module
