@@ -6,9 +6,11 @@ import importlib.util
 import itertools
 import json
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ import torch
 import torch_modules
 from cuda_on_cpu import HostDevice
 
-from benchmarks.gpu import place, run, sides, stages, timing
+from benchmarks.gpu import fatbin, place, prepare, run, sides, stages, timing
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import Explainer
 
@@ -109,6 +111,40 @@ def test_a_side_that_began_before_is_passed_over(tmp_path, monkeypatch, capsys):
     timing.main(["tiny", *tiny, "--sides", "eager float32", "eager float16"])
     printed = capsys.readouterr().out
     assert "passed over: eager float32" in printed and "no time for eager float16" in printed
+
+
+def test_a_library_keeps_the_code_of_one_architecture(tmp_path):
+    def entry(kind: int, arch: int, fill: bytes) -> bytes:
+        return struct.pack("<HHIQ12xI32x", kind, 0, 64, len(fill), arch) + fill
+
+    def binary(*entries: bytes) -> bytes:
+        return struct.pack("<IHHQ", fatbin.MAGIC, 1, 16, len(b"".join(entries))) + b"".join(entries)
+
+    mine = entry(fatbin.ELF, 90, b"m" * 24)
+    others = [entry(fatbin.ELF, 80, b"o" * 16), entry(1, 90, b"p" * 8)]
+    whole = binary(others[0], mine, others[1]) + binary(*others)
+    names = b"\0.strings\0.nv_fatbin\0"
+    head = struct.pack("<40xQ10xHHH", 64, 64, 2, 0)
+    rows = [(1, 192, len(names)), (10, 192 + len(names), len(whole))]
+    table = b"".join(struct.pack("<IIQQQQ24x", name, 0, 0, 0, at, size) for name, at, size in rows)
+    path = tmp_path / "library.so"
+    path.write_bytes(head + table + names + whole)
+    kept, length = fatbin.prune(path, 90)
+    expected = binary(mine).ljust(len(binary(*others, mine)), b"\0") + binary(*others)
+    assert path.read_bytes() == head + table + names + expected
+    assert (kept, length) == (len(mine) + len(b"".join(others)), len(whole))
+    with pytest.raises(ValueError, match="no machine code for sm_120"):
+        fatbin.prune(path, 120)
+
+
+def test_what_travels_is_listed_with_its_commands(monkeypatch, capsys):
+    monkeypatch.setattr(prepare, "_size", lambda folder: 25_000_000)
+    monkeypatch.setattr(prepare.subprocess, "run", lambda *_, **__: SimpleNamespace(stdout=b"README.md"))
+    assert prepare._told(64 * 2**20) == 0
+    printed = capsys.readouterr().out
+    assert all(f"benchmarks.gpu.run {stage} " in printed for stage in stages.STAGES)
+    assert prepare._told(40e6) == 1
+    assert "TOO LARGE" in capsys.readouterr().out
 
 
 def test_words_of_a_side_that_mean_nothing_are_refused():

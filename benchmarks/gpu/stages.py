@@ -107,7 +107,7 @@ def _onnx(device: str) -> list[Item]:
     large = _models(device)[-1]
     there = "import onnxruntime as o; print(o.__version__, o.__file__, o.get_available_providers())"
     tests = _pytest(TESTS[0], "-k", "onnx or slots or lanes or channels")
-    batches = ("--batches", *("1", "64", "128"))
+    batches: tuple[str, ...] = ("--batches", "1", "64", "128")
     if device == "cpu":
         batches = ("--batches", "2", "--precisions", "float32", "--seconds", "0.05")
     return [
