@@ -27,7 +27,7 @@ from fluxpath.runtime.lanes import Fresh
 
 ROUNDS = 20
 BEYOND_CACHES = 200e6
-"""Bytes that the sets of lanes together have at least, so that each is read from the device's memory."""
+"""Bytes of all sets of lanes together, so that each is read from the device's memory; at most 4 sets."""
 
 FOREVER = 2**31 - 1
 # Of an element and advance, beside the gradient that is read twice. MFABA: image, point, pending and sum
