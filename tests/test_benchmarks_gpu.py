@@ -19,7 +19,7 @@ import torch
 import torch_modules
 from cuda_on_cpu import HostDevice
 
-from benchmarks.gpu import fatbin, place, prepare, run, sides, stages, timing
+from benchmarks.gpu import fatbin, place, prepare, run, sides, stages, summary, timing
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import Explainer
 
@@ -100,6 +100,33 @@ def test_an_item_that_crashes_is_begun_anew_without_the_side(tmp_path, monkeypat
     log = (tmp_path / "out" / "log.txt").read_text()
     assert log.count("tried ['--run', 'first crash") == 3 and log.count("crash returned 3") == 3
     assert "slow ran out of time" in log and "no-such-program is not installed" in log
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
+def test_times_are_kept_where_float64_fails(tmp_path, monkeypatch, capsys):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setenv("FLUXPATH_GPU", str(tmp_path))
+    monkeypatch.setenv("OUT", str(tmp_path / "out"))
+    monkeypatch.setattr(timing.References, "agreement", fail)
+    tiny = [
+        "--images",
+        "2",
+        "--device",
+        "cpu",
+        "--max-steps",
+        "1",
+        "--seconds",
+        "0",
+        "--methods",
+        "MFABA sharp",
+    ]
+    timing.main(["tiny", *tiny, "--sides", "eager float32"])
+    assert [row["agreement"] for row in place.noted("timing")] == [None, None]
+    assert "FAILED float64's MFABA sharp: RuntimeError: out of memory" in capsys.readouterr().out
+    summary.main()
+    assert "eager float32" in capsys.readouterr().out
 
 
 def test_a_side_that_began_before_is_passed_over(tmp_path, monkeypatch, capsys):

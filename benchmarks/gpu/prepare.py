@@ -6,7 +6,7 @@ common: Captum, the CIFAR-10 images and ResNet-20 where they are, its exported f
 the other machine's Python. onnxruntime1, onnxruntime2: ONNX Runtime for CUDA in two halves, with machine code
 for one kind of GPU alone
 
-What is there already is left as it is. Packing ONNX Runtime takes ten minutes of two cores.
+What is there already is left as it is. Packing ONNX Runtime takes a minute or two.
 """
 
 from __future__ import annotations
@@ -116,16 +116,16 @@ def _onnxruntime(release: str, architecture: int) -> None:
     print(f"ONNX Runtime's code for sm_{architecture}: {kept / 1e6:.0f} of {whole / 1e6:.0f} MB", flush=True)
     rest = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     rest.remove(CUDA_PART)
-    _pack(folder, rest, targets[0], "-6")
-    _pack(folder, [CUDA_PART], targets[1], "-9e")
+    _pack(folder, rest, targets[0])
+    _pack(folder, [CUDA_PART], targets[1])
 
 
-def _pack(folder: Path, names: list[str], target: Path, level: str) -> None:
+def _pack(folder: Path, names: list[str], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     half = target.with_name("half")
     with half.open("wb") as file:
         tar = subprocess.Popen(["tar", "-C", str(folder), "-c", *names], stdout=subprocess.PIPE)
-        subprocess.run(["xz", level, "-T2", "-c"], stdin=tar.stdout, stdout=file, check=True)
+        subprocess.run(["xz", "-6", "-T2", "-c"], stdin=tar.stdout, stdout=file, check=True)
         if tar.wait():
             raise OSError("tar failed")
     half.rename(target)

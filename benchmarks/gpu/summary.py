@@ -40,8 +40,8 @@ def _table(model: str, rows: list[Row]) -> None:
         for method in methods:
             found = {row["batch"]: row for row in rows if (row["side"], row["method"]) == (side, method)}
             times = [_per_image(found.get(batch)) for batch in ("one", "many")]
-            apart = f"{found['many']['agreement']['distance']:10.1e}" if "many" in found else " " * 10
-            cells += "".join(times) + apart
+            apart = found.get("many", {}).get("agreement")
+            cells += "".join(times) + (f"{apart['distance']:10.1e}" if apart else " " * 10)
         print(f"  {side:38}{cells}")
 
 

@@ -146,7 +146,7 @@ def _row(run: Run, side: Side, explain: Explain, batch: str, method: str) -> Row
         "steps": None if result[1] is None else float(result[1].mean()),
         "outside_graph": share,
         "captured": captured,
-        "agreement": run.references.agreement(method, firsts),
+        "agreement": _agreement(run, method, firsts),
         "memory_gb": torch.cuda.max_memory_allocated() / 1e9 if setup.cuda else None,
         "settings": [setup.slots, setup.max_steps, setup.samples, setup.points],
     }
@@ -170,6 +170,15 @@ def _timed(run: Run, explain: Explain, images: Images, count: int, method: str) 
     return times, result
 
 
+def _agreement(run: Run, method: str, result: Result) -> Row | None:
+    """Beside float64; None where that fails, which must not cost the times."""
+    try:
+        return run.references.agreement(method, result)
+    except Exception as error:  # float64 may not fit
+        survive(f"float64's {method}", error)
+        return None
+
+
 def _pinned(images: Images) -> Images:
     """A copy in page-locked memory; pageable memory is what numpy gives."""
     copied: Images = torch.from_numpy(images).pin_memory().numpy()
@@ -186,10 +195,11 @@ def _report(row: Row) -> None:
         f"  {row['side']:38}{row['method']:21}{row['images']:4} img {1e3 * median:10.2f} ms",
         f"{row['images'] / median:9.1f} img/s",
         *(f"{ratio:6.2f}x {name}" for name, ratio in row["ratios"].items()),
-        f" off {apart['distance']:.1e} rank {apart['rank_correlation']:.4f}",
     ]
-    if apart["equal_steps"] is not None:
-        words.append(f"steps {apart['equal_steps']:.0%}")
+    if apart is not None:
+        words.append(f" off {apart['distance']:.1e} rank {apart['rank_correlation']:.4f}")
+        if apart["equal_steps"] is not None:
+            words.append(f"steps {apart['equal_steps']:.0%}")
     if row["outside_graph"] is not None:
         words.append(f"outside {row['outside_graph']:.0%}")
     if row["captured"] is False and "plain" not in row["side"]:
