@@ -30,13 +30,13 @@ BEYOND_CACHES = 200e6
 """Bytes of all sets of lanes together, so that each is read from the device's memory; at most 4 sets."""
 
 FOREVER = 2**31 - 1
-# Of an element and advance, beside the gradient that is read twice. MFABA: image, point, pending and sum
-# read, the last three written. NeFLAG's step: image and point read, image read again, point written.
+# Of an element and advance, beside the gradient that is read twice. MFABA, which reads no image if it has no
+# radius: point, pending and sum read and written. NeFLAG's step: image and point read, image read again, point written.
 BYTES: dict[str, tuple[Method, int]] = {
-    "MFABA": (MFABA(max_steps=FOREVER), 28),
+    "MFABA": (MFABA(max_steps=FOREVER), 24),
     "NeFLAG": (NeFLAG(n=1, stop="label", max_steps=FOREVER), 16),
 }
-KERNELS = {"mfaba_measure": 0, "mfaba_move": 28}
+KERNELS = {"mfaba_measure": 0, "mfaba_move": 24}
 """MFABA's kernels, and the bytes of an element beside the gradient that each reads once."""
 
 

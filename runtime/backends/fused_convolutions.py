@@ -1,8 +1,8 @@
-"""Joins convolutions with the sum and the ReLU that follow them, in a loaded TorchScript gradient graph on CUDA.
+"""Joins convolutions with the sum and the ReLU after them, in a TorchScript gradient graph on CUDA.
 
-By itself torch adds a convolution's bias, a residual and the ReLU in a kernel each, which read and write the whole
-activation every time: a third of an evaluation of ResNet-50 in half precision. cuDNN does them within the
-convolution, where the values still are in registers.
+By itself torch adds a convolution's bias, a residual and the ReLU in a kernel each, which read and write the
+whole activation every time: a third of an evaluation of ResNet-50 in half precision. cuDNN does them within
+the convolution, where the values still are in registers.
 """
 
 from __future__ import annotations

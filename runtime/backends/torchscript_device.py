@@ -28,7 +28,7 @@ FUSED = ("cuda",)
 ROUNDED = {True: 1e-3, False: 0.5}
 """How far rounding alone can move a gradient, as the relative L2 distance: in float32, and in less.
 
-In less than float32 whole ReLUs switch; a wrongly joined convolution is further off than the gradient's length.
+In less than float32 whole ReLUs switch; what is joined wrongly is further off than the gradient is long.
 """
 
 _log = logging.getLogger("fluxpath")
@@ -113,7 +113,7 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
             super().run(count)
 
     def _compare(self, count: int) -> None:
-        """Keep the module with joined convolutions if it gives what the module without gives, else drop it."""
+        """Keep the module with joined convolutions only if it gives what the one without gives."""
         plain, self._unfused = self._unfused, None
         try:
             with self._torch.inference_mode():

@@ -50,7 +50,7 @@ class Lanes:
     """
 
     far = False
-    """Whether the rows live in other memory, so that results had better be fetched during the next evaluation."""
+    """Whether the rows live in other memory: their results are then fetched during the next evaluation."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class Lanes:
                 self.companions[name][slot] = row
 
     def expect(self, images: Sequence[npt.NDArray[np.float32]]) -> None:
-        """Prepare for these images, in whose lanes the next free slots will be filled; on the host, nothing."""
+        """Prepare for these images, whose lanes begin soon; on the host there is nothing to prepare."""
 
     def rearrange(self, moves: Mapping[int, int]) -> None:
         """Move lanes to free slots between two ticks. moves: source slot by destination; no slot is both."""

@@ -124,7 +124,7 @@ def test_a_resnet_on_a_device(written, monkeypatch, channels_last):
 
 @pytest.mark.parametrize("wrong", ["refused", "another result"])
 def test_the_graph_without_them_is_kept_where_it_goes_wrong(written, monkeypatch, caplog, wrong):
-    """A residual that is one number per channel, which only a run can tell; and operators that miscalculate."""
+    """A residual that is one number per channel, which only a run can tell; a wrong result."""
     monkeypatch.setattr(torchscript_device, "FUSED", ("cpu",))
     tail = (lambda m, y, z: (z + m.scale).relu()) if wrong == "refused" else (lambda m, y, z: z.relu())
     path = written(lambda: Shapes(tail))
@@ -136,8 +136,11 @@ def test_the_graph_without_them_is_kept_where_it_goes_wrong(written, monkeypatch
                 graph.setInsertPoint(node)
                 node.replaceInput(2, graph.insertConstant(list(node.inputs())[2].toIValue() + 1))
     images = np.random.default_rng(0).random((5, 2, 8, 8)).astype(np.float32)
-    with caplog.at_level(logging.INFO, "fluxpath"):
-        with Explainer.from_session(session, slots=4) as there, Explainer(path, threads=1) as here:
-            given, expected = there.attribute(images), here.attribute(images)
+    with (
+        caplog.at_level(logging.INFO, "fluxpath"),
+        Explainer.from_session(session, slots=4) as there,
+        Explainer(path, threads=1) as here,
+    ):
+        given, expected = there.attribute(images), here.attribute(images)
     assert "convolutions are not joined" in caplog.text
     np.testing.assert_allclose(given.values, expected.values, rtol=1e-4, atol=1e-6)

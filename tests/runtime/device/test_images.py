@@ -1,4 +1,4 @@
-"""Images on a device: what is there is not sent again, and what is gone is not taken for what came in its place."""
+"""Images on a device: what is there is not sent again, and nothing is taken for another."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_an_array_in_the_place_of_one_that_is_gone(made):
 
 @pytest.mark.parametrize("method", [MFABA(), NeFLAG(n=3, max_steps=4)])
 def test_copies_run_beside_the_evaluation(graph, method):
-    """Between the launches of a tick and its look at who ended; the first images and the last results alone wait."""
+    """Between a tick's launches and its look at who ended, but for the first images and last results."""
     session = OnnxDeviceSession(graph("smooth"), HostDevice(), Options(providers=opening.CPU, threads=1))
     engine = Engine(session, DeviceLanes(session.device, 4, session.manifest.shape, 0.0, 1.0))
     images = models.images("smooth", 12)
@@ -103,7 +103,7 @@ def test_copies_run_beside_the_evaluation(graph, method):
         fetched = [k for k, entry in enumerate(log) if entry == ("fetch", row)]
         uploads += log.count(("upload", row))
         fetches += len(fetched)
-        if engine.busy:
-            assert all(k < looks for k in fetched), names
+        if engine._running:
+            assert all(k < looks for k in fetched)
         assert all(k < looks for k in sent)
     assert fetches == 12 and uploads == 4
