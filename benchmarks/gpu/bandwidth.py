@@ -31,7 +31,8 @@ BEYOND_CACHES = 200e6
 
 FOREVER = 2**31 - 1
 # Of an element and advance, beside the gradient that is read twice. MFABA, which reads no image if it has no
-# radius: point, pending and sum read and written. NeFLAG's step: image and point read, image read again, point written.
+# radius: point, pending and sum read and written. NeFLAG's step: image and point read, image read again,
+# point written.
 BYTES: dict[str, tuple[Method, int]] = {
     "MFABA": (MFABA(max_steps=FOREVER), 24),
     "NeFLAG": (NeFLAG(n=1, stop="label", max_steps=FOREVER), 16),

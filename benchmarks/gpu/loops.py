@@ -19,11 +19,12 @@ HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 def opened(side: Side, setup: Setup) -> Explain:
     """The side, its network on the device; half precision in channels-last order, as tensor cores like."""
+    half = HALVES.get(side.precision)
     if side.kind == "published":
-        return loop(setup, eager.explain, copy.deepcopy(setup.subject.module).to(setup.device))
+        published = copy.deepcopy(setup.subject.module).to(setup.device)
+        return loop(setup, eager.explain, published if half is None else _Half(published, half))
     if side.kind == "captum":
         return _captum(setup)
-    half = HALVES.get(side.precision)
     channels_last = half is not None or "channels-last" in side.flags
     model = eager.fast_copy(eager.folded(setup.subject.module), channels_last).to(setup.device)
     if half is not None:

@@ -25,7 +25,6 @@ FLAGS = {
     "channels-last": "images computed as [height, width, channels]",
     "plain": "without CUDA graphs",
     "tuned": "cuDNN tries its algorithms first",
-    "unfused": "without TorchScript's fuser",
     "pinned": "the images come from page-locked memory",
     "autocast": "the eager loop's half precision as torch.autocast has it",
 }
@@ -79,7 +78,6 @@ class Side:
         import torch
 
         torch.backends.cudnn.benchmark = "tuned" in self.flags
-        torch._C._jit_set_texpr_fuser_enabled("unfused" not in self.flags)
         for backend in (torch.backends.cudnn, torch.backends.cuda.matmul):
             backend.allow_tf32 = self.precision != "float32"
 

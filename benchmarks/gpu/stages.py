@@ -47,25 +47,29 @@ def exports(stage: str, device: str) -> dict[str, list[str]]:
 
 TORCH = (
     "eager float32",
+    "published float32",
     "torchscript float32",
     "torchscript bfloat16 channels-last",
+    "torchscript float16 channels-last",
     "eager bfloat16",
-    "published float32",
+    "published bfloat16",
     "captum float32",
 )
 """With every method."""
 
 TORCH_MORE = (
-    "torchscript float16 channels-last",
+    "torchscript float32 tuned",
+    "torchscript TF32 channels-last",
+    "torchscript bfloat16 channels-last pinned",
+    "torchscript bfloat16 channels-last tuned",
+    "torchscript float32 channels-last",
+    "published TF32",
     "eager TF32",
-    "torchscript TF32",
     "eager float16",
     "torchscript bfloat16 channels-last plain",
-    "torchscript bfloat16 channels-last tuned",
-    "torchscript bfloat16 channels-last unfused",
     "torchscript bfloat16",
-    "eager bfloat16 autocast",
     "torchscript float32 pinned",
+    "eager float32 tuned",
 )
 """With MFABA sharp alone: what the choices are worth."""
 
