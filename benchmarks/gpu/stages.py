@@ -68,8 +68,8 @@ TORCH_MORE = (
     "eager float16",
     "torchscript bfloat16 channels-last plain",
     "torchscript bfloat16",
-    "torchscript float32 pinned",
     "eager float32 tuned",
+    "torchscript float32 pinned",
 )
 """With MFABA sharp alone: what the choices are worth."""
 

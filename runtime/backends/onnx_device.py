@@ -14,9 +14,9 @@ from fluxpath.artifact import read_sealed
 from fluxpath.errors import ArtifactError, ProviderError, first_line
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.captures import Captures
-from fluxpath.runtime.backends.channels_last import require_images
 from fluxpath.runtime.backends.on_device import DeviceSession
 from fluxpath.runtime.backends.onnx import OUT_OF_MEMORY, OnnxSession, device_option
+from fluxpath.runtime.backends.rewrites.channels_last import require_images
 from fluxpath.runtime.backends.tensorrt import TENSORRT, require_float32, tensorrt_options
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.device.half import ONNX_TYPES

@@ -14,7 +14,7 @@ from fluxpath import manifest as contract
 from fluxpath.artifact import read_file
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
 from fluxpath.runtime.backends.base import DEFAULTS, GradientSession, Options
-from fluxpath.runtime.backends.channels_last import require_images, rewrite
+from fluxpath.runtime.backends.rewrites.channels_last import require_images, rewrite
 from fluxpath.runtime.lanes import Lanes
 
 _RESULTS = (contract.GRADIENT, contract.SCALE, contract.SCORE, contract.LABEL)

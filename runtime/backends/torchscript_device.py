@@ -16,8 +16,8 @@ from fluxpath import manifest as contract
 from fluxpath.errors import first_line
 from fluxpath.runtime.backends.base import DEFAULTS, Options
 from fluxpath.runtime.backends.captures import Captures
-from fluxpath.runtime.backends.fused_convolutions import fuse
 from fluxpath.runtime.backends.on_device import DeviceSession
+from fluxpath.runtime.backends.rewrites.fused_convolutions import fuse
 from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.device.base import Device
 from fluxpath.runtime.lanes import Lanes

@@ -18,7 +18,7 @@ from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import Explainer
 from fluxpath.runtime.backends import torchscript_device
 from fluxpath.runtime.backends.base import Options
-from fluxpath.runtime.backends.fused_convolutions import fuse
+from fluxpath.runtime.backends.rewrites.fused_convolutions import fuse
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 
 
