@@ -38,7 +38,11 @@ THREADS, CHUNK, MEASURED = 256, 2048, 8192
 
 # No contraction, as on the CPU, so that an element's arithmetic gives the same bits on both. The kernels are
 # limited by memory, so this has no known cost.
-_OPTIONS: dict[str, Any] = {"std": "c++17", "fma": False, "ftz": False}
+_OPTIONS: dict[str, Any] = {
+    **{"std": "c++17", "fma": False, "ftz": False},
+    # NVRTC 13.0 takes no generic lambda for a device function by itself.
+    "device_as_default_execution_space": True,
+}
 _DIGEST = hashlib.sha256().digest_size
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 from cuda_on_cpu import HostDevice
-
-from fluxpath.errors import FluxpathError
+from gpus import need_one
 
 
 def real_gpu():
-    try:
-        from fluxpath.runtime.device.cuda import cuda_device
+    need_one()
+    from fluxpath.runtime.device.cuda import cuda_device
 
-        return cuda_device()
-    except FluxpathError as error:
-        pytest.skip(f"needs an NVIDIA GPU: {error}")
+    return cuda_device()
 
 
 @pytest.fixture(params=["cpu", "reversed", pytest.param("gpu", marks=pytest.mark.gpu)])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch_modules
+from gpus import need_one
 
 from fluxpath.errors import ProviderError
 from fluxpath.export import gradient_from_torch
@@ -21,6 +22,7 @@ from fluxpath.runtime import (
     NeFLAG,
     SmoothGrad,
 )
+from fluxpath.runtime.device.cuda import cuda_device
 from fluxpath.runtime.fidelity import fidelity
 
 pytestmark = pytest.mark.gpu
@@ -43,10 +45,12 @@ def on_gpu(caplog):
     opened = []
 
     def explainer(path, **options):
+        need_one()
+        cuda_device()  # what is wrong with the kernels or the driver fails the test
         try:
             opened.append(Explainer(path, device="cuda", **{"slots": 8, **options}))
         except ProviderError as error:
-            pytest.skip(f"needs an NVIDIA GPU and a backend for it: {error}")
+            pytest.skip(f"needs a backend for the GPU: {error}")
         return opened[-1]
 
     yield explainer
@@ -138,9 +142,11 @@ def test_channels_last(tmp_path, suffix):
     path, side = tmp_path / f"model.grad{suffix}", torch_modules.SIDE
     gradient_from_torch(torch_modules.made(torch_modules.resnet), torch.zeros(1, 3, side, side), path)
     images = np.random.default_rng(0).random((10, 3, side, side)).astype(np.float32)
+    need_one()
+    cuda_device()
     try:
         there = Explainer(path, device="cuda", slots=8, channels_last=True)
     except ProviderError as error:
-        pytest.skip(f"needs an NVIDIA GPU and a backend for it: {error}")
+        pytest.skip(f"needs a backend for the GPU: {error}")
     with there, Explainer(path) as here:
         compare(there, here, images)
