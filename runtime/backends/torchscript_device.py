@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -49,8 +50,8 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         options: Options = DEFAULTS,
     ) -> None:
         self.device = device
-        self._unfused: Any = None
-        """The module without joined convolutions, until the first run has compared the two."""
+        self._again: Callable[[], Any] | None = None
+        """Loads the module once more, until the first run has tried to join its convolutions."""
         name = "cpu" if device.kind == "cpu" else f"{device.kind}:{device.number}"
         super().__init__(path, replace(options, device=name))
         self._stream: Any = None
@@ -66,8 +67,8 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
 
     def _modules(self, load: Callable[[], Any]) -> None:
         super()._modules(load)
-        if self.device.kind in FUSED and fuse(self._module.graph):
-            self._unfused = load()
+        if self.device.kind in FUSED:
+            self._again = load
 
     def _allow_tf32(self, allowed: bool) -> None:
         with warnings.catch_warnings():
@@ -99,8 +100,8 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         """Evaluate the gradient graph on the first `count` slots."""
         self._lanes.changed()
         with self._on_stream():
-            if self._unfused is not None:
-                self._compare(min(count, 2))
+            if self._again is not None:
+                self._fuse(min(count, 2))
             size, graph = self._captures.choose(count)
             if graph is not None:
                 try:
@@ -112,22 +113,28 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
                     self._captures.give_up(first_line(error))
             super().run(count)
 
-    def _compare(self, count: int) -> None:
-        """Keep the module with joined convolutions only if it gives what the one without gives."""
-        plain, self._unfused = self._unfused, None
-        try:
-            with self._torch.inference_mode():
-                given, expected = (
-                    self._evaluated(m, count)["gradient"].double() for m in (self._module, plain)
-                )
-                apart = float((given - expected).norm() / expected.norm())
-            limit = ROUNDED[self.manifest.precision == "float32" and not self._tf32]
-            reason = "" if apart <= limit or not expected.any() else f"the gradient changed by {apart:.1e}"
-        except Exception as error:  # cuDNN has no such kernel for these sizes, or memory is missing
-            reason = first_line(error)
-        if reason:
+    def _fuse(self, count: int) -> None:
+        """Join convolutions with what follows them, if `count` slots then get what the file's graph gives."""
+        assert self._again is not None
+        load, self._again = self._again, None
+        expected = self._gradients(self._module, count)
+        for usual in (False, True):
+            module = load()
+            if not fuse(module.graph, usual):
+                return
+            try:
+                apart = float((self._gradients(module, count) - expected).norm() / expected.norm())
+                reason = f"the gradient changes by {apart:.1e}"
+            except Exception as error:  # cuDNN has no such kernel for these sizes, or memory is missing
+                apart, reason = math.inf, first_line(error)
+            if apart <= ROUNDED[self.manifest.precision == "float32" and not self._tf32]:
+                self._module = module
+                return
             _log.info("convolutions are not joined with their ReLUs: %s", reason)
-            self._module = plain
+
+    def _gradients(self, module: Any, count: int) -> Any:
+        with self._torch.inference_mode():
+            return self._evaluated(module, count)[contract.GRADIENT].double()
 
     def _captured(self, size: int) -> Callable[[], object]:
         """A function that replays the evaluation of `size` slots, or runs it where nothing is captured."""

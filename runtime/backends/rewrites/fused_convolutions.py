@@ -15,15 +15,16 @@ _SUMS = ("aten::add", "aten::add_")
 _RELUS = ("aten::relu", "aten::relu_")
 
 
-def fuse(graph: Any) -> int:
+def fuse(graph: Any, usual: bool = False) -> int:
     """Join what can be joined in `graph`, before its first run; return the number of convolutions.
 
     A residual must have the convolution's own shape, which the graph does not tell: try the result once.
+    usual: leave out those with groups, or with numbers of channels for which cuDNN may have no kernel.
     """
     nodes = list(graph.nodes())
     aliases = graph.alias_db()  # describes the unchanged graph, so all searches come before all changes
     found = [_join(node, nodes, aliases) for node in nodes if node.kind() in _RELUS]
-    joined = [join for join in found if join is not None]
+    joined = [join for join in found if join is not None and not (usual and _unusual(join[1]))]
     for join in joined:
         _replace(graph, *join)
     return len(joined)
@@ -63,6 +64,11 @@ def _fits(value: Any) -> bool:
     known = all(v.node().kind() == "prim::Constant" for v in (weight, bias, transposed))
     lengths = stride.node().kind() == "prim::ListConstruct" and len(list(stride.node().inputs()))
     return known and weight.node().t("value").ndim == 4 and lengths == 2 and not _constant(transposed)
+
+
+def _unusual(convolution: Any) -> bool:
+    inputs = list(convolution.inputs())
+    return _constant(inputs[8]) != 1 or any(size % 8 for size in inputs[1].node().t("value").shape[:2])
 
 
 def _written_between(first: Any, last: Any, read: list[Any], nodes: Sequence[Any], aliases: Any) -> bool:

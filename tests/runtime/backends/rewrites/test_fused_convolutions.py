@@ -21,8 +21,13 @@ from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.rewrites.fused_convolutions import fuse
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
 
+multiple = {"channels": 1}
+"""Convolutions of another number of channels have no kernel."""
+
 
 def convolution_relu(x, w, b, stride, padding, dilation, groups):
+    if x.shape[1] % multiple["channels"]:
+        raise RuntimeError("unable to find an engine to execute this computation")
     return torch.convolution(x, w, b, stride, padding, dilation, False, [0, 0], groups).relu()
 
 
@@ -112,14 +117,21 @@ def test_a_resnet_on_a_device(written, monkeypatch, channels_last):
     path = written(lambda: torch_modules.made(torch_modules.resnet), (3, side, side))
     options = Options(threads=1, channels_last=channels_last)
     session = TorchScriptDeviceSession(path, HostDevice(), options)
-    kinds = {node.kind() for node in session._module.graph.nodes()}
-    assert "aten::cudnn_convolution_add_relu" in kinds and session._unfused is not None
     images = np.random.default_rng(0).random((5, 3, side, side)).astype(np.float32)
     with Explainer.from_session(session, slots=4) as there, Explainer(path, threads=1) as here:
         given, expected = there.attribute(images), here.attribute(images)
-    assert session._unfused is None and "cudnn" in str(session._module.graph)
+    assert "aten::cudnn_convolution_add_relu" in str(session._module.graph)
     np.testing.assert_array_equal(given.steps, expected.steps)
     np.testing.assert_allclose(given.values, expected.values, rtol=1e-4, atol=1e-6)
+
+
+def fused_wrongly(graph, usual):
+    joined = fuse(graph, usual)
+    for node in list(graph.nodes()):
+        if node.kind() == "aten::cudnn_convolution_relu":
+            graph.setInsertPoint(node)
+            node.replaceInput(2, graph.insertConstant(list(node.inputs())[2].toIValue() + 1))
+    return joined
 
 
 @pytest.mark.parametrize("wrong", ["refused", "another result"])
@@ -127,14 +139,10 @@ def test_the_graph_without_them_is_kept_where_it_goes_wrong(written, monkeypatch
     """A residual that is one number per channel, which only a run can tell; a wrong result."""
     monkeypatch.setattr(torchscript_device, "FUSED", ("cpu",))
     tail = (lambda m, y, z: (z + m.scale).relu()) if wrong == "refused" else (lambda m, y, z: z.relu())
+    if wrong != "refused":
+        monkeypatch.setattr(torchscript_device, "fuse", fused_wrongly)
     path = written(lambda: Shapes(tail))
     session = session_of(path)
-    if wrong != "refused":
-        graph = session._module.graph
-        for node in list(graph.nodes()):
-            if node.kind() == "aten::cudnn_convolution_relu":
-                graph.setInsertPoint(node)
-                node.replaceInput(2, graph.insertConstant(list(node.inputs())[2].toIValue() + 1))
     images = np.random.default_rng(0).random((5, 2, 8, 8)).astype(np.float32)
     with (
         caplog.at_level(logging.INFO, "fluxpath"),
@@ -143,4 +151,29 @@ def test_the_graph_without_them_is_kept_where_it_goes_wrong(written, monkeypatch
     ):
         given, expected = there.attribute(images), here.attribute(images)
     assert "convolutions are not joined" in caplog.text
+    assert "cudnn" not in str(session._module.graph)
+    np.testing.assert_allclose(given.values, expected.values, rtol=1e-4, atol=1e-6)
+
+
+class Channels(nn.Module):
+    """Two convolutions with ReLUs, of which the first has an unusual number of channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(2, 8, 3), nn.Conv2d(8, 16, 3)
+
+    def forward(self, x):
+        return self.second(self.first(x).relu()).relu().mean((2, 3))
+
+
+def test_unusual_numbers_of_channels_are_left_out_where_they_have_no_kernel(written, monkeypatch):
+    monkeypatch.setitem(multiple, "channels", 8)
+    monkeypatch.setattr(torchscript_device, "FUSED", ("cpu",))
+    path = written(Channels)
+    session = session_of(path)
+    images = np.random.default_rng(0).random((5, 2, 8, 8)).astype(np.float32)
+    with Explainer.from_session(session, slots=4) as there, Explainer(path, threads=1) as here:
+        given, expected = there.attribute(images), here.attribute(images)
+    kinds = [node.kind() for node in session._module.graph.nodes()]
+    assert kinds.count("aten::cudnn_convolution_relu") == kinds.count("aten::convolution") == 1
     np.testing.assert_allclose(given.values, expected.values, rtol=1e-4, atol=1e-6)
