@@ -31,9 +31,17 @@ class Fluxpath:
 
     def captured(self) -> bool | None:
         """Whether evaluations are still captured as CUDA graphs; None where the backend captures none."""
-        engine: Any = self.explainer._driver._engine
-        captures = getattr(engine._session, "_captures", None)
+        captures = self._captures()
         return None if captures is None else bool(captures._allowed)
+
+    def sizes(self) -> int:
+        """How many batch sizes have been captured."""
+        captures = self._captures()
+        return 0 if captures is None else len(captures._ids)
+
+    def _captures(self) -> Any:
+        engine: Any = self.explainer._driver._engine
+        return getattr(engine._session, "_captures", None)
 
 
 def opened(side: Side, setup: Setup, stack: ExitStack, seconds: float) -> Fluxpath:

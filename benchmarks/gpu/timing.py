@@ -155,7 +155,7 @@ def _row(run: Run, side: Side, explain: Explain, batch: str, method: str) -> Row
 def _timed(run: Run, explain: Explain, images: Images, count: int, method: str) -> tuple[list[float], Result]:
     """Seconds of each run, until the result is on the host; a run of one is another image each time."""
     most = min(run.options.seconds, max(0.3, run.left() / 2))
-    warm, enough = (6, 60) if count == 1 else (2, 7)  # recurring sizes are captured at their fourth run
+    warm, enough = (6, 60) if count == 1 else (_settled(run, explain, images, count, method), 7)
     times: list[float] = []
     started = time.perf_counter()
     for turn in range(warm + enough):
@@ -168,6 +168,16 @@ def _timed(run: Run, explain: Explain, images: Images, count: int, method: str) 
         if sum(times) > most:
             break
     return times, result
+
+
+def _settled(run: Run, explain: Explain, images: Images, count: int, method: str) -> int:
+    """Run until no further batch size is captured, which takes seconds; return what is left of warm runs."""
+    before, end = -1, time.perf_counter() + 8 * run.options.seconds
+    while isinstance(explain, Fluxpath) and explain.sizes() != before and time.perf_counter() < end:
+        before = explain.sizes()
+        for _ in range(4):  # a size that recurs is captured at its fourth run
+            explain(images[:count], run.targets[:count], method)
+    return 0 if isinstance(explain, Fluxpath) else 2
 
 
 def _agreement(run: Run, method: str, result: Result) -> Row | None:
