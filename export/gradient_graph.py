@@ -36,6 +36,7 @@ from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.shape_arithmetic import fold_shapes
 from fluxpath.export.settings import Options, Settings, described, takes_settings
 from fluxpath.export.verification.gradient import Verification, verify_model
+from fluxpath.export.verification.source import check_probabilities
 from fluxpath.files import spare_source
 from fluxpath.manifest import Manifest
 
@@ -118,6 +119,7 @@ def compile_gradient(
     written, manifest = differentiated(source, settings)
     progress("verifying against float64")
     verification = check(written, manifest)
+    check_probabilities(source.proto, written, manifest, settings.output)
     manifest = replace(manifest, error=verification.error)
     manifest = write(written, manifest, path)
     return Exported(path, manifest, verification)
@@ -241,6 +243,7 @@ def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
             infer_shapes,
             fold_shapes,
             fold_batchnorm,
+            partial(classifier.expose_logits, output_name=settings.output),
             _free_names,
         ),
     )

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from fluxpath.errors import ModelError
-from fluxpath.export.builder import constant_of, dims, initializer
+from fluxpath.export.builder import Builder, constant_of, dims, initializer
 from fluxpath.manifest import COMPANION_DTYPES, Companion
 
 
@@ -69,6 +69,27 @@ def _free_reshape(graph: ir.Graph, node: ir.Node, batch: int) -> None:
     node.attributes.pop("allowzero", None)
 
 
+_LOGITS = "fluxpath/logits"
+
+_PER_ROW = {"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Clip", "Dropout"}
+"""What models and converters put behind a Softmax, and which gives every row the same numbers again."""
+
+
+def expose_logits(model: ir.Model, output_name: str | None) -> ir.Model:
+    """Where a Softmax or the like has another form than the output, append its logits as [batch, classes]."""
+    output = _output(model, output_name)
+    inner = _before_probabilities(output)
+    if inner is output or output.shape is None or len(output.shape) != 2:
+        return model
+    sizes = dims(output)
+    if not isinstance(sizes[1], int) or (inner.shape is not None and dims(inner)[1:] == sizes[1:]):
+        return model
+    op = Builder(model.graph)
+    logits = op("Reshape", inner, op.ints([-1, sizes[1]]))
+    logits.name, logits.shape = _LOGITS, ir.Shape(sizes)
+    return model
+
+
 def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Classifier:
     """The model's ends after shape inference; a closing Softmax, LogSoftmax or Sigmoid is left out.
 
@@ -76,7 +97,8 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
     output [batch] counts as one class.
     """
     x = explained_input(model, input_name)
-    logits = _before_probabilities(_output(model, output_name))
+    exposed = [v for node in model.graph for v in node.outputs if v.name == _LOGITS]
+    logits = exposed[0] if exposed else _before_probabilities(_output(model, output_name))
     try:
         shape = dims(logits)
     except ValueError:
@@ -99,13 +121,23 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
 
 def _before_probabilities(output: ir.Value) -> ir.Value:
     """The logits behind an output of probabilities; the output itself where it is none."""
-    producer = output.producer()
+    value, producer = output, output.producer()
+    while producer is not None and producer.op_type in _PER_ROW and producer.inputs[0] is not None:
+        value, producer = producer.inputs[0], producer.inputs[0].producer()
     if producer is None or producer.op_type not in ("Softmax", "LogSoftmax", "Sigmoid"):
         return output
     inner = producer.inputs[0]
-    rank = len(output.shape) if output.shape is not None else 0
-    last = producer.op_type == "Sigmoid" or producer.attributes.get_int("axis", -1) in (-1, rank - 1)
-    return inner if inner is not None and last else output
+    whole = producer.op_type == "Sigmoid" or _over_the_row(producer.attributes.get_int("axis", -1), value)
+    return inner if inner is not None and whole else output
+
+
+def _over_the_row(axis: int, value: ir.Value) -> bool:
+    """Whether `axis` is the one along which a row of `value` has more than one entry."""
+    if value.shape is None:
+        return axis == -1
+    sizes = dims(value)
+    axis = axis % len(sizes)
+    return axis > 0 and all(d == 1 for i, d in enumerate(sizes) if i not in (0, axis))
 
 
 def _companion(value: ir.Value) -> Companion:
@@ -150,6 +182,7 @@ def _output(model: ir.Model, name: str | None) -> ir.Value:
         raise ModelError("the model has no output, and it must have one of scores to explain")
     if name is None:
         return model.graph.outputs[0]
-    if name not in outputs:
+    inner = {v.name: v for node in model.graph for v in node.outputs}
+    if name not in outputs and name not in inner:
         raise ModelError(f"the model has no output '{name}', it has {list(outputs)}")
-    return outputs[name]
+    return outputs.get(name) or inner[name]

@@ -24,7 +24,7 @@ def evaluator(artifact: onnx.ModelProto) -> Evaluate:
     """A gradient graph, with ONNX Runtime's usual optimizers as anybody will run it."""
     names = [contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE]
     with TemporaryDirectory() as folder:
-        run = runner(_serialized(artifact, Path(folder)), artifact)
+        run = runner(serialized(artifact, Path(folder)), artifact)
     return lambda feeds: dict(zip(names, run(names, feeds), strict=True))
 
 
@@ -56,7 +56,7 @@ def _reference(source: str | bytes, proto: onnx.ModelProto | None) -> Run:
     return lambda names, feeds: list(evaluated.run(names, feeds))
 
 
-def _serialized(artifact: onnx.ModelProto, folder: Path) -> bytes | str:
+def serialized(artifact: onnx.ModelProto, folder: Path) -> bytes | str:
     """The graph as bytes, or as a path where it is larger than protobuf can hold."""
     if not too_large(artifact):
         data: bytes = artifact.SerializeToString()
