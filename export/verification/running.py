@@ -38,7 +38,7 @@ def runner(source: str | bytes, proto: onnx.ModelProto | None = None, optimized:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state
     except ImportError:
-        return _reference(source, proto)
+        return reference(source, proto)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     if not optimized:
@@ -46,12 +46,13 @@ def runner(source: str | bytes, proto: onnx.ModelProto | None = None, optimized:
     try:
         session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except state.NotImplemented:
-        return _reference(source, proto)
+        return reference(source, proto)
     run: Run = session.run
     return run
 
 
-def _reference(source: str | bytes, proto: onnx.ModelProto | None) -> Run:
+def reference(source: str | bytes, proto: onnx.ModelProto | None = None) -> Run:
+    """The same by the standard's reference."""
     evaluated = ReferenceEvaluator(source if proto is None else proto)
     return lambda names, feeds: list(evaluated.run(names, feeds))
 
