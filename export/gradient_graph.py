@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import onnx_ir.passes.common as common
 
 from fluxpath import archive
 from fluxpath import manifest as contract
+from fluxpath.companions import ones_for
 from fluxpath.errors import ModelError
 from fluxpath.export.artifact import write
 from fluxpath.export.autodiff import differentiate
@@ -35,7 +36,10 @@ from fluxpath.export.reading import classifier, load
 from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.shape_arithmetic import fold_shapes
 from fluxpath.export.settings import Options, Settings, described, takes_settings
-from fluxpath.export.verification.gradient import Verification, verify_model
+from fluxpath.export.verification.gradient import Verification, running, verify_model
+from fluxpath.export.verification.inputs import random_inputs
+from fluxpath.export.verification.rows import check_rows, first_mixing
+from fluxpath.export.verification.running import evaluator
 from fluxpath.export.verification.source import check_probabilities
 from fluxpath.files import spare_source
 from fluxpath.manifest import Manifest
@@ -115,14 +119,26 @@ def compile_gradient(
     check = _check_by_differences(source, settings) if check is None else check
     if settings.precision != "float32":
         # The rules must pass in float32; the error measured below is then the loss of the precision.
-        check(*differentiated(source, replace(settings, precision="float32", gradient_dtype="float32")))
+        single = differentiated(source, replace(settings, precision="float32", gradient_dtype="float32"))
+        _check_rows(*single)
+        check(*single)
     written, manifest = differentiated(source, settings)
     progress("verifying against float64")
+    _check_rows(written, manifest)
     verification = check(written, manifest)
     check_probabilities(source.proto, written, manifest, settings.output)
     manifest = replace(manifest, error=verification.error)
     manifest = write(written, manifest, path)
     return Exported(path, manifest, verification)
+
+
+def _check_rows(written: onnx.ModelProto, manifest: Manifest) -> None:
+    x = random_inputs(manifest, np.random.default_rng(20240229))
+    feeds: dict[str, npt.NDArray[Any]] = {manifest.input: x, **ones_for(manifest, len(x))}
+    feeds[contract.TARGET] = np.full(len(x), -1, np.int64)
+    if manifest.precision == "float32":
+        with running("the gradient graph"):
+            check_rows(evaluator(written), feeds, first_mixing(written))
 
 
 def _check_by_differences(source: load.Source, settings: Settings) -> Check:

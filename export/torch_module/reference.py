@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 
 from fluxpath import manifest as contract
@@ -18,16 +19,22 @@ from fluxpath.export.settings import Settings
 from fluxpath.export.torch_module.objectives import TORCH_OBJECTIVES, choose, compared
 from fluxpath.export.torch_module.subject import Subject, reason
 from fluxpath.export.verification.gradient import (
+    Errors,
     Verification,
+    judge,
     judged,
     scale_ratio,
     score_error,
 )
 from fluxpath.export.verification.inputs import POINTS, random_inputs
+from fluxpath.export.verification.rows import check_rows
 from fluxpath.export.verification.running import Evaluate
 from fluxpath.manifest import Manifest
 
 Array = npt.NDArray[Any]
+
+FORWARD_ERROR = 1e-2
+"""What float32's rounding may do to a network's outputs, relative, in L2."""
 
 
 class Reference:
@@ -40,8 +47,20 @@ class Reference:
             self._call = copy.deepcopy(subject.call).double().requires_grad_(False)
             self._margin(self._call, np.zeros((2, *subject.shape)), np.zeros(2, np.int64))
 
+    def check_model(self, artifact: onnx.ModelProto, manifest: Manifest) -> Verification:
+        """The same of a graph in ONNX."""
+        feeds, errors, _ = self._compared(manifest)
+        return judge(artifact, feeds, errors, manifest.precision)
+
     def check(self, evaluate: Evaluate, manifest: Manifest) -> Verification:
         """Hold the whole gradient of a graph, at a few random inputs, against autograd's in float64."""
+        feeds, errors, unavoidable = self._compared(manifest)
+        return judged(*errors(evaluate(feeds)), manifest.precision, unavoidable())
+
+    def _compared(
+        self, manifest: Manifest
+    ) -> tuple[dict[str, Array], Callable[[dict[str, Any]], Errors], Callable[[], float]]:
+        """What a graph is fed, how far its outputs are off, and how far off a right gradient may be."""
         rng = np.random.default_rng(20240229)
         x = random_inputs(manifest, rng)
         wanted = np.where(np.arange(POINTS) % 2, rng.integers(manifest.classes, size=POINTS), -1)
@@ -55,25 +74,46 @@ class Reference:
         target = np.where(wanted < 0, logits.argmax(1), wanted)
         names = [n for n in self._subject.names if n != manifest.input]
         feeds = {n: v.cpu().numpy() for n, v in zip(names, self._companions(POINTS), strict=True)}
-        out = evaluate({manifest.input: x, contract.TARGET: wanted.astype(np.int64), **feeds})
+        feeds |= {manifest.input: x, contract.TARGET: wanted.astype(np.int64)}
         objective = OBJECTIVES[manifest.objective]
-        ratio = scale_ratio(
-            out[contract.SCALE].astype(np.float64), objective.factor(objective.margin(logits, target))
-        )
-        given = out[contract.GRADIENT].astype(np.float64).reshape(POINTS, -1) * ratio[:, None]
-        errors = _relative(given, true)
-        # Of a model that is that ill-conditioned, torch's own float32 gradient is no better.
-        single = _relative(self._margin(self._subject.call, x, target)[1], true)
-        figures = score_error(out, objective, logits, target)
-        return judged(errors, figures, manifest.precision, 3 * float(np.median(single)))
+
+        def errors(out: dict[str, Any]) -> Errors:
+            _same_function(out, manifest, logits)
+            ratio = scale_ratio(
+                out[contract.SCALE].astype(np.float64), objective.factor(objective.margin(logits, target))
+            )
+            given = out[contract.GRADIENT].astype(np.float64).reshape(POINTS, -1) * ratio[:, None]
+            return _relative(given, true), score_error(out, objective, logits, target)
+
+        def unavoidable() -> float:
+            # Of a model that is that ill-conditioned, torch's own float32 gradient is no better.
+            single = _relative(self._margin(self._subject.call, x, target)[1], true)
+            return 3 * float(np.median(single))
+
+        return feeds, errors, unavoidable
+
+    def check_rows(self) -> None:
+        """ModelError unless the module gives an image the same result twice, and alone as among others."""
+
+        def logits(feeds: Mapping[str, Array]) -> dict[str, Array]:
+            rows = feeds["x"].astype(np.float64)
+            with torch.no_grad(), _in_float64(self._subject):
+                return {"logits": self._logits(self._call, torch.from_numpy(rows)).cpu().numpy()}
+
+        x = np.random.default_rng(20240229).random((POINTS, *self._subject.shape), np.float32)
+        check_rows(logits, {"x": x}, same=1e-8)
+
+    def _logits(self, call: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        x = x.to(self._subject.example[0].device)
+        values = [v.to(x.dtype) if v.is_floating_point() else v for v in self._companions(len(x))]
+        values.insert(self._subject.explained, normalised(x, self._settings))
+        return compared(call(*values), self._subject.binary(self._settings.objective))
 
     def _margin(self, call: torch.nn.Module, inputs: Array, target: Array) -> tuple[Array, Array]:
         """The logits that are compared, and the gradient of the objective's margin, one row per input."""
         device = self._subject.example[0].device
         x = torch.from_numpy(inputs).to(device).requires_grad_()
-        values = [v.to(x.dtype) if v.is_floating_point() else v for v in self._companions(len(x))]
-        values.insert(self._subject.explained, normalised(x, self._settings))
-        logits = compared(call(*values), self._subject.binary(self._settings.objective))
+        logits = self._logits(call, x)
         if not logits.requires_grad:
             raise ModelError(
                 "the module's logits do not depend on the input through differentiable operations: compute "
@@ -89,6 +129,19 @@ class Reference:
         rows = list(self._subject.rows(count))
         rows.pop(self._subject.explained)
         return rows
+
+
+def _same_function(out: dict[str, Any], manifest: Manifest, logits: Array) -> None:
+    """ModelError where the graph's own outputs are not the module's: its derivative cannot be right then."""
+    own = out.get(manifest.outputs[0])
+    if own is None or manifest.precision != "float32" or own.size != logits.size:
+        return
+    apart = np.linalg.norm(own.astype(np.float64).reshape(logits.shape) - logits) / np.linalg.norm(logits)
+    if apart > FORWARD_ERROR:
+        raise ModelError(
+            f"the exported model gives other outputs than the module (off by {apart:.1e}): torch's exporter "
+            "changed or left out part of it; write a file that ends in .pt, or replace that part"
+        )
 
 
 def _relative(given: Array, true: Array) -> Array:

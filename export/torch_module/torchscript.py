@@ -32,6 +32,7 @@ def write_torchscript(
 ) -> Exported:
     """Differentiate, verify and write `subject`; see `gradient_from_torch`."""
     reference = Reference(subject, settings)
+    reference.check_rows()
     progress("differentiating")
     entries = _entries(_scripted(trace(subject, settings)))
     manifest = described(

@@ -10,7 +10,6 @@ from typing import Any
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from fluxpath import manifest as contract
 from fluxpath.export.artifact import split, too_large
 
 Run = Callable[[list[str], dict[str, Any]], list[Any]]
@@ -22,7 +21,7 @@ Evaluate = Callable[[dict[str, Any]], dict[str, Any]]
 
 def evaluator(artifact: onnx.ModelProto) -> Evaluate:
     """A gradient graph, with ONNX Runtime's usual optimizers as anybody will run it."""
-    names = [contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE]
+    names = [v.name for v in artifact.graph.output]
     with TemporaryDirectory() as folder:
         run = runner(serialized(artifact, Path(folder)), artifact)
     return lambda feeds: dict(zip(names, run(names, feeds), strict=True))
