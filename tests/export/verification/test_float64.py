@@ -54,6 +54,6 @@ class Pooled(nn.Module):
 
 def test_an_exporter_that_leaves_something_out_is_named(tmp_path: Path) -> None:
     module, example = Pooled().eval(), torch.zeros(1, 3, 8, 8)
-    with pytest.raises(ModelError, match="gives other outputs than the module .* ends in .pt"):
+    with pytest.raises(ModelError, match=r"gives other outputs than the module .* ends in \.pt"):
         gradient_from_torch(module, example, tmp_path / "model.grad.onnx")
     assert gradient_from_torch(module, example, tmp_path / "model.grad.pt").verification.error < 1e-3
