@@ -39,7 +39,7 @@ from fluxpath.export.settings import Options, Settings, described, takes_setting
 from fluxpath.export.verification.gradient import Verification, running, verify_model
 from fluxpath.export.verification.inputs import random_inputs
 from fluxpath.export.verification.rows import check_rows, first_mixing
-from fluxpath.export.verification.running import evaluator
+from fluxpath.export.verification.running import Evaluate, evaluator
 from fluxpath.export.verification.source import check_probabilities
 from fluxpath.files import spare_source
 from fluxpath.manifest import Manifest
@@ -104,8 +104,11 @@ def gradient_from_onnx(
     return compile_gradient(load.read(Path(model), settings.oldest_opset), Path(path), settings, progress)
 
 
-Check = Callable[[onnx.ModelProto, Manifest], Verification]
-"""Holds a gradient graph against an independent gradient in float64; VerificationError if it is wrong."""
+Check = Callable[[onnx.ModelProto, Evaluate, Manifest], Verification]
+"""Holds a gradient graph, with what runs it, against an independent gradient in float64.
+
+Raises VerificationError if it is wrong.
+"""
 
 
 def compile_gradient(
@@ -119,31 +122,33 @@ def compile_gradient(
     check = _check_by_differences(source, settings) if check is None else check
     if settings.precision != "float32":
         # The rules must pass in float32; the error measured below is then the loss of the precision.
-        single = differentiated(source, replace(settings, precision="float32", gradient_dtype="float32"))
-        _check_rows(*single)
-        check(*single)
+        single, its = differentiated(source, replace(settings, precision="float32", gradient_dtype="float32"))
+        check(single, _checked_rows(single, its), its)
     written, manifest = differentiated(source, settings)
     progress("verifying against float64")
-    _check_rows(written, manifest)
-    verification = check(written, manifest)
-    check_probabilities(source.proto, written, manifest, settings.output)
+    evaluate = _checked_rows(written, manifest)
+    verification = check(written, evaluate, manifest)
+    check_probabilities(source.proto, evaluate, manifest, settings.output)
     manifest = replace(manifest, error=verification.error)
     manifest = write(written, manifest, path)
     return Exported(path, manifest, verification)
 
 
-def _check_rows(written: onnx.ModelProto, manifest: Manifest) -> None:
+def _checked_rows(written: onnx.ModelProto, manifest: Manifest) -> Evaluate:
+    """Runs the graph, which gives an image the same result twice and alone as among others, or ModelError."""
     x = random_inputs(manifest, np.random.default_rng(20240229))
     feeds: dict[str, npt.NDArray[Any]] = {manifest.input: x, **ones_for(manifest, len(x))}
     feeds[contract.TARGET] = np.full(len(x), -1, np.int64)
-    if manifest.precision == "float32":
-        with running("the gradient graph"):
-            check_rows(evaluator(written), feeds, first_mixing(written))
+    with running("the gradient graph"):
+        evaluate = evaluator(written)
+        if manifest.precision == "float32":
+            check_rows(evaluate, feeds, first_mixing(written))
+    return evaluate
 
 
 def _check_by_differences(source: load.Source, settings: Settings) -> Check:
     forward = ir.to_proto(_prepared(source.proto, settings))
-    return lambda written, manifest: verify_model(written, manifest, forward)
+    return lambda written, evaluate, manifest: verify_model(written, manifest, forward, evaluate=evaluate)
 
 
 def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:

@@ -26,6 +26,10 @@ CONVERTED_OPSET = 20
 """The operator set that older models are converted to."""
 
 
+USUAL_IR = 10
+"""The version of the file's form that runtimes of the last years read."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A model as it was read: its protobuf (converted to a supported opset) and its file's hash."""
@@ -51,7 +55,7 @@ def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
         raise ModelError(f"'{path}' is not a valid ONNX model: {first_line(error)}") from error
     if any(entry.key == contract.KEY for entry in proto.metadata_props):
         raise ModelError(f"'{path}' is what an export wrote: export the model that it was made of")
-    return Source(converted(proto, str(path), oldest), f"sha256:{digest}")
+    return Source(_for_older_runtimes(converted(proto, str(path), oldest)), f"sha256:{digest}")
 
 
 def opset_of(proto: onnx.ModelProto) -> int:
@@ -75,6 +79,17 @@ def converted(proto: onnx.ModelProto, name: str, oldest: int) -> onnx.ModelProto
     if version < 11:
         _keep_coordinates(later.graph)
     return later
+
+
+def _for_older_runtimes(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model in an older form of the file where its operators allow that.
+
+    Tools write the newest form that they know, which the runtimes of the day refuse.
+    """
+    sets = list(proto.opset_import)
+    needed = onnx.helper.find_min_ir_version_for(sets, ignore_unknown=True)
+    proto.ir_version = min(proto.ir_version, max(needed, USUAL_IR))
+    return proto
 
 
 def _keep_coordinates(graph: onnx.GraphProto) -> None:

@@ -47,10 +47,10 @@ class Reference:
             self._call = copy.deepcopy(subject.call).double().requires_grad_(False)
             self._margin(self._call, np.zeros((2, *subject.shape)), np.zeros(2, np.int64))
 
-    def check_model(self, artifact: onnx.ModelProto, manifest: Manifest) -> Verification:
-        """The same of a graph in ONNX."""
+    def check_model(self, artifact: onnx.ModelProto, evaluate: Evaluate, manifest: Manifest) -> Verification:
+        """`check` of a graph in ONNX, which `evaluate` runs."""
         feeds, errors, _ = self._compared(manifest)
-        return judge(artifact, feeds, errors, manifest.precision)
+        return judge(artifact, evaluate, feeds, errors, manifest.precision)
 
     def check(self, evaluate: Evaluate, manifest: Manifest) -> Verification:
         """Hold the whole gradient of a graph, at a few random inputs, against autograd's in float64."""

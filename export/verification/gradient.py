@@ -26,7 +26,7 @@ from fluxpath.export.objectives import OBJECTIVES, Objective
 from fluxpath.export.reference import OPERATORS
 from fluxpath.export.verification.double import to_float64
 from fluxpath.export.verification.inputs import given_inputs, random_inputs
-from fluxpath.export.verification.running import evaluator
+from fluxpath.export.verification.running import Evaluate, evaluator
 from fluxpath.manifest import Manifest
 
 Float64 = npt.NDArray[np.float64]
@@ -74,13 +74,17 @@ def verify_model(
     manifest: Manifest,
     forward: onnx.ModelProto,
     images: npt.NDArray[np.float32] | None = None,
+    evaluate: Evaluate | None = None,
 ) -> Verification:
     """Compare `artifact` in float32 with finite differences of `forward`'s logits in float64.
 
     At each of a few random inputs x and directions v ~ N(0, I), <gradient, v> is held against the central
     difference of the objective. An error e of the gradient shows as <e, v>, of the size of |e|. The
     difference is taken of the objective's margin, whose slope stays exact where the score saturates.
+    evaluate: runs `artifact`, where it is open already.
     """
+    with running("the gradient graph"):
+        evaluate = evaluator(artifact) if evaluate is None else evaluate
     rng = np.random.default_rng(20240229)
     x = random_inputs(manifest, rng) if images is None else given_inputs(images, manifest, rng)
     points = len(x)
@@ -90,7 +94,7 @@ def verify_model(
         z = logits(x.astype(np.float64))
     target = np.where(np.arange(points) % 2, rng.integers(manifest.classes, size=points), z.argmax(1))
     if manifest.rules == "deeplift":
-        return _completeness(artifact, manifest, logits, x, companions)
+        return _completeness(evaluate, manifest, logits, x, companions)
     objective = OBJECTIVES[manifest.objective]
     width = 1.0 if manifest.low is None or manifest.high is None else manifest.high - manifest.low
     slopes = []
@@ -112,11 +116,11 @@ def verify_model(
 
     feeds: dict[str, npt.NDArray[Any]] = {manifest.input: x, **companions}
     feeds[contract.TARGET] = target.astype(np.int64)
-    return judge(artifact, feeds, errors, manifest.precision)
+    return judge(artifact, evaluate, feeds, errors, manifest.precision)
 
 
 def _completeness(
-    artifact: onnx.ModelProto,
+    evaluate: Evaluate,
     manifest: Manifest,
     logits: Callable[[Float64], Float64],
     x: npt.NDArray[np.float32],
@@ -129,7 +133,7 @@ def _completeness(
     z0 = logits(np.broadcast_to(baseline.reshape(x[0].shape), x.shape).copy())
     target = np.arange(len(x)) % manifest.classes
     with running("the gradient graph"):
-        out = evaluator(artifact)({manifest.input: x, contract.TARGET: target, **companions})
+        out = evaluate({manifest.input: x, contract.TARGET: target, **companions})
     parts = out[contract.GRADIENT].astype(np.float64).reshape(len(x), -1)
     parts = parts * (x.reshape(len(x), -1) - baseline)
     true = (z - z0)[np.arange(len(x)), target]
@@ -159,18 +163,21 @@ Errors = tuple[Float64, float]
 
 def judge(
     artifact: onnx.ModelProto,
+    evaluate: Evaluate,
     feeds: dict[str, npt.NDArray[Any]],
     errors: Callable[[dict[str, Any]], Errors],
     precision: str,
 ) -> Verification:
-    """Judge a gradient graph by the `errors` of its outputs; VerificationError if it is wrong.
+    """Judge a gradient graph, which `evaluate` runs, by the `errors` of its outputs.
+
+    Raises VerificationError if it is wrong.
 
     Of an ill-conditioned network a right gradient is far off in float32, and torch's own as far. So where the
     graph in float32 does not pass, its rules are judged in float64, tightly; the errors that are told remain
     float32's.
     """
     with running("the gradient graph"):
-        found = errors(evaluator(artifact)(feeds))
+        found = errors(evaluate(feeds))
     try:
         return judged(*found, precision)
     except VerificationError:

@@ -187,3 +187,11 @@ def test_places_without_a_model(tmp_path: Path) -> None:
     for source in (tmp_path / "none.onnx", tmp_path):
         with pytest.raises(ModelError, match=f"there is no model file '{source}'"):
             gradient_from_onnx(source, tmp_path / "out.onnx")
+
+
+def test_a_file_of_a_newer_form_than_its_operators_need(tmp_path: Path) -> None:
+    """As tools write it that are newer than the runtimes."""
+    model = small.cnn()
+    model.ir_version = onnx.IR_VERSION
+    done = small.export(model, tmp_path)
+    assert onnx.load(done.path).ir_version <= 10
