@@ -16,6 +16,7 @@ test: $(VENV)/test.stamp lint
 
 zoo: $(VENV)/test.stamp
 	$(BIN)/pytest tests/zoo -m ""
+	$(BIN)/pytest tests/test_benchmarks_gpu.py -m zoo
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .

@@ -186,6 +186,7 @@ def test_the_help_names_both_commands():
     assert "benchmarks.gpu.prepare" in printed and "benchmarks.gpu.run" in printed
 
 
+@pytest.mark.zoo  # half a minute of a C++ compiler, for a side that no stage has
 @pytest.mark.filterwarnings("ignore")  # torch's compiler has warnings of its own
 def test_packages_of_certain_sizes_on_the_lanes_own_memory(tmp_path):
     """Batches are rounded up to 1 or 4; what is evaluated beyond a request changes nothing."""
