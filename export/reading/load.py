@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,9 @@ OLDEST_OPSET = 18
 CONVERTED_OPSET = 20
 """The operator set that older models are converted to."""
 
+
+MOST_NODES = 200_000
+"""More than any network has, and as many as fit into memory with their gradients."""
 
 USUAL_IR = 10
 """The version of the file's form that runtimes of the last years read."""
@@ -146,12 +150,37 @@ _PLAIN_FORM: tuple[Pass | ir.passes.PassBase, ...] = (
 
 def prepare(proto: onnx.ModelProto) -> ir.Model:
     """The model in memory: functions inlined, constants as initializers, comments and copies gone."""
+    _refuse_too_many_nodes(proto)
     _forget_comments(proto.graph)
     model = applied(ir.from_proto(proto), _PLAIN_FORM)
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
         if node.domain:
             raise unsupported(node, model.opset_imports.get(node.domain, 0), "is not of the ONNX standard")
     return model
+
+
+def _refuse_too_many_nodes(proto: onnx.ModelProto) -> None:
+    """ModelError where functions that call each other hold more nodes than memory."""
+    functions = {(f.domain, f.name): f for f in proto.functions}
+    known: dict[tuple[str, str], int] = {}
+
+    def count(nodes: Iterable[onnx.NodeProto], calling: tuple[tuple[str, str], ...]) -> int:
+        total = 0
+        for node in nodes:
+            key = (node.domain, node.op_type)
+            if key in calling:
+                raise ModelError(f"the model's function '{node.op_type}' calls itself: write it as a Loop")
+            if key in functions and key not in known:
+                known[key] = count(functions[key].node, (*calling, key))
+            total += known.get(key, 1)
+        return total
+
+    nodes = count(proto.graph.node, ())
+    if nodes > MOST_NODES:
+        raise ModelError(
+            f"the model has {nodes} nodes once its functions are written out, and it can have at most "
+            f"{MOST_NODES}: export a smaller one"
+        )
 
 
 def _forget_comments(graph: onnx.GraphProto) -> None:

@@ -195,3 +195,33 @@ def test_a_file_of_a_newer_form_than_its_operators_need(tmp_path: Path) -> None:
     model.ir_version = onnx.IR_VERSION
     done = small.export(model, tmp_path)
     assert onnx.load(done.path).ir_version <= 10
+
+
+def calls(depth: int, each: int) -> list[onnx.FunctionProto]:
+    """Functions of which each calls the one before it `each` times."""
+    own = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("local", 1)]
+    functions = []
+    for level in range(depth):
+        names = [f"v{k}" for k in range(each)] if level else ["v0"]
+        steps = [
+            onnx.helper.make_node(f"F{level - 1}", [a], [b], domain="local")
+            if level
+            else onnx.helper.make_node("Relu", [a], [b])
+            for a, b in zip(names, [*names[1:], "out"], strict=True)
+        ]
+        functions.append(onnx.helper.make_function("local", f"F{level}", ["v0"], ["out"], steps, own))
+    return functions
+
+
+@pytest.mark.parametrize("depth", [4, 12, 60])
+def test_functions_that_hold_more_nodes_than_memory(tmp_path: Path, depth: int) -> None:
+    model = small.cnn("wide = Relu(z) y = Relu(wide)")
+    (node,) = [n for n in model.graph.node if n.output[0] == "wide"]
+    node.op_type, node.domain = f"F{depth - 1}", "local"
+    model.opset_import.append(onnx.helper.make_opsetid("local", 1))
+    model.functions.extend(calls(depth, 4))
+    if depth == 4:
+        assert small.export(model, tmp_path).verification.error < 1e-3
+        return
+    with pytest.raises(ModelError, match="nodes once its functions are written out"):
+        small.export(model, tmp_path)
