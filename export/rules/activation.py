@@ -29,7 +29,8 @@ def first(node: ir.Node) -> ir.Value:
 def relu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # y > 0 exactly where x > 0, and y is kept for the next layer anyway. The step function is written as
     # a steep HardSigmoid, clip(3e38 y, 0, 1): unlike a comparison it stays in the blocked layout that
-    # ONNX Runtime gives convolutions, and the mask costs a third. A beta of 0 OpenVINO takes for the default.
+    # ONNX Runtime gives convolutions, and the mask costs a third. OpenVINO reads a beta of 0 as the
+    # default 0.5.
     y = node.outputs[0]
     if y.dtype != ir.DataType.FLOAT:
         return where(op, compare(op, "Greater", y, op.scalar(0.0, y)), g, op.scalar(0.0, g))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, dims
+from fluxpath.export.rules._constants import apart, backward
 from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import first
 
@@ -96,7 +97,7 @@ def transposed_convolution(
     result = op(
         "ConvTranspose",
         g,
-        weight,
+        again(op, weight, group),
         kernel_shape=geometry.kernel,
         strides=geometry.strides,
         dilations=geometry.dilations,
@@ -144,6 +145,13 @@ def _fitted(op: Builder, value: ir.Value, x: ir.Value, geometry: Window) -> ir.V
     return op("Pad", value, op("Concat", *parts, axis=0))
 
 
+def again(op: Builder, weight: ir.Value, group: int) -> ir.Value:
+    """The weights [out, in/group, ...] as the backward pass reads them; see `apart`."""
+    out, each = dims(weight)[:2]
+    square = isinstance(out, int) and isinstance(each, int) and out == group * each
+    return apart(op, weight) if square and each != 1 else weight
+
+
 @rule("Conv")
 def conv(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     weight = node.inputs[1]
@@ -182,7 +190,4 @@ def mirrored(op: Builder, weight: ir.Value, group: int) -> ir.Value:
         split = op("Transpose", split, perm=[0, 2, 1, *range(3, 3 + n)])
         swapped = op("Reshape", split, op.ints([group * each, out // group, *kernel]))
     axes = [i + 2 for i, size in enumerate(kernel) if size > 1]
-    if not axes:
-        return swapped
-    backward, past = [-1] * len(axes), [-(2**31)] * len(axes)
-    return op("Slice", swapped, op.ints(backward), op.ints(past), op.ints(axes), op.ints(backward))
+    return backward(op, swapped, axes) if axes else swapped

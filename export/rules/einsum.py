@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, Dim, dims, reduce_to
+from fluxpath.export.rules._constants import apart
 from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules._shape import as_vector, joined, size
 
@@ -75,7 +76,10 @@ def _along(op: Builder, k: int, operands: list[Term], output: Term, g: ir.Value)
     brings it in. A letter that the operand repeats read a diagonal: an identity puts it back there.
     """
     x, others = operands[k], operands[:k] + operands[k + 1 :]
-    subscripts, values = [output.subscripts, *(t.subscripts for t in others)], [g, *(t.value for t in others)]
+    subscripts, values = (
+        [output.subscripts, *(t.subscripts for t in others)],
+        [g, *(_again(op, t.value) for t in others)],
+    )
     free = iter(set(string.ascii_letters) - set("".join([x.subscripts, *subscripts])))
     target = ""
     for letter, axis in zip(x.letters, x.axes, strict=True):
@@ -95,6 +99,12 @@ def _along(op: Builder, k: int, operands: list[Term], output: Term, g: ir.Value)
     equation = ",".join(subscripts) + "->" + dots + target
     summed = op.node("Einsum", values, 1, None, {"equation": equation})[0]
     return _restored(op, summed, x, [*operands, output])
+
+
+def _again(op: Builder, value: ir.Value) -> ir.Value:
+    """An operand as the backward pass reads it; see `apart`. Which axes become a matrix's, nobody knows."""
+    sizes = [d for d in dims(value) if d != 1]
+    return apart(op, value) if len(set(sizes)) < len(sizes) else value
 
 
 def _reached(letter: str, length: Dim, others: list[Term]) -> bool:

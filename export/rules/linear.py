@@ -5,12 +5,18 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, Dim, dims, reduce_to
+from fluxpath.export.rules._constants import apart
 from fluxpath.export.rules._registry import Gradients, rule
 
 
 def transposed(op: Builder, value: ir.Value, rank: int) -> ir.Value:
     """`value` with its last two axes swapped."""
     return op("Transpose", value, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def _again(op: Builder, value: ir.Value, sizes: list[Dim]) -> ir.Value:
+    """An operand of those sizes as the backward pass reads it; see `apart`."""
+    return apart(op, value) if sizes[-1] == sizes[-2] else value
 
 
 def _scaled(op: Builder, value: ir.Value, factor: float) -> ir.Value:
@@ -20,6 +26,8 @@ def _scaled(op: Builder, value: ir.Value, factor: float) -> ir.Value:
 @rule("Gemm")
 def gemm(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     a, b = node.inputs[:2]
+    assert a is not None and b is not None
+    a, b = _again(op, a, dims(a)), _again(op, b, dims(b))
     alpha, beta = node.attributes.get_float("alpha", 1.0), node.attributes.get_float("beta", 1.0)
     ta, tb = node.attributes.get_int("transA", 0), node.attributes.get_int("transB", 0)
     along_a = (
@@ -53,8 +61,8 @@ def matmul(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     g = op("Unsqueeze", g, op.ints([-2])) if row else g
     full_a: list[Dim] = [1, *shape_a] if row else shape_a
     full_b: list[Dim] = [*shape_b, 1] if column else shape_b
-    along_a = op("MatMul", g, transposed(op, matrix_b, len(full_b)))
-    along_b = op("MatMul", transposed(op, matrix_a, len(full_a)), g)
+    along_a = op("MatMul", g, transposed(op, _again(op, matrix_b, full_b), len(full_b)))
+    along_b = op("MatMul", transposed(op, _again(op, matrix_a, full_a), len(full_a)), g)
     return (
         _back(op, along_a, [*batch, *full_a[-2:]], a, -2 if row else None),
         _back(op, along_b, [*batch, *full_b[-2:]], b, -1 if column else None),

@@ -7,7 +7,7 @@ import onnx_ir as ir
 from fluxpath.export.builder import Builder
 from fluxpath.export.rules._registry import Gradients, rule
 from fluxpath.export.rules.activation import first
-from fluxpath.export.rules.convolution import kernel_of, static_spatial
+from fluxpath.export.rules.convolution import again, kernel_of, static_spatial
 from fluxpath.export.rules.gather import operand
 
 
@@ -21,16 +21,17 @@ def conv_transpose(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     before, after = _pads(node, kernel, strides, dilations)
     if min(before) < 0 or any(a <= -s for a, s in zip(after, strides, strict=True)):
         raise ValueError("has an output that reaches further than its input does: pad it with Pad")
+    group = node.attributes.get_int("group", 1)
     return op(
         "Conv",
         g,
-        weight,
+        again(op, weight, group),
         kernel_shape=kernel,
         strides=strides,
         dilations=dilations,
         # What output_padding added at the end, less than a stride, the convolution leaves over.
         pads=[*before, *(max(0, p) for p in after)],
-        group=node.attributes.get_int("group", 1),
+        group=group,
     )
 
 
