@@ -26,10 +26,12 @@ _BY_ENTRY = {"Add", "Concat", "Gather", "Identity", "Mul", "Slice", "Squeeze", "
 """Entries of their results that do not depend on an unknown size are known."""
 _OF_FIRST = {"Gather", "Slice", "Squeeze", "Unsqueeze"}
 """Only the first operand of these may have unknown entries, because the others say what is read."""
-_WHOLE = {"Abs", "And", "Cast", "Div", "Equal", "Expand", "Greater", "GreaterOrEqual", "Less"}
-_WHOLE |= {"LessOrEqual", "Max", "Min", "Mod", "Neg", "Not", "Or", "ReduceMax", "ReduceMin", "ReduceProd"}
-_WHOLE |= {"ReduceSum", "Reshape", "Where"}
+_WHOLE = {"Abs", "And", "Cast", "ConstantOfShape", "Div", "Equal", "Expand", "Greater", "GreaterOrEqual"}
+_WHOLE |= {"Less", "LessOrEqual", "Max", "Min", "Mod", "Neg", "Not", "Or", "ReduceMax", "ReduceMin"}
+_WHOLE |= {"ReduceProd", "ReduceSum", "Reshape", "Transpose", "Where"}
 """These are computed if everything in them is known."""
+_INVENTED = "unk__"
+"""How the names begin that inference gives to unknown sizes."""
 _STAND_INS = ((10007, 13), (20011, 17))
 """Two series of values for unknown sizes: what comes out the same with both does not depend on them."""
 
@@ -58,8 +60,17 @@ def fold_shapes(model: ir.Model) -> ir.Model:
     Shapes must have been inferred, with the batch dynamic, or else the given one would become fixed.
     """
     while _fold(model):
+        _forget_invented(model)
         model = infer_shapes(common.RemoveUnusedNodesPass()(model).model)
     return model
+
+
+def _forget_invented(model: ir.Model) -> None:
+    """Take back the names that inference made up for sizes, which it would keep, now that it knows more."""
+    for value in (v for node in model.graph for v in node.outputs):
+        if value.shape is not None:
+            known = [None if str(d).startswith(_INVENTED) else d for d in dims(value)]
+            value.shape = ir.Shape(known)
 
 
 def _fold(model: ir.Model) -> bool:

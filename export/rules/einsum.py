@@ -76,10 +76,8 @@ def _along(op: Builder, k: int, operands: list[Term], output: Term, g: ir.Value)
     brings it in. A letter that the operand repeats read a diagonal: an identity puts it back there.
     """
     x, others = operands[k], operands[:k] + operands[k + 1 :]
-    subscripts, values = (
-        [output.subscripts, *(t.subscripts for t in others)],
-        [g, *(_again(op, t.value) for t in others)],
-    )
+    subscripts = [output.subscripts, *(t.subscripts for t in others)]
+    values = [g, *(_again(op, t.value) for t in others)]
     free = iter(set(string.ascii_letters) - set("".join([x.subscripts, *subscripts])))
     target = ""
     for letter, axis in zip(x.letters, x.axes, strict=True):

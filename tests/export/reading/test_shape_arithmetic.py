@@ -77,3 +77,13 @@ def test_a_split_by_computed_sizes_has_known_shapes() -> None:
         p, q = Split<axis=1>(x, s) y = Reshape(q, r)"""
     model = settled(text, "batch,6", two=[2], r=[-1, 3])
     assert [list(map(str, v.shape or [])) for v in next(iter(model.graph)).outputs] == [["batch", "3"]] * 2
+
+
+def test_pads_as_an_exporter_writes_them_leave_the_batch_its_name() -> None:
+    """Inference had made a name up for it, with which a sum of two branches could not be differentiated."""
+    text = """z = ConstantOfShape<value = int64[1] {0}>(four) p = Concat<axis=0>(given, z) q = Reshape(p, pairs)
+        t = Transpose<perm=[1, 0]>(q) r = Reshape(t, flat) w = Pad(x, r) y = Add(w, w)"""
+    constants = {"four": [4], "given": [0, 0, 1, 1], "pairs": [4, 2], "flat": [-1]}
+    model = settled(text, "batch,3,4,4", **constants)
+    assert operators(model) == ["Pad", "Add"]
+    assert [str(d) for d in list(model.graph)[1].outputs[0].shape or []] == ["batch", "5", "4", "4"]
