@@ -48,6 +48,8 @@ def gradient_from_torch(
     settings = Settings(**options)
     if settings.rules == "deeplift" and Path(path).suffix == archive.SUFFIX:
         raise ModelError(f"'{path}' asks for TorchScript, and DeepLIFT is written as ONNX: take .onnx")
+    if settings.shape is not None:
+        raise ModelError("shape belongs to ONNX models, and a module's sizes are the example's: leave it out")
     module_type = _torch().nn.Module
     if not isinstance(module, module_type):
         raise ModelError(f"the model is a {type(module).__name__}, and it must be a torch.nn.Module")

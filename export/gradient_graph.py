@@ -25,6 +25,7 @@ from fluxpath.export.builder import Builder, dims, named
 from fluxpath.export.chain import Pass, applied
 from fluxpath.export.deeplift import rescale
 from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.open_sizes import with_sizes
 from fluxpath.export.passes.batchnorm import fold_batchnorm
 from fluxpath.export.passes.layout import keep_blocked
 from fluxpath.export.passes.normalization import normalize_input
@@ -32,7 +33,8 @@ from fluxpath.export.passes.pad_fusion import keep_pads
 from fluxpath.export.passes.precision import PRECISIONS, narrow
 from fluxpath.export.passes.scale import fold_scales
 from fluxpath.export.passes.shortcut import convolve_shortcuts
-from fluxpath.export.reading import classifier, load
+from fluxpath.export.reading import batch, classifier, load, names
+from fluxpath.export.reading.identities import eliminate_identities
 from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.shape_arithmetic import fold_shapes
 from fluxpath.export.settings import Options, Settings, described, takes_settings
@@ -90,6 +92,8 @@ def gradient_from_onnx(
     rules: "gradient", or "deeplift": `gradient` then holds DeepLIFT's multipliers m by the rescale rule, with
         sum(m * (x - baseline)) = score(x) - score(baseline), in float32. They explain the raw output, so the
         objective must be "logit". baseline: a number, or an array of the input's shape without the batch.
+    shape: the input's sizes without the batch, which become the graph's where the model leaves them open.
+        Without it they stay open, and the graph is verified at the first usual size that the model takes.
 
     The written graph is verified against central differences in float64 first; nothing is left at `path`
     if that or anything else fails. Raises ModelError, UnsupportedOperatorError or VerificationError.
@@ -119,16 +123,20 @@ def compile_gradient(
     `check` verifies; without it, central differences of `source` itself do.
     """
     progress("differentiating")
+    if settings.output is None and len(source.proto.graph.output) > 1:
+        settings = replace(settings, output=classifier.obvious_output(_read(source.proto, settings)))
     check = _check_by_differences(source, settings) if check is None else check
     if settings.precision != "float32":
         # The rules must pass in float32; the error measured below is then the loss of the precision.
-        single, its = differentiated(source, replace(settings, precision="float32", gradient_dtype="float32"))
-        check(single, _checked_rows(single, its, settings.output), its)
+        single, told = differentiated(source, replace(settings, precision="float32", gradient_dtype="float32"))
+        told = with_sizes(single, told)
+        check(single, _checked_rows(single, told, settings.output), told)
     written, manifest = differentiated(source, settings)
     progress("verifying against float64")
-    evaluate = _checked_rows(written, manifest, settings.output)
-    verification = check(written, evaluate, manifest)
-    check_probabilities(source.proto, evaluate, manifest, settings.output)
+    sized = with_sizes(written, manifest)
+    evaluate = _checked_rows(written, sized, settings.output)
+    verification = check(written, evaluate, sized)
+    check_probabilities(source.proto, evaluate, sized, settings.output)
     manifest = replace(manifest, error=verification.error)
     manifest = write(written, manifest, path)
     return Exported(path, manifest, verification)
@@ -253,7 +261,8 @@ def _choose(op: Builder, logits: ir.Value, target: ir.Value, classes: int) -> tu
     return label, op("Equal", op.ints(list(range(classes))), column, dtype=ir.DataType.BOOL)
 
 
-def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
+def _read(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
+    """The model in the form that is differentiated, with all that is known of its values' shapes."""
     normalization: list[Pass] = []
     if settings.mean is not None and settings.std is not None:
         normalization = [
@@ -262,13 +271,22 @@ def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
     return applied(
         load.prepare(proto),
         (
-            partial(classifier.make_batch_dynamic, input_name=settings.input),
+            partial(batch.make_batch_dynamic, input_name=settings.input),
+            partial(classifier.fix_sizes, input_name=settings.input, shape=settings.shape),
             *normalization,
             infer_shapes,
             fold_shapes,
+        ),
+    )
+
+
+def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
+    return applied(
+        _read(proto, settings),
+        (
             fold_batchnorm,
             partial(classifier.expose_logits, output_name=settings.output),
-            _free_names,
+            names.free_names,
         ),
     )
 
@@ -283,33 +301,9 @@ def _without_traces(model: ir.Model) -> ir.Model:
 
 _FINISH: tuple[Pass | ir.passes.PassBase, ...] = (
     common.RemoveUnusedNodesPass(),
-    common.IdentityEliminationPass(),
+    eliminate_identities,
     common.CommonSubexpressionEliminationPass(),
     common.RemoveUnusedNodesPass(),
     common.RemoveUnusedOpsetsPass(),
     _without_traces,
 )
-
-
-def _free_names(model: ir.Model) -> ir.Model:
-    """Rename inner values that have one of our outputs' names; refuse inputs and outputs that do."""
-    graph = model.graph
-    ours = {contract.TARGET, contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE}
-    for value in (*graph.inputs, *graph.outputs):
-        if value.name in ours:
-            raise ModelError(
-                f"the model has an input or output '{value.name}', a name that the gradient graph uses: "
-                "rename it"
-            )
-    for node in graph:
-        for value in node.outputs:
-            if value.name in ours:
-                value.name = f"model/{value.name}"
-    for name in ours & set(graph.initializers):
-        value = graph.initializers.pop(name)
-        assert value.const_value is not None
-        # The tensor is the source model's own, and that is read once more: it keeps its name.
-        value.const_value = ir.tensor(value.const_value.numpy(), name=f"model/{name}")
-        value.name = f"model/{name}"
-        graph.register_initializer(value)
-    return model

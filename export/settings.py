@@ -37,6 +37,7 @@ class Settings:
     gradient_dtype: str = "float32"
     rules: str = "gradient"
     baseline: npt.ArrayLike = 0.0
+    shape: Sequence[int] | None = None
 
     @property
     def oldest_opset(self) -> int:
@@ -71,6 +72,8 @@ class Settings:
         bounds = self.input_range
         if bounds is not None and not bounds[0] < bounds[1]:
             raise ModelError(f"input_range is {bounds}, and its first number must be below its second")
+        if self.shape is not None and (not self.shape or min(self.shape) < 1):
+            raise ModelError(f"shape is {list(self.shape)}, and sizes must be 1 or more")
 
     def baseline_in(self, shape: tuple[int | None, ...]) -> npt.NDArray[np.float32]:
         """DeepLIFT's baseline, of the input's shape without the batch; ModelError where it does not fit."""
@@ -103,6 +106,7 @@ class Options(TypedDict, total=False):
     gradient_dtype: str
     rules: str
     baseline: npt.ArrayLike
+    shape: Sequence[int] | None
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])

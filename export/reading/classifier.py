@@ -1,14 +1,14 @@
-"""Finds a classifier's input and logits, and makes its batch dynamic."""
+"""Finds a classifier's input and logits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from fluxpath.errors import ModelError
-from fluxpath.export.builder import Builder, constant_of, dims, initializer
+from fluxpath.export.builder import Builder, dims
 from fluxpath.manifest import COMPANION_DTYPES, Companion
 
 
@@ -34,60 +34,70 @@ class Classifier:
         return "softmax" if self.binary(objective) and objective == "sigmoid" else objective
 
 
-def make_batch_dynamic(model: ir.Model, input_name: str | None) -> ir.Model:
-    """Give the input a symbolic first dimension, before shapes are inferred."""
+def fix_sizes(model: ir.Model, input_name: str | None, shape: Sequence[int] | None) -> ir.Model:
+    """Give the explained input the sizes `shape`, without the batch, where the model leaves them open."""
     x = explained_input(model, input_name)
-    if x.shape is None or len(x.shape) < 2:
-        raise ModelError(f"input '{x.name}' must have a batch and at least one more dimension")
-    fixed = x.shape[0]
-    if not isinstance(fixed, int):
+    if shape is None:
         return model
+    given = dims(x)[1:]
+    if len(given) != len(shape) or any(
+        isinstance(d, int) and d != n for d, n in zip(given, shape, strict=False)
+    ):
+        known = ", ".join(str(d) if isinstance(d, int) else "?" for d in given)
+        raise ModelError(f"shape is {list(shape)}, and input '{x.name}' has the sizes [{known}]")
+    sizes = {d: n for d, n in zip(given, shape, strict=True) if isinstance(d, str)}
     for value in model.graph.inputs:
-        if value.shape is not None and len(value.shape) and value.shape[0] == fixed:
-            value.shape = ir.Shape(["batch", *list(value.shape)[1:]])
-    moving = {x}
-    for node in model.graph:
-        if any(v in moving for v in node.inputs):
-            moving.update(node.outputs)
-            if node.op_type == "Reshape":
-                _free_reshape(model.graph, node, fixed)
-    for value in [v for node in model.graph for v in node.outputs]:
-        value.shape = None
-    for value in model.graph.outputs:
-        value.shape = None
+        if value.shape is not None and value is not x:
+            # What has the same name has the same size: a mask beside a sequence.
+            first, *rest = dims(value) or [None]
+            value.shape = ir.Shape([first, *(sizes.get(d, d) if isinstance(d, str) else d for d in rest)])
+    x.shape = ir.Shape([dims(x)[0], *shape])
+    forget_shapes(model)
     return model
 
 
-def _free_reshape(graph: ir.Graph, node: ir.Node, batch: int) -> None:
-    """A constant shape that begins with the fixed batch copies its first dimension from the input."""
-    shape = constant_of(node.inputs[1])
-    if shape is None or shape.size == 0 or int(shape[0]) != batch:
-        return
-    name = f"fluxpath/free_shape/{node.name}"
-    freed = initializer(graph, name, np.concatenate([[0], shape[1:]]).astype(np.int64))
-    node.replace_input_with(1, freed)
-    node.attributes.pop("allowzero", None)
+def forget_shapes(model: ir.Model) -> None:
+    """Leave it to shape inference to find all shapes from the inputs'."""
+    for value in (*(v for node in model.graph for v in node.outputs), *model.graph.outputs):
+        value.shape = None
 
 
 _LOGITS = "fluxpath/logits"
+
+_PROBABILITIES = {"Softmax", "LogSoftmax", "Sigmoid"}
+
+_FLOATING = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
 
 _PER_ROW = {"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Clip", "Dropout"}
 """What models and converters put behind a Softmax, and which gives every row the same numbers again."""
 
 
 def expose_logits(model: ir.Model, output_name: str | None) -> ir.Model:
-    """Where a Softmax or the like has another form than the output, append its logits as [batch, classes]."""
+    """Where the logits are found in another form than [batch, classes] or [batch], append them as that.
+
+    Behind a Softmax they may have another form than the output, and a convolution as the last layer leaves
+    sizes of one: [batch, classes, 1, 1].
+    """
     output = _output(model, output_name)
     inner = _before_probabilities(output)
-    if inner is output or output.shape is None or len(output.shape) != 2:
-        return model
-    sizes = dims(output)
-    if not isinstance(sizes[1], int) or (inner.shape is not None and dims(inner)[1:] == sizes[1:]):
+    classes = _classes(output) or _classes(inner)
+    if classes is None or (inner.shape is not None and dims(inner)[1:] in ([classes], [])):
         return model
     op = Builder(model.graph)
-    logits = op("Reshape", inner, op.ints([-1, sizes[1]]))
-    logits.name, logits.shape = _LOGITS, ir.Shape(sizes)
+    logits = op("Reshape", inner, op.ints([-1, classes]))
+    batch = dims(output)[0] if output.shape is not None else None
+    logits.name, logits.shape = _LOGITS, ir.Shape([batch, classes])
     return model
+
+
+def _classes(value: ir.Value) -> int | None:
+    """How many scores a row has, where at most one of its sizes is not one; None where that is not known."""
+    sizes = dims(value)[1:] if value.shape is not None and len(value.shape) else [None]
+    large = [d for d in sizes if d != 1]
+    if len(large) > 1:
+        return None
+    (count,) = large or [1]
+    return count if isinstance(count, int) else None
 
 
 def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Classifier:
@@ -124,7 +134,7 @@ def _before_probabilities(output: ir.Value) -> ir.Value:
     value, producer = output, output.producer()
     while producer is not None and producer.op_type in _PER_ROW and producer.inputs[0] is not None:
         value, producer = producer.inputs[0], producer.inputs[0].producer()
-    if producer is None or producer.op_type not in ("Softmax", "LogSoftmax", "Sigmoid"):
+    if producer is None or producer.op_type not in _PROBABILITIES:
         return output
     inner = producer.inputs[0]
     whole = producer.op_type == "Sigmoid" or _over_the_row(producer.attributes.get_int("axis", -1), value)
@@ -176,12 +186,58 @@ def explained_input(model: ir.Model, name: str | None) -> ir.Value:
     return x
 
 
-def _output(model: ir.Model, name: str | None) -> ir.Value:
-    outputs = {v.name: v for v in model.graph.outputs}
+def obvious_output(model: ir.Model) -> str:
+    """The only output that can be a classifier's scores; ModelError, which lists them, where several can.
+
+    One called "logits" is it. Outputs that are the same scores, such as logits and their Softmax, count as
+    one. Shapes must have been inferred.
+    """
+    outputs = model.graph.outputs
     if not outputs:
         raise ModelError("the model has no output, and it must have one of scores to explain")
+    possible = [v for v in outputs if _may_be_scores(v)]
+    called = [v for v in outputs if str(v.name).lower() == "logits"]
+    if len(called) == 1:
+        return str(called[0].name)
+    if len({id(_scores_behind(v)) for v in possible}) == 1:
+        return str(possible[0].name)
+    if not possible:
+        return str(outputs[0].name)
+    listed = ", ".join(f"'{v.name}' {_described(v)}" for v in outputs)
+    raise ModelError(
+        f"the model has the outputs {listed}, and more than one of them may be the classes' scores: name the "
+        "one to explain with output= (on the command line, --logits NAME)"
+    )
+
+
+def _may_be_scores(value: ir.Value) -> bool:
+    floating = value.dtype in (None, *_FLOATING)
+    unknown = value.shape is None
+    return floating and (unknown or len(dims(value)) == 1 or _classes(value) is not None)
+
+
+def _scores_behind(value: ir.Value) -> ir.Value:
+    """What `value` was made of by steps that leave the order of a row's entries as it was."""
+    producer = value.producer()
+    while producer is not None and producer.op_type in {*_PER_ROW, *_PROBABILITIES}:
+        first = producer.inputs[0]
+        if first is None:
+            break
+        value, producer = first, first.producer()
+    return value
+
+
+def _described(value: ir.Value) -> str:
+    kind = value.dtype.name.lower() if value.dtype is not None else "of unknown type"
+    if value.shape is None:
+        return kind
+    return f"{kind} [{', '.join('?' if d is None else str(d) for d in dims(value))}]"
+
+
+def _output(model: ir.Model, name: str | None) -> ir.Value:
+    outputs = {v.name: v for v in model.graph.outputs}
     if name is None:
-        return model.graph.outputs[0]
+        return outputs[obvious_output(model)]
     inner = {v.name: v for node in model.graph for v in node.outputs}
     if name not in outputs and name not in inner:
         raise ModelError(f"the model has no output '{name}', it has {list(outputs)}")

@@ -16,7 +16,9 @@ from google.protobuf.message import DecodeError
 from fluxpath import manifest as contract
 from fluxpath.errors import ModelError, UnsupportedOperatorError, first_line
 from fluxpath.export.chain import Pass, applied
+from fluxpath.export.reading.constants import fold_constants
 from fluxpath.export.reading.functions import expand_functions
+from fluxpath.export.reading.identities import eliminate_identities
 from fluxpath.export.reading.recurrent import unroll
 from fluxpath.export.rules import unsupported
 
@@ -59,7 +61,16 @@ def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
         raise ModelError(f"'{path}' is not a valid ONNX model: {first_line(error)}") from error
     if any(entry.key == contract.KEY for entry in proto.metadata_props):
         raise ModelError(f"'{path}' is what an export wrote: export the model that it was made of")
+    _open_negative_sizes(proto.graph)
     return Source(_for_older_runtimes(converted(proto, str(path), oldest)), f"sha256:{digest}")
+
+
+def _open_negative_sizes(graph: onnx.GraphProto) -> None:
+    """A size of -1, by which some converters say that any size will do, becomes an unknown one."""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for size in value.type.tensor_type.shape.dim:
+            if size.dim_value < 0:
+                size.ClearField("dim_value")
 
 
 def opset_of(proto: onnx.ModelProto) -> int:
@@ -134,15 +145,17 @@ def _refuse_training(model: ir.Model) -> ir.Model:
 _PLAIN_FORM: tuple[Pass | ir.passes.PassBase, ...] = (
     common.InlinePass(),
     common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
-    _refuse_training,
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
     common.RemoveInitializersFromInputsPass(),
     common.ClearMetadataAndDocStringPass(),
     common.NameFixPass(),
+    # Before training mode is asked for: a normalisation of weights is a constant.
+    fold_constants,
+    _refuse_training,
     expand_functions,
     unroll,
     # Now, so that none of them removes the value that the manifest names once it is written.
-    common.IdentityEliminationPass(),
+    eliminate_identities,
     common.CommonSubexpressionEliminationPass(),
     common.RemoveUnusedNodesPass(),
 )

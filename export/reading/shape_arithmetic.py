@@ -6,16 +6,13 @@ them, but leaves them in the graph, and gives up where an operator such as Split
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
-from onnx.reference import ReferenceEvaluator
 
 from fluxpath.export.builder import constant_of, dims, initializer
+from fluxpath.export.reading.constants import run_node
 from fluxpath.export.reading.inference import infer_shapes
 
 _LARGEST = 64
@@ -133,24 +130,8 @@ def _operand(value: ir.Value, known: dict[ir.Value, _Partial]) -> _Partial | Non
 def _run(
     node: ir.Node, arrays: list[npt.NDArray[np.generic]], model: ir.Model
 ) -> npt.NDArray[np.generic] | None:
-    """The result of one node by the reference evaluator; None where that cannot compute it."""
-    proto = ir.to_proto(node)
-    names = [n for n in proto.input if n]
-    feeds: dict[str, Any] = dict(zip(names, arrays, strict=True))
-    inputs = [
-        onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
-        for n, a in feeds.items()
-    ]
-    result = onnx.helper.make_empty_tensor_value_info(proto.output[0])
-    graph = onnx.helper.make_graph([proto], "shape", inputs, [result])
-    opset = onnx.helper.make_opsetid("", int(model.opset_imports.get("", 0)))
-    try:
-        with np.errstate(all="ignore"):
-            evaluator = ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=[opset]))
-            results: Any = evaluator.run(None, feeds)
-    except Exception:  # whatever a kernel raises: the node stays in the graph, where it was
-        return None
-    return np.asarray(results[0])
+    results = run_node(node, arrays, int(model.opset_imports.get("", 0)))
+    return None if results is None else np.asarray(results[0])
 
 
 def _replace(graph: ir.Graph, node: ir.Node, array: npt.NDArray[np.generic]) -> None:

@@ -30,7 +30,8 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("-o", "--output", dest="path", type=Path, required=True,
                         help="the gradient graph to write: .onnx, or of a torch module .pt")  # fmt: skip
     parser.add_argument("--shape", type=int, nargs="+", metavar="SIZE",
-                        help="a torch module's input without the batch, as in 3 224 224")  # fmt: skip
+                        help="the input's sizes without the batch, as in 3 224 224: of a torch module, or "
+                        "where an ONNX model leaves them open")  # fmt: skip
     parser.add_argument(
         "--objective", default=UNSAID, help="softmax (default), log_softmax, logit, margin, sigmoid"
     )
@@ -48,6 +49,8 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--std", type=float, nargs="+", default=UNSAID, help="see --mean")
     parser.add_argument("--classes", dest="class_names", type=Path, default=UNSAID, metavar="FILE",
                         help="class names, one per line")  # fmt: skip
+    parser.add_argument("--input", default=UNSAID, metavar="NAME",
+                        help="the input to explain, if the model has several")  # fmt: skip
     parser.add_argument("--logits", dest="output", default=UNSAID, metavar="NAME",
                         help="the output to explain, if the model has several")  # fmt: skip
     parser.add_argument("--plain", dest="factored", action="store_false", default=UNSAID,
@@ -79,7 +82,8 @@ def run(options: argparse.Namespace) -> None:
 
         spare_source(options.model, options.path)
     else:
-        settings = {**model.settings, **settings}
+        # The example has it.
+        settings = {**model.settings, **settings, "shape": None}
 
     def gradient(path: Path, **progress: Callable[[str], None]) -> Exported:
         done: Exported
@@ -108,7 +112,7 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
     """The settings of the export that were given, by the names of their fields."""
     from fluxpath.export.settings import Settings
 
-    names = {field.name for field in fields(Settings)} - {"input"}
+    names = {field.name for field in fields(Settings)}
     chosen = {name: value for name, value in vars(options).items() if name in names}
     if chosen.get("input_range") is not None:
         chosen["input_range"] = tuple(chosen["input_range"])

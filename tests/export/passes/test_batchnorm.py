@@ -49,12 +49,12 @@ CASES = [
     ),
     # Weights that are computed cannot take the scale.
     (
-        f"v = Neg(w) c = {CONV}(x, v) y = {NORM}(c, gamma, beta, mean, var)",
-        ["Neg", "Conv", "Mul", "Add"],
+        f"v = Tanh(w) c = {CONV}(x, v) y = {NORM}(c, gamma, beta, mean, var)",
+        ["Tanh", "Conv", "Mul", "Add"],
     ),
     (
-        f"a = Neg(b) c = {CONV}(x, w, a) y = {NORM}(c, gamma, beta, mean, var)",
-        ["Neg", "Conv", "Mul", "Add"],
+        f"a = Tanh(b) c = {CONV}(x, w, a) y = {NORM}(c, gamma, beta, mean, var)",
+        ["Tanh", "Conv", "Mul", "Add"],
     ),
     (f"c = {CONV}(x, w) r = Relu(c) y = {NORM}(r, gamma, beta, mean, var)", ["Conv", "Relu", "Mul", "Add"]),
 ]
@@ -62,7 +62,7 @@ CASES = [
 
 @pytest.mark.parametrize(("text", "left"), CASES)
 def test_after_a_convolution(text: str, left: list[str]) -> None:
-    used = {k: v for k, v in CONSTANTS.items() if k != "b" or ", b)" in text or "Neg(b)" in text}
+    used = {k: v for k, v in CONSTANTS.items() if k != "b" or ", b)" in text or "Tanh(b)" in text}
     assert [n.op_type for n in graph_of(text, "batch,3,5,5", **used).graph] == left
     gradcheck.check(text, (2, 3, 5, 5), **used)
 
@@ -109,7 +109,7 @@ def test_names_that_the_model_uses_already() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("m = Neg(mean) y = BatchNormalization(x, gamma, beta, m, var)", "has computed parameters"),
+        ("m = Tanh(mean) y = BatchNormalization(x, gamma, beta, m, var)", "has computed parameters"),
         ("y, a, b = BatchNormalization<training_mode=1>(x, gamma, beta, mean, var)", "is in training mode"),
     ],
 )
