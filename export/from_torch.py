@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from fluxpath import archive
 from fluxpath.errors import ModelError, UnsupportedOperatorError
+from fluxpath.export.double import DoubleError
 from fluxpath.export.gradient_graph import Check, Exported, Progress, compile_gradient
 from fluxpath.export.reading import load
 from fluxpath.export.settings import Options, Settings, takes_settings
@@ -78,6 +79,8 @@ def _write_onnx(
     check, notes = _check(subject, settings) if settings.rules == "gradient" else (None, [])
     failures: list[Exception] = []
     for attempt in attempts(subject.call):
+        if attempt.single and not any(isinstance(failure, DoubleError) for failure in failures):
+            break
         progress(f"exporting with {attempt}")
         try:
             proto = to_onnx(subject, attempt, max(OPSET, settings.oldest_opset))
@@ -98,7 +101,10 @@ def _write_onnx(
     for failure in failures:
         if isinstance(failure, UnsupportedOperatorError):
             raise failure
-    raise ModelError(f"torch cannot export the module to ONNX: {reason(failures[0])}") from failures[0]
+    raise ModelError(
+        f"torch cannot export the module to ONNX ({reason(failures[0])}): write TorchScript instead, which "
+        "needs no exporter, to a file that ends in .pt"
+    ) from failures[0]
 
 
 def _check(subject: Subject, settings: Settings) -> tuple[Check | None, list[str]]:

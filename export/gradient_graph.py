@@ -24,6 +24,7 @@ from fluxpath.export.autodiff import differentiate
 from fluxpath.export.builder import Builder, dims, named
 from fluxpath.export.chain import Pass, applied
 from fluxpath.export.deeplift import rescale
+from fluxpath.export.double import refuse_double
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.open_sizes import with_sizes
 from fluxpath.export.passes.batchnorm import fold_batchnorm
@@ -132,6 +133,7 @@ def compile_gradient(
         told = with_sizes(single, told)
         check(single, _checked_rows(single, told, settings.output), told)
     written, manifest = differentiated(source, settings)
+    refuse_double(written)
     progress("verifying against float64")
     sized = with_sizes(written, manifest)
     evaluate = _checked_rows(written, sized, settings.output)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx
 import torch
@@ -24,27 +25,67 @@ class Attempt:
 
     newer: bool
     plain_attention: bool
+    single: bool = False
+    """Float32 throughout, also where the module's own code asks for float64."""
 
     def __str__(self) -> str:
         exporter = "torch.export" if self.newer else "the older TorchScript exporter"
-        return exporter + (" with attention written out" if self.plain_attention else "")
+        attention = " with attention written out" if self.plain_attention else ""
+        return exporter + attention + (" in float32 throughout" if self.single else "")
 
 
 def attempts(module: torch.nn.Module) -> list[Attempt]:
     """The ways to try, in order."""
     with plain_attention(module) as found:
         ways = (False, True) if found else (False,)
-    return [Attempt(newer, plain) for newer in (True, False) for plain in ways]
+    return [
+        Attempt(newer, plain, single) for single in (False, True) for newer in (True, False) for plain in ways
+    ]
 
 
 def to_onnx(subject: Subject, attempt: Attempt, opset: int = OPSET) -> onnx.ModelProto:
     """The subject as an ONNX model with a dynamic batch; raises whatever torch's exporter raises."""
+    if attempt.single:
+        call = copy.deepcopy(subject.call).float()
+        call.dtype = torch.float32
+        subject = replace(subject, call=call)
     with (
         plain_attention(subject.call) if attempt.plain_attention else _unchanged(),
         quiet(),
         torch.no_grad(),
     ):
-        return _newer(subject, opset) if attempt.newer else _older(subject, opset)
+        proto = _newer(subject, opset) if attempt.newer else _older(subject, opset)
+    return _with_names(proto, subject.names)
+
+
+def _neutral(names: Sequence[str]) -> list[str]:
+    """Names that no value of an exported graph has, in place of those of the module's arguments."""
+    return [f"fluxpath_input_{i}" for i in range(len(names))]
+
+
+def _with_names(proto: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+    """Call the inputs by the module's names; an inner value of such a name makes way.
+
+    torch calls inner values by their operators, and so may a module its arguments: `cat`, `conv2d`.
+    """
+    given = dict(zip(_neutral(names), names, strict=True))
+    if any(entry.name not in given for entry in proto.graph.input):
+        return proto
+    for name in names:
+        given[name] = f"model/{name}"
+    _rename(proto.graph, given)
+    return proto
+
+
+def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
+    for entry in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        entry.name = names.get(entry.name, entry.name)
+    for node in graph.node:
+        node.input[:] = [names.get(n, n) for n in node.input]
+        node.output[:] = [names.get(n, n) for n in node.output]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g, names)
 
 
 def _newer(subject: Subject, opset: int) -> onnx.ModelProto:
@@ -55,7 +96,7 @@ def _newer(subject: Subject, opset: int) -> onnx.ModelProto:
         subject.rows(2),
         dynamo=True,
         dynamic_shapes={"values": tuple({0: batch} for _ in subject.names)},
-        input_names=list(subject.names),
+        input_names=_neutral(subject.names),
         output_names=["logits"],
         opset_version=opset,
         verbose=False,
@@ -72,8 +113,8 @@ def _older(subject: Subject, opset: int) -> onnx.ModelProto:
         subject.rows(2),
         buffer,
         dynamo=False,
-        dynamic_axes={name: {0: "batch"} for name in (*subject.names, "logits")},
-        input_names=list(subject.names),
+        dynamic_axes={name: {0: "batch"} for name in (*_neutral(subject.names), "logits")},
+        input_names=_neutral(subject.names),
         output_names=["logits"],
         opset_version=min(opset, OPSET),
     )

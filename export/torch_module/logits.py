@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 from fluxpath.errors import ModelError
+from fluxpath.export.torch_module.one_type import one_type
 
 _PROBABILITIES = {"softmax", "log_softmax", "sigmoid", "expit"}
 
@@ -18,6 +19,7 @@ class Logits(torch.nn.Module):  # type: ignore[misc]  # mypy does not follow tor
     """Calls `module` with positional tensors and returns its logits alone.
 
     keywords: the names to pass them by, None to pass them by position. output: which of several outputs.
+    `dtype`, where it is set, is the only floating type in which the module computes.
     """
 
     def __init__(self, module: torch.nn.Module, keywords: Sequence[str] | None, output: str | None) -> None:
@@ -25,17 +27,30 @@ class Logits(torch.nn.Module):  # type: ignore[misc]  # mypy does not follow tor
         self.module = module
         self.keywords = keywords
         self.output = output
+        self.dtype: torch.dtype | None = None
         # torch's older exporter puts back the mode of the outermost module, in all of them.
         self.training = module.training
 
     def forward(self, *values: torch.Tensor) -> torch.Tensor:
         """The logits [batch, classes] or [batch]."""
-        with _remembering() as before:
+        single = nullcontext() if self.dtype is None else one_type(self.dtype)
+        with _remembering() as before, single:
             if self.keywords is None:
                 result = self.module(*values)
             else:
                 result = self.module(**dict(zip(self.keywords, values, strict=True)))
-        return before(pick_logits(result, self.output))
+        return _by_row(before(pick_logits(result, self.output)))
+
+
+def _by_row(logits: torch.Tensor) -> torch.Tensor:
+    """Logits with further sizes of one, such as the [batch, classes, 1, 1] of a convolution, without them."""
+    return logits.flatten(1) if logits.ndim > 2 and _one_large(logits, None) else logits
+
+
+def _one_large(value: torch.Tensor, dim: int | None) -> bool:
+    """Whether at most one of a row's sizes is not one; that of `dim`, unless it is None."""
+    large = [i for i, d in enumerate(value.shape) if i > 0 and d != 1]
+    return large in ([], [dim]) or (dim is None and len(large) == 1)
 
 
 def pick_logits(result: Any, output: str | None) -> torch.Tensor:
@@ -74,12 +89,21 @@ class _Remember(TorchFunctionMode):  # type: ignore[misc]  # mypy does not follo
         given = dict(kwargs or {})
         result = function(*args, **given)
         name = getattr(function, "__name__", "")
-        if name in _PROBABILITIES and isinstance(result, torch.Tensor) and result.ndim in (1, 2):
+        if name in _PROBABILITIES and isinstance(result, torch.Tensor):
             inner = args[0] if args else given.get("input")
             dim = given.get("dim", args[1] if len(args) > 1 else None)
-            if name in ("sigmoid", "expit") or dim in (-1, result.ndim - 1):
+            if name in ("sigmoid", "expit") or _over_the_row(result, dim):
                 self.found.append((result, inner))
         return result
+
+
+def _over_the_row(result: torch.Tensor, dim: Any) -> bool:
+    if not isinstance(dim, int):
+        return False
+    place = dim % max(int(result.ndim), 1)
+    if result.ndim in (1, 2):
+        return place == int(result.ndim) - 1
+    return place > 0 and _one_large(result, place)
 
 
 @contextmanager

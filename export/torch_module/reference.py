@@ -45,6 +45,7 @@ class Reference:
         self._settings = settings
         with _in_float64(subject):
             self._call = copy.deepcopy(subject.call).double().requires_grad_(False)
+            self._call.dtype = torch.float64
             self._margin(self._call, np.zeros((2, *subject.shape)), np.zeros(2, np.int64))
 
     def check_model(self, artifact: onnx.ModelProto, evaluate: Evaluate, manifest: Manifest) -> Verification:
@@ -68,8 +69,9 @@ class Reference:
             logits, true = self._margin(self._call, x.astype(np.float64), wanted)
         if not true.any():
             raise ModelError(
-                f"the derivative of the module's logits is zero at all of {POINTS} inputs: compute them "
-                "without rounding, and from the input"
+                f"the derivative of the module's logits is zero at all of {POINTS} inputs: load trained "
+                "weights if the last layer's are still zero, and compute the logits without rounding, and "
+                "from the input"
             )
         target = np.where(wanted < 0, logits.argmax(1), wanted)
         names = [n for n in self._subject.names if n != manifest.input]

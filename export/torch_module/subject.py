@@ -86,7 +86,7 @@ def subject_of(module: torch.nn.Module, example: Any, input: str | None, output:
         if value.ndim < 1 or len(value) < 1 or _type_of(value) not in COMPANION_DTYPES:
             raise ModelError(
                 f"the example's '{name}' is {_described(value)}, and must have one of the types "
-                f"{', '.join(COMPANION_DTYPES)} and the batch as its first dimension"
+                f"{', '.join(COMPANION_DTYPES)} and the batch as its first dimension{_narrow_advice(value)}"
             )
     rows = tuple(v.detach()[:1] for v in values)
     call = Logits(module, names if by_keyword else None, output)
@@ -119,9 +119,14 @@ def _explained(names: Sequence[str], values: Sequence[torch.Tensor], wanted: str
     if values[index].dtype != torch.float32 or values[index].ndim < 2:
         raise ModelError(
             f"the example's '{names[index]}' is {_described(values[index])}, and the input to explain must "
-            "be float32 [batch, ...]"
+            f"be float32 [batch, ...]{_narrow_advice(values[index])}"
         )
     return index
+
+
+def _narrow_advice(value: torch.Tensor) -> str:
+    other = value.is_floating_point() and value.dtype != torch.float32
+    return ": give module.float() and example.float()" if other else ""
 
 
 def _outputs(call: Logits, rows: Sequence[torch.Tensor]) -> int:
@@ -132,13 +137,21 @@ def _outputs(call: Logits, rows: Sequence[torch.Tensor]) -> int:
     except ModelError:
         raise
     except Exception as error:  # whatever the module raises
-        raise ModelError(f"the module fails on the example: {reason(error)}") from error
+        raise ModelError(f"the module fails on the example: {reason(error)}{_advice(call)}") from error
     if logits.ndim not in (1, 2) or len(logits) != 2 or not logits.is_floating_point():
         raise ModelError(
             f"the module gives {_described(logits)} for a batch of 2, and a classifier's logits must be "
             "floating point [batch, classes], or [batch]"
         )
     return int(logits.shape[1]) if logits.ndim == 2 else 1
+
+
+def _advice(call: Logits) -> str:
+    """What to do about parameters in another floating type than float32."""
+    kinds = {_type_of(p) for p in call.parameters() if p.is_floating_point()} - {"float32"}
+    if not kinds:
+        return ""
+    return f" (its parameters are {', '.join(sorted(kinds))}: give module.float(), and a float32 example)"
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import copy
+import keyword
 import warnings
 
 import torch
@@ -57,7 +59,10 @@ def traced(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
         raise ModelError(f"torch cannot trace the module's gradient: {reason(error)}") from error
     size = arguments[0].shape[0]
     if isinstance(size, int) or size.node.maybe_as_int() is not None:
-        raise ModelError("the module fixes its batch size: write it for any number of rows")
+        raise ModelError(
+            "the module's code turns the batch size into a number, by len(x) or int(x.shape[0]) for one: use "
+            "x.shape[0] as it is, or -1"
+        )
     _clean(graph, [subject.input, contract.TARGET, *(c.name for c in subject.companions)])
     return graph
 
@@ -70,6 +75,7 @@ class _Gradient:
         self._gradient: torch.dtype = getattr(torch, settings.gradient_dtype)
         # On the CPU: a GPU has operators of its own, cuDNN's, that nothing else runs.
         self._call = copy.deepcopy(subject.call).to("cpu", self._dtype).requires_grad_(False)
+        self._call.dtype = self._dtype
         self._explained = subject.explained
         self._binary = subject.binary(settings.objective)
         self._head = TORCH_OBJECTIVES[subject.effective(settings.objective)].head
@@ -114,8 +120,12 @@ def _clean(graph: torch.fx.GraphModule, names: list[str]) -> None:
     """Give the inputs their own names; refuse what no list of operators holds."""
     fold_batchnorm(graph)
     placeholders = [n for n in graph.graph.nodes if n.op == "placeholder"]
+    taken = {n.name for n in graph.graph.nodes}
     for node, name in zip(placeholders, names, strict=True):
-        node.target = node.name = name
+        # The file takes its inputs by position: a name that would hide another keeps torch's form.
+        if name.isidentifier() and name not in {*taken, *keyword.kwlist, *dir(builtins), "torch", "self"}:
+            node.target = node.name = name
+            taken.add(name)
     for node in graph.graph.nodes:
         if isinstance(node.target, torch._ops.HigherOrderOperator):
             raise ModelError(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import fluxpath
 from fluxpath.cli import demo, explain, export, info, verify
+from fluxpath.cli._common import in_options
 from fluxpath.errors import FluxpathError
 
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.run(options)
         sys.stdout.flush()
     except FluxpathError as error:
-        print(f"fluxpath: {error}", file=sys.stderr)
+        print(f"fluxpath: {in_options(str(error))}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of the output has gone (`| head`), so nothing more is printed, not even at exit.

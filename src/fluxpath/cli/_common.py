@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,18 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise FluxpathError(f"cannot make the folder '{path}': {error.strerror}") from error
     return path
+
+
+_SAID_BESIDE = re.compile(r"\b\w+= \(on the command line, ([^)]*)\)")
+_KEYWORDS = {"input=": "--input NAME", "output=": "--logits NAME", "shape=": "--shape SIZE ..."}
+
+
+def in_options(message: str) -> str:
+    """An error's message with this command's options in the place of the Python functions' keywords."""
+    message = _SAID_BESIDE.sub(r"\1", message)
+    for keyword, option in _KEYWORDS.items():
+        message = re.sub(rf"\bwith {keyword}(?!\S)", f"with {option}", message)
+    return message
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
