@@ -129,7 +129,9 @@ def compile_gradient(
     check = _check_by_differences(source, settings) if check is None else check
     if settings.precision != "float32":
         # The rules must pass in float32; the error measured below is then the loss of the precision.
-        single, told = differentiated(source, replace(settings, precision="float32", gradient_dtype="float32"))
+        single, told = differentiated(
+            source, replace(settings, precision="float32", gradient_dtype="float32")
+        )
         told = with_sizes(single, told)
         check(single, _checked_rows(single, told, settings.output), told)
     written, manifest = differentiated(source, settings)

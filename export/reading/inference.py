@@ -9,6 +9,19 @@ _INFERRED_AS = {"GroupNormalization": "InstanceNormalization", "MeanVarianceNorm
 """Operators that the standard's shape inference does not know, and one with the same shapes."""
 
 
+_INVENTED = "unk__"
+"""How the names begin that inference gives to unknown sizes."""
+
+
+def forget_invented(model: ir.Model) -> ir.Model:
+    """Take back, in place, the names that inference made up for sizes: it would keep them for good."""
+    for value in (v for node in model.graph for v in node.outputs):
+        if value.shape is not None:
+            sizes = [None if str(d).startswith(_INVENTED) else d for d in value.shape]
+            value.shape = ir.Shape(sizes)
+    return model
+
+
 def infer_shapes(model: ir.Model) -> ir.Model:
     """Infer element types and shapes of all values, following shape arithmetic."""
     for node in model.graph:

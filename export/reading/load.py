@@ -19,6 +19,7 @@ from fluxpath.export.chain import Pass, applied
 from fluxpath.export.reading.constants import fold_constants
 from fluxpath.export.reading.functions import expand_functions
 from fluxpath.export.reading.identities import eliminate_identities
+from fluxpath.export.reading.inference import forget_invented
 from fluxpath.export.reading.recurrent import unroll
 from fluxpath.export.rules import unsupported
 
@@ -151,6 +152,7 @@ _PLAIN_FORM: tuple[Pass | ir.passes.PassBase, ...] = (
     common.NameFixPass(),
     # Before training mode is asked for: a normalisation of weights is a constant.
     fold_constants,
+    forget_invented,  # an exporter inferred shapes before constants were known
     _refuse_training,
     expand_functions,
     unroll,

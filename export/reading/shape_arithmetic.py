@@ -13,7 +13,7 @@ import onnx_ir.passes.common as common
 
 from fluxpath.export.builder import constant_of, dims, initializer
 from fluxpath.export.reading.constants import run_node
-from fluxpath.export.reading.inference import infer_shapes
+from fluxpath.export.reading.inference import forget_invented, infer_shapes
 
 _LARGEST = 64
 """Arrays of more elements are data, not shapes."""
@@ -27,8 +27,6 @@ _WHOLE = {"Abs", "And", "Cast", "ConstantOfShape", "Div", "Equal", "Expand", "Gr
 _WHOLE |= {"Less", "LessOrEqual", "Max", "Min", "Mod", "Neg", "Not", "Or", "ReduceMax", "ReduceMin"}
 _WHOLE |= {"ReduceProd", "ReduceSum", "Reshape", "Transpose", "Where"}
 """These are computed if everything in them is known."""
-_INVENTED = "unk__"
-"""How the names begin that inference gives to unknown sizes."""
 _STAND_INS = ((10007, 13), (20011, 17))
 """Two series of values for unknown sizes: what comes out the same with both does not depend on them."""
 
@@ -57,17 +55,8 @@ def fold_shapes(model: ir.Model) -> ir.Model:
     Shapes must have been inferred, with the batch dynamic, or else the given one would become fixed.
     """
     while _fold(model):
-        _forget_invented(model)
-        model = infer_shapes(common.RemoveUnusedNodesPass()(model).model)
+        model = infer_shapes(forget_invented(common.RemoveUnusedNodesPass()(model).model))
     return model
-
-
-def _forget_invented(model: ir.Model) -> None:
-    """Take back the names that inference made up for sizes, which it would keep, now that it knows more."""
-    for value in (v for node in model.graph for v in node.outputs):
-        if value.shape is not None:
-            known = [None if str(d).startswith(_INVENTED) else d for d in dims(value)]
-            value.shape = ir.Shape(known)
 
 
 def _fold(model: ir.Model) -> bool:
