@@ -28,6 +28,7 @@ from fluxpath.export.double import refuse_double
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.open_sizes import with_sizes
 from fluxpath.export.passes.batchnorm import fold_batchnorm
+from fluxpath.export.passes.covering_pool import pool_everything
 from fluxpath.export.passes.layout import keep_blocked
 from fluxpath.export.passes.normalization import normalize_input
 from fluxpath.export.passes.pad_fusion import keep_pads
@@ -172,7 +173,8 @@ def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelP
     found = classifier.find(graph, settings.input, settings.output)
     whole, logits = settings.precision == "float32", str(found.logits.name)
     narrowed = partial(narrow, dtype=PRECISIONS[settings.precision], logits=logits)
-    graph = applied(graph, (convolve_shortcuts, fold_scales) if whole else (narrowed,))
+    rewrites = (convolve_shortcuts, fold_scales) if whole else (narrowed,)
+    graph = applied(graph, (pool_everything, *rewrites))
     found = replace(found, logits=named(graph.graph, logits))
     shape = tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:])
     baseline = None if settings.rules == "gradient" else settings.baseline_in(shape)

@@ -82,7 +82,8 @@ def test_a_split_by_computed_sizes_has_known_shapes() -> None:
 def test_pads_as_an_exporter_writes_them_leave_the_batch_its_name() -> None:
     """Inference had made up a name, with which a sum of two branches could not be differentiated."""
     text = """z = ConstantOfShape<value = int64[1] {0}>(four) p = Concat<axis=0>(given, z)
-        q = Reshape(p, pairs) t = Transpose<perm=[1, 0]>(q) r = Reshape(t, flat) w = Pad(x, r) y = Add(w, w)"""
+        q = Reshape(p, pairs) t = Transpose<perm=[1, 0]>(q) r = Reshape(t, flat)
+        w = Pad(x, r) y = Add(w, w)"""
     constants = {"four": [4], "given": [0, 0, 1, 1], "pairs": [4, 2], "flat": [-1]}
     model = settled(text, "batch,3,4,4", **constants)
     assert operators(model) == ["Pad", "Add"]
