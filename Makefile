@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find kernels -name '*.cpp' -o -name '*.h')
 
-.PHONY: demo test zoo lint bench clean
+# Whoever has node: `make web` installs onnxruntime-web (140 MB), and pytest then runs the files in it too.
+.PHONY: demo test web zoo lint bench clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/fluxpath demo --out demo-output
 
 test: $(VENV)/test.stamp lint
 	$(BIN)/pytest
+
+web:
+	npm ci --prefix tests/runtimes
 
 zoo: $(VENV)/test.stamp
 	$(BIN)/pytest tests/zoo -m ""
