@@ -69,6 +69,7 @@ def too_large(proto: onnx.ModelProto) -> bool:
 def split(proto: onnx.ModelProto, data: Path, location: str) -> tuple[onnx.ModelProto, str]:
     """Write the large tensors of `proto` to `data`; a copy that refers to `location`, and their SHA-256."""
     stub = onnx.ModelProto(ir_version=proto.ir_version, producer_name=proto.producer_name)
+    stub.doc_string = proto.doc_string
     stub.opset_import.extend(proto.opset_import)
     stub.graph.name = proto.graph.name
     stub.graph.node.extend(proto.graph.node)

@@ -36,6 +36,21 @@ OUTPUTS = (ATTRIBUTION, STEPS, STATUS, contract.SCORE, contract.LABEL, EXPLAINED
 
 _NUMBER = "number"
 
+_MEANING = {
+    contract.TARGET: "The class to explain, one per row; a negative number: the predicted class.",
+    NOISE: "Directions of the samples; their lengths do not matter. Where it has a default it may be left "
+    "out: a warning of ONNX Runtime about an initializer among the inputs means this one.",
+    BASELINE: "What the images are compared with. It may be left out: a warning of ONNX Runtime about an "
+    "initializer among the inputs means this one.",
+    ATTRIBUTION: "How much each element of the input counted, in the input's shape; zeros where status is 6.",
+    STEPS: "How many steps each row took.",
+    STATUS: "How each row ended: " + ", ".join(f"{s.value} {s.name.lower()}" for s in Status) + ".",
+    contract.SCORE: "The explained number (as a probability) at the input; NaN where status is 6.",
+    contract.LABEL: "The predicted class at the input.",
+    EXPLAINED: "The class that was explained.",
+}
+"""What stands beside the inputs and outputs in the file; the model's other inputs are its own."""
+
 
 def wrap(gradient: ir.Model, manifest: Manifest, method: WholeMethod) -> ir.Model:
     """The whole method around `gradient`, a gradient graph as `manifest` describes it, which is used up.
@@ -70,9 +85,26 @@ def wrap(gradient: ir.Model, manifest: Manifest, method: WholeMethod) -> ir.Mode
         out = op("Identity", last[name].value)
         out.name, out.shape = name, ir.Shape(_dims(last[name], image))
         graph.outputs.append(out)
+    for value in (*graph.inputs, *graph.outputs):
+        value.doc_string = _MEANING.get(str(value.name))
+    image.doc_string = f"What to explain, a batch of any size{_range(manifest)}."
     model = ir.Model(graph, ir_version=_ir_version(gradient), producer_name="fluxpath")
+    model.doc_string = _description(manifest, method)
     model = common.RemoveUnusedNodesPass()(model).model
     return common.NameFixPass()(model).model
+
+
+def _description(manifest: Manifest, method: WholeMethod) -> str:
+    settings = ", ".join(f"{name}={value}" for name, value in method.settings().items())
+    return (
+        f"A classifier of {manifest.classes} classes and the attribution method {method.name} ({settings}) "
+        f"around it: from inputs and targets to how much each element counted for the {manifest.objective}."
+    )
+
+
+def _range(manifest: Manifest) -> str:
+    ends = ("at least", manifest.low), ("at most", manifest.high)
+    return "".join(f", {word} {end:g}" for word, end in ends if end is not None)
 
 
 def _ir_version(model: ir.Model) -> int:

@@ -50,6 +50,16 @@ def test_the_file_is_standard_and_stores_weights_once(graph, tmp_path, method):
 
 
 @every_method
+def test_the_file_says_what_it_is(graph, tmp_path, method):
+    path = tmp_path / "whole.onnx"
+    attribution_from_gradient(graph("relu"), path, method=method, settings=METHODS[method])
+    proto = onnx.load(path)
+    assert method in proto.doc_string and "softmax" in proto.doc_string
+    assert all(v.doc_string for v in [*proto.graph.input, *proto.graph.output])
+    assert "at least 0, at most 1" in proto.graph.input[0].doc_string
+
+
+@every_method
 def test_the_standards_reference_gives_the_same(graph, tmp_path, method):
     path = tmp_path / "whole.onnx"
     attribution_from_gradient(graph("smooth"), path, method=method, settings=METHODS[method])
