@@ -18,7 +18,7 @@ import onnx_ir.passes.common as common
 from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.companions import ones_for
-from fluxpath.errors import ModelError
+from fluxpath.errors import ModelError, first_line
 from fluxpath.export.artifact import write
 from fluxpath.export.autodiff import differentiate
 from fluxpath.export.builder import Builder, dims, named
@@ -107,7 +107,14 @@ def gradient_from_onnx(
         )
     spare_source(model, path)
     progress("reading the model")
-    return compile_gradient(load.read(Path(model), settings.oldest_opset), Path(path), settings, progress)
+    try:
+        source = load.read(Path(model), settings.oldest_opset)
+        return compile_gradient(source, Path(path), settings, progress)
+    except MemoryError as error:
+        raise ModelError(
+            f"'{model}' needs more memory than there is ({first_line(error)}): check its sizes, or export it "
+            "on a larger machine"
+        ) from error
 
 
 Check = Callable[[onnx.ModelProto, Evaluate, Manifest], Verification]

@@ -120,6 +120,12 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
             f"output '{logits.name}' has shape {shape}, and must be [batch, classes] with a fixed number of "
             "classes, or [batch]"
         )
+    if shape[1] < 1:
+        raise ModelError(f"output '{logits.name}' has no classes: its shape is {shape}")
+    if logits.producer() is None:
+        raise ModelError(
+            f"output '{logits.name}' is an input or a constant, and it must be computed from the input"
+        )
     if isinstance(shape[0], int):
         raise ModelError(
             f"output '{logits.name}' keeps a batch of {shape[0]} though the input's is dynamic: export the "

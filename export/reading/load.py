@@ -14,7 +14,7 @@ import onnx_ir.passes.common as common
 from google.protobuf.message import DecodeError
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ModelError, UnsupportedOperatorError, first_line
+from fluxpath.errors import FluxpathError, ModelError, UnsupportedOperatorError, first_line
 from fluxpath.export.chain import Pass, applied
 from fluxpath.export.reading.constants import fold_constants
 from fluxpath.export.reading.functions import expand_functions
@@ -166,8 +166,20 @@ _PLAIN_FORM: tuple[Pass | ir.passes.PassBase, ...] = (
 def prepare(proto: onnx.ModelProto) -> ir.Model:
     """The model in memory: functions inlined, constants as initializers, comments and copies gone."""
     _refuse_too_many_nodes(proto)
+    _refuse_other_outputs(proto.graph)
     _forget_comments(proto.graph)
-    model = applied(ir.from_proto(proto), _PLAIN_FORM)
+    try:
+        model = applied(ir.from_proto(proto), _PLAIN_FORM)
+    except (FluxpathError, MemoryError):
+        raise
+    except Exception as error:  # onnx-ir raises several types of its own on what it does not know
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise ModelError(
+            f"the model cannot be read ({first_line(cause)[:200]}): check that ONNX Runtime runs it, and if "
+            "it does, please report it"
+        ) from error
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
         if node.domain:
             raise unsupported(node, model.opset_imports.get(node.domain, 0), "is not of the ONNX standard")
@@ -196,6 +208,17 @@ def _refuse_too_many_nodes(proto: onnx.ModelProto) -> None:
             f"the model has {nodes} nodes once its functions are written out, and it can have at most "
             f"{MOST_NODES}: export a smaller one"
         )
+
+
+def _refuse_other_outputs(graph: onnx.GraphProto) -> None:
+    """ModelError, which says how to get an array, where an output is a list of dictionaries or the like."""
+    for value in graph.output:
+        kind = value.type.WhichOneof("value")
+        if kind in ("sequence_type", "map_type", "optional_type"):
+            raise ModelError(
+                f"output '{value.name}' is a {kind.removesuffix('_type')}, and outputs must be arrays: of "
+                "skl2onnx, convert the model with options={'zipmap': False}"
+            )
 
 
 def _forget_comments(graph: onnx.GraphProto) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 import warnings
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import fluxpath
 from fluxpath.cli import demo, explain, export, info, verify
 from fluxpath.cli._common import in_options
-from fluxpath.errors import FluxpathError
+from fluxpath.errors import FluxpathError, first_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in (export, explain, info, verify, demo):
         module.register(commands)
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that the terminal cannot show is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             # Print a warning as one sentence, like an error, without the line of code that raised it.
@@ -41,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = "" if error.filename is None else f" '{error.filename}'"
         print(f"fluxpath: cannot read or write{where}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except MemoryError as error:
+        print(f"fluxpath: there is not enough memory ({first_line(error)})", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("fluxpath: interrupted", file=sys.stderr)

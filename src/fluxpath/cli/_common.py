@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
-from fluxpath.errors import FluxpathError, InputError, ModelError
+from fluxpath.errors import FluxpathError, InputError, ModelError, first_line
 from fluxpath.methods import NAMES
 
 if TYPE_CHECKING:
@@ -78,11 +79,20 @@ def parsed(text: str) -> Any:
         except ValueError:
             continue
     if text.lower().endswith(".npy"):
-        try:
-            return np.load(text, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"cannot read an array from '{text}': {error}") from error
+        return array_in(text)
     return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+
+
+def array_in(path: str) -> npt.NDArray[Any]:
+    """The array in a .npy file; InputError if there is none."""
+    try:
+        with Path(path).open("rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except Exception as error:  # on a damaged file numpy can raise anything, MemoryError included
+        raise InputError(f"cannot read an array from '{path}': {first_line(error)}") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"cannot read an array from '{path}': it is an archive, and must be a .npy file")
+    return array
 
 
 def read_names(path: Path | None) -> list[str] | None:

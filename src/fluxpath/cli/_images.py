@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.errors import InputError
+from fluxpath.errors import InputError, first_line
 from fluxpath.manifest import Manifest
 
 Images = npt.NDArray[np.float32]
@@ -31,14 +31,16 @@ def noise_for(manifest: Manifest, count: int) -> Images:
 
 def _archived(path: Path, count: int) -> Images:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here, because numpy leaves a damaged archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             images = archive["images"][:count]
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            pixels = images / 255 if images.dtype == np.uint8 else images
+            return np.asarray(pixels, np.float32)
+    except Exception as error:  # on a damaged archive zipfile and numpy can raise anything
         raise InputError(
-            f"'{path}' is not an .npz file with an array 'images' in it, nor a folder"
+            f"'{path}' is not an .npz file with an array 'images' of numbers in it, nor a folder "
+            f"({first_line(error)})"
         ) from error
-    pixels = images / 255 if images.dtype == np.uint8 else images
-    return np.asarray(pixels, np.float32)
 
 
 def _photos(path: Path, count: int, manifest: Manifest) -> Images:

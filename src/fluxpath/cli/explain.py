@@ -151,4 +151,4 @@ def _report(summary: Summary) -> None:
 
 def _class_name(explainer: Explainer, target: int) -> str:
     names = explainer.manifest.class_names
-    return str(target) if names is None else names[target]
+    return names[target] if names is not None and 0 <= target < len(names) else str(target)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fluxpath.cli._common import Commands, export_with_progress, need_export, parsed, read_names
+from fluxpath.cli._common import Commands, array_in, export_with_progress, need_export, parsed, read_names
 from fluxpath.cli._model import torch_model
 from fluxpath.errors import InputError
 
@@ -129,13 +129,11 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _baseline(given: str) -> Any:
-    value = parsed(given)
-    if isinstance(value, int | float):
-        return value
     try:
-        return np.load(given, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"--baseline '{given}' is neither a number nor a file .npy") from error
+        value = parsed(given)
+        return value if isinstance(value, int | float | np.ndarray) else array_in(given)
+    except InputError as error:
+        raise InputError(f"--baseline '{given}' is neither a number nor a file .npy ({error})") from error
 
 
 def _settings(assignments: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""Damaged arrays, archives and names: one sentence, never a traceback."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import small
+
+from fluxpath.cli import main
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small.export(small.cnn(), tmp_path_factory.mktemp("damaged")).path
+
+
+def archived(method: int = zipfile.ZIP_STORED, **arrays: object) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, array in arrays.items():
+            inner = io.BytesIO()
+            np.save(inner, np.asarray(array))
+            archive.writestr(f"{name}.npy", inner.getvalue())
+    return buffer.getvalue()
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+
+
+IMAGES = small.images(4)
+ARCHIVES: dict[str, Callable[[], bytes]] = {
+    "a wrong checksum": lambda: flipped(archived(images=IMAGES), 400),
+    "damaged lzma": lambda: flipped(archived(zipfile.ZIP_LZMA, images=IMAGES), 80),
+    "damaged deflate": lambda: flipped(archived(zipfile.ZIP_DEFLATED, images=IMAGES), 80),
+    "a single number": lambda: archived(images=3.0),
+    "words": lambda: archived(images=["a", "b"]),
+    "truncated": lambda: archived(images=IMAGES)[:300],
+    "another name": lambda: archived(pictures=IMAGES),
+    "empty": lambda: b"",
+    "a header that is no header": lambda: archived(images=IMAGES).replace(b"'descr'", b"'de(cr'"),
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_damaged_images(graph: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    (tmp_path / "x.npz").write_bytes(ARCHIVES[name]())
+    assert main(["verify", str(graph), "--data", str(tmp_path / "x.npz")]) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("fluxpath: ") and "x.npz" in said and len(said.splitlines()) == 1
+
+
+def header(text: str) -> bytes:
+    data = text.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(data).to_bytes(2, "little") + data
+
+
+ARRAYS = {
+    "more than any memory": header("{'descr': '<f4', 'fortran_order': False, 'shape': (10**15,), }"),
+    "a shape of petabytes": header(
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,), }"
+    ),
+    "an open bracket": header("{'descr': '<f4', 'fortran_order': (((("),
+    "an archive": archived(images=IMAGES),
+    "nothing": b"",
+    "text": b"hello",
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_damaged_arrays(graph: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """As a method's setting, and as DeepLIFT's baseline."""
+    (tmp_path / "a.npy").write_bytes(ARRAYS[name])
+    given = str(tmp_path / "a.npy")
+    onnx.save(small.cnn(), tmp_path / "m.onnx")
+    explain = ["explain", str(graph), str(tmp_path), "--method", "integrated-gradients", "--out"]
+    export = ["export", str(tmp_path / "m.onnx"), "--objective", "logit", "--rules", "deeplift", "-o"]
+    for command in (
+        [*explain, str(tmp_path / "o.npz"), "--set", f"baseline={given}"],
+        [*export, str(tmp_path / "g.onnx"), "--baseline", given],
+    ):
+        assert main(command) == 1
+        said = capsys.readouterr().err.strip()
+        assert said.startswith("fluxpath: ") and "a.npy" in said and len(said.splitlines()) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "m.onnx"]
