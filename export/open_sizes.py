@@ -8,11 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
 from fluxpath import manifest as contract
 from fluxpath.companions import ones_for
 from fluxpath.errors import ModelError, first_line
+from fluxpath.export.artifact import read
 from fluxpath.export.verification.inputs import random_inputs
 from fluxpath.export.verification.running import serialized
 from fluxpath.manifest import Manifest
@@ -47,6 +49,12 @@ def with_sizes(graph: onnx.ModelProto, manifest: Manifest) -> Manifest:
         f"{', '.join(map(str, tried))} in their place (with {tried[0]}: {reason[:200]}): give the sizes with "
         "shape= (on the command line, --shape)"
     )
+
+
+def images_for(path: Path) -> npt.NDArray[np.float32]:
+    """Random inputs at which a written gradient graph with open sizes can be verified."""
+    graph, manifest = read(path)
+    return random_inputs(with_sizes(graph, manifest), np.random.default_rng(20240229))
 
 
 def _filled(manifest: Manifest, size: int) -> Manifest:

@@ -109,6 +109,8 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
     x = explained_input(model, input_name)
     exposed = [v for node in model.graph for v in node.outputs if v.name == _LOGITS]
     logits = exposed[0] if exposed else _before_probabilities(_output(model, output_name))
+    # What is appended here has a name that the user has never seen.
+    named = _output(model, output_name).name if exposed else logits.name
     try:
         shape = dims(logits)
     except ValueError:
@@ -117,18 +119,18 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
         shape = [shape[0], 1]
     if len(shape) != 2 or not isinstance(shape[1], int):
         raise ModelError(
-            f"output '{logits.name}' has shape {shape}, and must be [batch, classes] with a fixed number of "
+            f"output '{named}' has shape {shape}, and must be [batch, classes] with a fixed number of "
             "classes, or [batch]"
         )
     if shape[1] < 1:
-        raise ModelError(f"output '{logits.name}' has no classes: its shape is {shape}")
+        raise ModelError(f"output '{named}' has no classes: its shape is {shape}")
     if logits.producer() is None:
         raise ModelError(
-            f"output '{logits.name}' is an input or a constant, and it must be computed from the input"
+            f"output '{named}' is an input or a constant, and it must be computed from the input"
         )
     if isinstance(shape[0], int):
         raise ModelError(
-            f"output '{logits.name}' keeps a batch of {shape[0]} though the input's is dynamic: export the "
+            f"output '{named}' keeps a batch of {shape[0]} though the input's is dynamic: export the "
             "model with a dynamic batch dimension"
         )
     companions = tuple(_companion(v) for v in model.graph.inputs if v is not x)

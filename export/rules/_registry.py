@@ -77,7 +77,19 @@ def unsupported(node: ir.Node, opset: int, why: str) -> UnsupportedOperatorError
     """The error for `node`, with everything that finds it in the model."""
     operator = f"{node.domain}::{node.op_type}" if node.domain else node.op_type
     return UnsupportedOperatorError(
-        f"operator {operator} (opset {opset}) of node '{node.name}' {why}: "
+        f"operator {operator} (opset {opset}) of node '{node.name}' {why}: {_advice(node)}"
+    )
+
+
+def _advice(node: ir.Node) -> str:
+    name = node.op_type
+    if "quantize" in name.lower() or "Integer" in name or name.startswith("QLinear"):
+        return (
+            "the model is quantised, and integers have no derivative; export the float model it was made of"
+        )
+    if node.domain == "com.microsoft":
+        return "it is one of ONNX Runtime's own; take the model as it was before ONNX Runtime optimized it"
+    return (
         f"rewrite that part of the model with supported operators ({len(_RULES)} are; "
         "fluxpath.export.supported_operators() lists them)"
     )

@@ -48,3 +48,13 @@ def test_open_sizes_are_given_by_an_option(tmp_path: Path, capsys: pytest.Captur
     assert "--shape" in said and "shape=" not in said
     assert exporting(model, tmp_path, "--shape", "3", "5", "7") == 0
     assert read_manifest(tmp_path / "g.onnx").shape == (3, 5, 7)
+
+
+def test_open_sizes_are_verified_again_at_one_that_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "c = Conv(x, k) p = GlobalAveragePool(c) f = Flatten(p) y = Gemm(f, v)"
+    model = gradcheck.parse(text, "batch,3,h,w", k=(4, 3, 40, 40), v=(4, 5))
+    assert exporting(model, tmp_path) == 0
+    assert main(["verify", str(tmp_path / "g.onnx")]) == 0
+    assert "the gradient is right" in capsys.readouterr().out

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from fluxpath import archive
 from fluxpath.cli._common import METHOD_NAMES, Commands, need_export
 from fluxpath.cli._fidelity import compare
 from fluxpath.cli._images import images_from
@@ -48,6 +49,10 @@ def run(options: argparse.Namespace) -> None:
 
     manifest = read_manifest(options.graph)
     images = None if options.data is None else images_from(options.data, options.images, manifest)
+    if images is None and None in manifest.shape and options.graph.suffix != archive.SUFFIX:
+        from fluxpath.export.open_sizes import images_for
+
+        images = images_for(options.graph)
     with tqdm(total=1, unit="graph", leave=False, disable=None) as bar:
         done = export.verify(options.graph, images)
         bar.update()
