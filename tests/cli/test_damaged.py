@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -89,3 +92,21 @@ def test_damaged_arrays(graph: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         said = capsys.readouterr().err.strip()
         assert said.startswith("fluxpath: ") and "a.npy" in said and len(said.splitlines()) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "m.onnx"]
+
+
+@pytest.mark.parametrize("name", ["\u00e9t\u00e9.onnx", "broken\udcff.onnx"])
+def test_names_that_the_terminal_cannot_show(tmp_path: Path, name: str) -> None:
+    onnx.save(small.cnn(), tmp_path / "m.onnx")
+    command = [
+        sys.executable,
+        "-m",
+        "fluxpath",
+        "export",
+        str(tmp_path / "m.onnx"),
+        "-o",
+        str(tmp_path / name),
+    ]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert done.stdout.startswith("wrote ") and (tmp_path / name).exists()
