@@ -37,8 +37,8 @@ def attribution_from_onnx(
     The file has operators of the standard only and needs no fluxpath to run; `docs/runtimes.md` says which
     runtimes have run such files. Inputs: the model's own, float32 [batch, ...], and `target`, int64 [batch]
     (negative: the predicted class). Outputs: `attribution` (the input's shape), `steps` and `status` int32
-    [batch] (the numbers of `fluxpath.runtime.Status`), `score` float32 [batch] and `label` int64 [batch] (the objective and the
-    predicted class at the input), `explained` int64 [batch] (the target that was used).
+    [batch] (the numbers of `fluxpath.runtime.Status`), `score` float32 [batch] and `label` int64 [batch] (the
+    objective and the predicted class at the input), `explained` int64 [batch] (the target that was used).
 
     A file cannot raise: an input that is not finite or leaves its range, or a target that is no class, has
     the status 6 (non-finite), zeros as its attribution and NaN as its score, beside whatever others.
