@@ -73,7 +73,14 @@ KINKS = [
     # One bound, or bounds that are computed: torch.clamp, one at the bounds.
     ("y = Clip(x, low)", {"low": 1}, [BELOW, 1, ABOVE], [0, 1, 1]),
     ("y = Clip(x, , high)", {"high": 1}, [BELOW, 1, ABOVE], [1, 1, 0]),
-    ("h = Neg(low) y = Clip(x, low, h)", {"low": -1}, [-2, -1, 0, 1, 2], [0, 1, 1, 1, 0]),
+    (
+        "n = Sign(x) h = ReduceMax<keepdims=0>(n) y = Clip(x, low, h)",
+        {"low": -1},
+        [-2, -1, 0, 1, 2],
+        [0, 1, 1, 1, 0],
+    ),
+    # A bound computed from constants is one.
+    ("h = Neg(low) y = Clip(x, low, h)", {"low": -1}, [-2, -1, 0, 1, 2], [0, 0, 1, 0, 0]),
 ]
 
 
