@@ -41,6 +41,7 @@ inline Extent extent_alone(const float* values, i64 count) {
 inline Extent extent(const float* values, i64 count) {
   // Some images at 224 pixels: a single thread reads memory at a fraction of the machine's speed.
   constexpr i64 kPart = 1 << 18;
+  if (count < kPart) return extent_alone(values, count);
   const i64 parts = count / kPart + 1;
   float least = std::numeric_limits<float>::infinity(), most = -least;
   bool odd = false;

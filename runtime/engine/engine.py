@@ -79,9 +79,10 @@ class Engine:
                 method.advance(self._lanes, slots)
             except Exception as error:  # a user-defined method can raise anything
                 self._fail_lanes(slots, error)
-        self._leave()
-        if self._lanes.far and self._waiting:
-            self._lanes.expect(self._waiting.upcoming(active))
+        if self._lanes.far:
+            self._leave()
+            if self._waiting:
+                self._lanes.expect(self._waiting.upcoming(active))
         ended = self._lanes.ended(active)
         if ended:
             self._retire(ended)

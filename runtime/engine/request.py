@@ -198,7 +198,10 @@ class Request:
                 self._end_score[i] = lanes.score[slot]
             self._steps[i] += int(lanes.step[slot])
             self._status[i] = max(self._status[i], status)
-            self._take(lane, lanes, slot)
+            if self._alone and not lanes.far:
+                self._values[i] = lanes.sum[slot]
+            else:
+                self._take(lane, lanes, slot)
         self._left[i] -= 1
         return self._left[i] == 0
 
@@ -206,13 +209,10 @@ class Request:
         if not self._alone:
             self._gather(lane.index, lanes).take(lane.number, slot)
             return
-        if lanes.far:
-            try:
-                self._gather(lane.index, lanes).take(0, slot)
-                return
-            except OutOfMemoryError:  # no room to keep it until the next evaluation, so it is fetched now
-                pass
-        self._values[lane.index] = lanes.sum[slot]
+        try:
+            self._gather(lane.index, lanes).take(0, slot)
+        except OutOfMemoryError:  # no room to keep it until the next evaluation, so it is fetched now
+            self._values[lane.index] = lanes.sum[slot]
 
     def _gather(self, index: int, lanes: Lanes) -> Gathering:
         gathering = self._gatherings.get(index)
@@ -222,7 +222,7 @@ class Request:
 
     def finish(self, index: int) -> None:
         """Write the image's attribution, now that all of its lanes were delivered."""
-        gathering = self._gatherings.pop(index, None)
+        gathering = self._gatherings.pop(index, None) if self._gatherings else None
         if gathering is not None:
             gathering.result(self._values[index])
         elif self.over:
