@@ -65,27 +65,29 @@ class HostDevice:
         return np.empty(size, np.uint8)
 
     def upload(self, address: int, source: np.ndarray) -> None:
-        assert source.flags.c_contiguous
-        self.log.append(("upload", source.nbytes))
-        ctypes.memmove(address, source.ctypes.data, source.nbytes)
+        self._there("upload", address, source)
 
     def download(self, target: np.ndarray, address: int) -> None:
+        self._back("download", target, address)
+
+    def _there(self, name: str, address: int, source: np.ndarray) -> None:
+        assert source.flags.c_contiguous
+        self.log.append((name, source.nbytes))
+        ctypes.memmove(address, source.ctypes.data, source.nbytes)
+
+    def _back(self, name: str, target: np.ndarray, address: int) -> None:
         assert target.flags.c_contiguous
-        self.log.append(("download", target.nbytes))
+        self.log.append((name, target.nbytes))
         ctypes.memmove(target.ctypes.data, address, target.nbytes)
 
     def mark(self) -> None:
         self.log.append(("mark", 0))
 
     def send(self, address: int, source: np.ndarray) -> None:
-        assert source.flags.c_contiguous
-        self.log.append(("send", source.nbytes))
-        ctypes.memmove(address, source.ctypes.data, source.nbytes)
+        self._there("send", address, source)
 
     def fetch(self, target: np.ndarray, address: int) -> None:
-        assert target.flags.c_contiguous
-        self.log.append(("fetch", target.nbytes))
-        ctypes.memmove(target.ctypes.data, address, target.nbytes)
+        self._back("fetch", target, address)
 
     def copy(self, to: int, source: int, size: int) -> None:
         ctypes.memmove(to, source, size)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fluxpath import manifest as contract
-from fluxpath.errors import first_line
+from fluxpath.errors import OutOfMemoryError, first_line
 from fluxpath.runtime.backends.base import DEFAULTS, Options
 from fluxpath.runtime.backends.captures import Captures
 from fluxpath.runtime.backends.on_device import DeviceSession
@@ -110,6 +110,8 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
                     self._graphs[graph]()
                     return
                 except Exception as error:  # torch cannot capture the graph, or memory is missing
+                    if count > 1 and isinstance(error, OutOfMemoryError):
+                        raise  # fewer slots may do, and can be captured
                     self._captures.give_up(first_line(error))
             super().run(count)
 
@@ -117,7 +119,10 @@ class TorchScriptDeviceSession(DeviceSession, TorchScriptSession):
         """Join convolutions with what follows them, if `count` slots then get what the file's graph gives."""
         assert self._again is not None
         load, self._again = self._again, None
-        expected = self._gradients(self._module, count)
+        try:
+            expected = self._gradients(self._module, count)
+        except Exception:  # the run that follows fails likewise, and says it in our words
+            return
         for usual in (False, True):
             module = load()
             if not fuse(module.graph, usual):

@@ -23,19 +23,6 @@ pytestmark = [
 ]
 
 ROW = torch.zeros(1, 6)
-Way = Callable[[Any, Any], Any]
-
-
-class Through(nn.Module):
-    """`way(net, x)` with the net `tiny`."""
-
-    def __init__(self, way: Way) -> None:
-        super().__init__()
-        self.net = modules.made(modules.tiny)
-        self.way = way
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.way(self.net, x)
 
 
 def branching(net: Any, x: Any) -> Any:
@@ -48,7 +35,7 @@ def with_cond(net: Any, x: Any) -> Any:
 
 NOTHING = "the module's logits do not depend on the input through differentiable operations"
 BRANCHES = "the module's code branches on the values that it computes"
-WAYS: dict[str, tuple[Way, str, str]] = {
+WAYS: dict[str, tuple[Callable[[Any, Any], Any], str, str]] = {
     "argmax": (
         lambda net, x: nn.functional.one_hot(net(x).argmax(1), 5).float(),
         r"the way ends at operator ArgMax \(opset 20\) of node '\w+'",
@@ -81,7 +68,7 @@ WAYS: dict[str, tuple[Way, str, str]] = {
 def test_it_is_refused(way: str, name: str, tmp_path: Path) -> None:
     function, *messages = WAYS[way]
     with pytest.raises(ModelError, match=messages[name == "g.pt"]) as caught:
-        gradient_from_torch(Through(function), ROW, tmp_path / name)
+        gradient_from_torch(modules.Through(function), ROW, tmp_path / name)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 

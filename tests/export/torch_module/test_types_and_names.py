@@ -24,16 +24,9 @@ FORMS = pytest.mark.parametrize("suffix", [".onnx", ".pt"])
 Step = Callable[[torch.Tensor], torch.Tensor]
 
 
-class Doing(nn.Module):
+def doing(step: Step) -> nn.Module:
     """`step`, then two linear maps."""
-
-    def __init__(self, step: Step) -> None:
-        super().__init__()
-        self.net = modules.made(modules.tiny)
-        self.step = step
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.net(self.step(x))
+    return modules.Through(lambda net, x: net(step(x)))
 
 
 def saliency(done: Exported, x: np.ndarray) -> np.ndarray:
@@ -59,7 +52,7 @@ STEPS: dict[str, Step] = {
 @FORMS
 @pytest.mark.parametrize("name", STEPS)
 def test_types_that_the_module_names(tmp_path: Path, name: str, suffix: str) -> None:
-    module = Doing(STEPS[name])
+    module = doing(STEPS[name])
     done = gradient_from_torch(module, ROW, tmp_path / f"g{suffix}")
     x = np.random.default_rng(0).random((3, 6)).astype(np.float32)
     np.testing.assert_allclose(saliency(done, x), expected(module, x), rtol=1e-4, atol=1e-6)
@@ -164,7 +157,7 @@ def test_sizes_of_one_beside_the_classes(tmp_path: Path, name: str, suffix: str)
 def test_a_batch_size_that_becomes_a_number_is_named(
     tmp_path: Path, rows: Callable[[torch.Tensor], int]
 ) -> None:
-    module = Doing(lambda x: x.reshape(rows(x), 6))
+    module = doing(lambda x: x.reshape(rows(x), 6))
     with pytest.raises(
         ModelError, match=r"turns the batch size into a number.*x\.shape\[0\] as it is, or -1"
     ):

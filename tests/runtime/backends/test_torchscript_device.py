@@ -12,8 +12,10 @@ import torch_modules
 from cuda_on_cpu import FakeCuda, HostDevice
 from on_devices import compare, compare_with_host
 
+from fluxpath.errors import FluxpathError, OutOfMemoryError
 from fluxpath.export import gradient_from_torch
 from fluxpath.runtime import AGI, MFABA, Explainer
+from fluxpath.runtime.backends import torchscript_device
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.torchscript import TorchScriptSession
 from fluxpath.runtime.backends.torchscript_device import TorchScriptDeviceSession
@@ -94,3 +96,32 @@ def test_torchs_missing_memory_halves_the_slots(script, monkeypatch, error):
     session._module = limited
     compare_with_host(session, script, np.random.default_rng(0).random((9, 6)).astype(np.float32), 8)
     assert max(sizes) == 8 and min(sizes) <= 2
+
+
+def test_missing_memory_at_a_capture_halves_the_slots_and_captures_go_on(script, monkeypatch):
+    captured = TorchScriptDeviceSession._captured
+
+    def limited(self, size):
+        if size > 4:
+            raise OutOfMemoryError("CUDA out of memory")
+        return captured(self, size)
+
+    monkeypatch.setattr(TorchScriptDeviceSession, "_captured", limited)
+    session = TorchScriptDeviceSession(script, HostDevice(), Options(threads=1))
+    compare_with_host(session, script, np.random.default_rng(0).random((40, 6)).astype(np.float32), 8)
+    assert session._captures._allowed and session._graphs
+
+
+def test_a_module_that_fails_is_told_in_our_words_also_in_its_first_run(script, monkeypatch):
+    monkeypatch.setattr(torchscript_device, "FUSED", ("cpu",))
+    session = TorchScriptDeviceSession(script, HostDevice(), Options(threads=1))
+
+    def broken(*_):
+        raise RuntimeError("cuDNN is not there")
+
+    session._module = broken
+    with (
+        Explainer.from_session(session, slots=2) as explainer,
+        pytest.raises(FluxpathError, match="torch failed on the gradient graph: cuDNN is not there"),
+    ):
+        explainer.attribute(np.zeros((1, 6), np.float32))
