@@ -16,7 +16,7 @@ from fluxpath.companions import ones_for
 from fluxpath.errors import ModelError, first_line
 from fluxpath.export.artifact import read
 from fluxpath.export.verification.inputs import random_inputs
-from fluxpath.export.verification.running import serialized
+from fluxpath.export.verification.running import runner, serialized
 from fluxpath.manifest import Manifest
 
 SIZES = (32, 64, 96, 128, 224, 256, 299, 384, 512)
@@ -67,18 +67,9 @@ def _filled(manifest: Manifest, size: int) -> Manifest:
 
 def _runner(graph: onnx.ModelProto) -> Callable[[Manifest], str | None] | None:
     """What says why the graph does not run at a manifest's sizes; None where ONNX Runtime cannot tell."""
-    try:
-        import onnxruntime
-    except ImportError:
-        return None
-    options = onnxruntime.SessionOptions()
-    # Sizes that do not fit are expected: nothing of them is for the user's terminal.
-    options.log_severity_level = 4
     with TemporaryDirectory() as folder:
         try:
-            session = onnxruntime.InferenceSession(
-                serialized(graph, Path(folder)), options, providers=["CPUExecutionProvider"]
-            )
+            evaluate = runner(serialized(graph, Path(folder)), graph, quiet=True)
         except Exception:  # ONNX Runtime refuses what the reference takes: verification finds out
             return None
 
@@ -87,7 +78,7 @@ def _runner(graph: onnx.ModelProto) -> Callable[[Manifest], str | None] | None:
         feeds = {filled.input: x, contract.TARGET: np.full(1, -1, np.int64), **ones_for(filled, 1)}
         names = [contract.SCORE, contract.GRADIENT]
         try:
-            results = session.run(names, feeds)
+            results = evaluate(names, feeds)
         except Exception as error:  # whatever a kernel raises
             return first_line(error)
         return None if all(np.isfinite(r).all() for r in results) else "the score is no number"

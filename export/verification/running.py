@@ -35,11 +35,13 @@ def evaluator(artifact: onnx.ModelProto) -> Evaluate:
     return lambda feeds: dict(zip(names, run(names, feeds), strict=True))
 
 
-def runner(source: str | bytes, proto: onnx.ModelProto | None = None, optimized: bool = True) -> Run:
+def runner(
+    source: str | bytes, proto: onnx.ModelProto | None = None, optimized: bool = True, quiet: bool = False
+) -> Run:
     """`source`, a file or its bytes, in ONNX Runtime on the CPU.
 
     The standard's reference runs `proto`, or the file, where ONNX Runtime is absent or has no kernels for it
-    (bfloat16).
+    (bfloat16). quiet: failures are expected, and nothing of them is for the user's terminal.
     """
     try:
         import onnxruntime
@@ -47,7 +49,7 @@ def runner(source: str | bytes, proto: onnx.ModelProto | None = None, optimized:
     except ImportError:
         return reference(source, proto)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4 if quiet else 3
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
