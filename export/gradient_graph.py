@@ -40,11 +40,12 @@ from fluxpath.export.reading.identities import eliminate_identities
 from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.shape_arithmetic import fold_shapes
 from fluxpath.export.settings import Options, Settings, described, takes_settings
+from fluxpath.export.verification.double import in_float64
 from fluxpath.export.verification.gradient import Verification, running, verify_model
 from fluxpath.export.verification.inputs import random_inputs
+from fluxpath.export.verification.probabilities import check_probabilities
 from fluxpath.export.verification.rows import check_rows, first_mixing
 from fluxpath.export.verification.running import Evaluate, evaluator
-from fluxpath.export.verification.source import check_probabilities
 from fluxpath.files import spare_source
 from fluxpath.manifest import Manifest
 
@@ -141,19 +142,19 @@ def compile_gradient(
             source, replace(settings, precision="float32", gradient_dtype="float32")
         )
         told = with_sizes(single, told)
-        check(single, _checked_rows(single, told, settings.output), told)
+        check(single, _checked_rows(single, told, settings.output)[0], told)
     written, manifest = differentiated(source, settings)
     refuse_double(written)
     progress("verifying against float64")
     sized = with_sizes(written, manifest)
-    evaluate = _checked_rows(written, sized, settings.output)
+    evaluate, figures = _checked_rows(written, sized, settings.output)
     verification = check(written, evaluate, sized)
-    check_probabilities(source.proto, evaluate, sized, settings.output)
-    manifest = replace(manifest, error=verification.error)
+    figures |= check_probabilities(source.proto, evaluate, sized, settings.output)
+    manifest = replace(manifest, error=verification.error, verified={**verification.figures, **figures})
     manifest = write(written, manifest, path)
     # Differences of a gradient that is not zero never agree with it to the last digit.
     zero = verification.error == 0.0 and settings.rules == "gradient"
-    return Exported(path, manifest, verification, (_ZERO,) if zero else ())
+    return Exported(path, manifest, verification, (*verification.notes, *((_ZERO,) if zero else ())))
 
 
 _ZERO = (
@@ -162,19 +163,27 @@ _ZERO = (
 )
 
 
-def _checked_rows(written: onnx.ModelProto, manifest: Manifest, output: str | None) -> Evaluate:
-    """Runs the graph, which gives an image the same result twice and alone as among others, or ModelError."""
+def _checked_rows(
+    written: onnx.ModelProto, manifest: Manifest, output: str | None
+) -> tuple[Evaluate, dict[str, float]]:
+    """Runs the graph, which gives an image the same result twice and alone as among others, or ModelError.
+
+    Also how far those results were apart.
+    """
     x = random_inputs(manifest, np.random.default_rng(20240229))
     feeds: dict[str, npt.NDArray[Any]] = {manifest.input: x, **ones_for(manifest, len(x))}
-    feeds[contract.TARGET] = np.full(len(x), -1, np.int64)
+    # Gradients of different targets do not hide what one row has of another.
+    feeds[contract.TARGET] = np.arange(len(x)) % manifest.classes
+    figures: dict[str, float] = {}
     with running("the gradient graph"):
         evaluate = evaluator(written)
         if manifest.precision == "float32":
             # Further outputs of the model may be what they like.
             counted = {contract.SCORE, contract.GRADIENT, contract.SCALE, output or manifest.outputs[0]}
             names = counted & {v.name for v in written.graph.output}
-            check_rows(evaluate, feeds, names, first_mixing(written))
-    return evaluate
+            mixing, exact = first_mixing(written), partial(in_float64, written)
+            figures = check_rows(evaluate, feeds, names, mixing=mixing, exact=exact)
+    return evaluate, figures
 
 
 def _check_by_differences(source: load.Source, settings: Settings) -> Check:

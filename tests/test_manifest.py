@@ -88,6 +88,7 @@ WRONG: dict[str, list[Any]] = {
     "baseline": ["", 1, []],
     "factored": [None, 0, 1, "true", []],
     "error": NO_NUMBER,
+    "verified": [3, "rows", [], {"rows": None}, {"rows": "0"}, {"rows": NAN}],
     "companions": [
         None,
         {},

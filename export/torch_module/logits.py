@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,6 +13,8 @@ from fluxpath.errors import ModelError
 from fluxpath.export.torch_module.one_type import one_type
 
 _PROBABILITIES = {"softmax", "log_softmax", "sigmoid", "expit"}
+_SQUASHING = {"softmax", "sigmoid", "expit", "tanh", "erf", "exp", "clamp", "clip", "hardsigmoid"}
+_WEIGHTED = {"linear", "matmul", "__matmul__", "addmm", "mm", "bmm", "einsum", "conv1d", "conv2d", "conv3d"}
 
 
 class Logits(torch.nn.Module):  # type: ignore[misc]  # mypy does not follow torch
@@ -33,13 +35,18 @@ class Logits(torch.nn.Module):  # type: ignore[misc]  # mypy does not follow tor
 
     def forward(self, *values: torch.Tensor) -> torch.Tensor:
         """The logits [batch, classes] or [batch]."""
+        return self.both(*values)[1]
+
+    def both(self, *values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, bool]:
+        """What the module itself gives, the logits, and whether it squashes after its last weights."""
         single = nullcontext() if self.dtype is None else one_type(self.dtype)
-        with _remembering() as before, single:
+        with _Remember() as mode, single:
             if self.keywords is None:
                 result = self.module(*values)
             else:
                 result = self.module(**dict(zip(self.keywords, values, strict=True)))
-        return _by_row(before(pick_logits(result, self.output)))
+        own = pick_logits(result, self.output)
+        return own, _by_row(mode.before(own)), mode.squashed
 
 
 def _by_row(logits: torch.Tensor) -> torch.Tensor:
@@ -77,11 +84,22 @@ def pick_logits(result: Any, output: str | None) -> torch.Tensor:
 
 
 class _Remember(TorchFunctionMode):  # type: ignore[misc]  # mypy does not follow torch
-    """Keeps the input of every softmax or sigmoid that may be a classifier's last step."""
+    """Keeps the input of every softmax or sigmoid that may be a classifier's last step.
+
+    `squashed`: whether anything with a bounded range came after the last weights.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._found: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.squashed = False
+
+    def before(self, value: torch.Tensor) -> torch.Tensor:
+        """The logits of which `value` holds the probabilities; `value` itself if it holds others.
+
+        The objectives are functions of the logits, and are exact only if they are computed from them.
+        """
+        return next((inner for result, inner in self._found if result is value), value)
 
     def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -89,11 +107,12 @@ class _Remember(TorchFunctionMode):  # type: ignore[misc]  # mypy does not follo
         given = dict(kwargs or {})
         result = function(*args, **given)
         name = getattr(function, "__name__", "")
+        self.squashed = (self.squashed and name not in _WEIGHTED) or name in _SQUASHING
         if name in _PROBABILITIES and isinstance(result, torch.Tensor):
             inner = args[0] if args else given.get("input")
             dim = given.get("dim", args[1] if len(args) > 1 else None)
             if name in ("sigmoid", "expit") or _over_the_row(result, dim):
-                self.found.append((result, inner))
+                self._found.append((result, inner))
         return result
 
 
@@ -104,18 +123,3 @@ def _over_the_row(result: torch.Tensor, dim: Any) -> bool:
     if result.ndim in (1, 2):
         return place == int(result.ndim) - 1
     return place > 0 and _one_large(result, place)
-
-
-@contextmanager
-def _remembering() -> Iterator[Callable[[torch.Tensor], torch.Tensor]]:
-    """What leads from probabilities computed inside to their logits; other tensors stay as they are.
-
-    The objectives are functions of the logits, and are exact only if they are computed from them.
-    """
-    mode = _Remember()
-
-    def before(value: torch.Tensor) -> torch.Tensor:
-        return next((inner for result, inner in mode.found if result is value), value)
-
-    with mode:
-        yield before

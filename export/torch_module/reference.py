@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,14 @@ from fluxpath.export.verification.gradient import (
     score_error,
 )
 from fluxpath.export.verification.inputs import POINTS, random_inputs
-from fluxpath.export.verification.rows import check_rows
+from fluxpath.export.verification.probabilities import compare
+from fluxpath.export.verification.rows import EXACT, LOOSE, check_rows
 from fluxpath.export.verification.running import Evaluate
 from fluxpath.manifest import Manifest
 
 Array = npt.NDArray[Any]
+
+_AUTOGRAD = "torch.autograd in float64"
 
 FORWARD_ERROR = 1e-2
 """What float32's rounding may do to a network's outputs, relative, in L2."""
@@ -50,13 +54,28 @@ class Reference:
 
     def check_model(self, artifact: onnx.ModelProto, evaluate: Evaluate, manifest: Manifest) -> Verification:
         """`check` of a graph in ONNX, which `evaluate` runs."""
-        feeds, errors, _ = self._compared(manifest)
-        return judge(artifact, evaluate, feeds, errors, manifest.precision)
+        feeds, errors, unavoidable = self._compared(manifest)
+        return judge(
+            artifact, evaluate, feeds, errors, manifest.precision, _AUTOGRAD, unavoidable=unavoidable
+        )
 
     def check(self, evaluate: Evaluate, manifest: Manifest) -> Verification:
-        """Hold the whole gradient of a graph, at a few random inputs, against autograd's in float64."""
+        """Hold the whole gradient of a graph, at a few random inputs, against autograd's in float64.
+
+        And its score against the module's own probabilities, and its rows alone and among others.
+        """
         feeds, errors, unavoidable = self._compared(manifest)
-        return judged(*errors(evaluate(feeds)), manifest.precision, unavoidable())
+        out = evaluate(feeds)
+        figures: dict[str, float] = {}
+        if manifest.precision == "float32":
+            figures |= check_rows(evaluate, feeds, LOOSE.keys(), bounds=LOOSE)
+        verification = judged(*errors(out), manifest.precision, _AUTOGRAD, unavoidable())
+        with torch.no_grad(), _in_float64(self._subject):
+            own, _, squashed = self._call.both(
+                *self._values(torch.from_numpy(feeds[manifest.input]).double())
+            )
+        figures |= compare(own.cpu().numpy(), out, feeds[contract.TARGET], manifest, squashed)
+        return replace(verification, figures={**verification.figures, **figures})
 
     def _compared(
         self, manifest: Manifest
@@ -95,21 +114,29 @@ class Reference:
         return feeds, errors, unavoidable
 
     def check_rows(self) -> None:
-        """ModelError unless the module gives an image the same result twice, and alone as among others."""
+        """ModelError unless the module gives an image the same result twice, and alone as among others.
 
-        def logits(feeds: Mapping[str, Array]) -> dict[str, Array]:
-            rows = feeds["x"].astype(np.float64)
-            with torch.no_grad(), _in_float64(self._subject):
-                return {"logits": self._logits(self._call, torch.from_numpy(rows)).cpu().numpy()}
+        The gradient too: `detach` hides from the logits what it leaves in the gradient.
+        """
+
+        def both(feeds: dict[str, Array]) -> dict[str, Array]:
+            with _in_float64(self._subject):
+                logits, gradient = self._margin(self._call, feeds["x"].astype(np.float64), feeds["target"])
+            return {"logits": logits, "gradient": gradient}
 
         x = np.random.default_rng(20240229).random((POINTS, *self._subject.shape), np.float32)
-        check_rows(logits, {"x": x}, ["logits"], same=1e-8)
+        target = np.arange(POINTS) % self._subject.classes(self._settings.objective)
+        check_rows(both, {"x": x, "target": target}, ["logits", "gradient"], bounds=EXACT)
 
     def _logits(self, call: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return compared(call(*self._values(x)), self._subject.binary(self._settings.objective))
+
+    def _values(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """What the module takes for the images `x`, in the type of `x`."""
         x = x.to(self._subject.example[0].device)
         values = [v.to(x.dtype) if v.is_floating_point() else v for v in self._companions(len(x))]
         values.insert(self._subject.explained, normalised(x, self._settings))
-        return compared(call(*values), self._subject.binary(self._settings.objective))
+        return values
 
     def _margin(self, call: torch.nn.Module, inputs: Array, target: Array) -> tuple[Array, Array]:
         """The logits that are compared, and the gradient of the objective's margin, one row per input."""

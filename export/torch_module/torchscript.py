@@ -49,10 +49,10 @@ def write_torchscript(
     )
     progress("verifying against float64")
     verification = reference.check(_evaluator(archive.seal(entries, manifest), manifest), manifest)
-    manifest = replace(manifest, error=verification.error)
+    manifest = replace(manifest, error=verification.error, verified=verification.figures)
     with replacing_model(path) as temporary:
         temporary.write_bytes(archive.seal(entries, manifest))
-    return Exported(path, manifest, verification)
+    return Exported(path, manifest, verification, verification.notes)
 
 
 def _scripted(graph: torch.fx.GraphModule) -> torch.jit.ScriptModule:

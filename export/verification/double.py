@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnx_ir as ir
+from onnx.reference import ReferenceEvaluator
+
+from fluxpath.export.reference import OPERATORS
+from fluxpath.export.verification.running import Evaluate
 
 _TO_DOUBLE = {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+
+
+def in_float64(artifact: onnx.ModelProto) -> Evaluate:
+    """Runs `artifact`, fed as usual, with every number in float64."""
+    names = [v.name for v in artifact.graph.output]
+    reference = ReferenceEvaluator(to_float64(ir.from_proto(artifact)), new_ops=list(OPERATORS))
+
+    def evaluate(feeds: dict[str, Any]) -> dict[str, Any]:
+        wide = {n: v.astype(np.float64) if v.dtype == np.float32 else v for n, v in feeds.items()}
+        return dict(zip(names, reference.run(names, wide), strict=True))
+
+    return evaluate
 
 
 def to_float64(model: ir.Model) -> onnx.ModelProto:

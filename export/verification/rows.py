@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,43 +16,56 @@ from fluxpath.export.verification.running import Evaluate, runner
 
 Feeds = dict[str, npt.NDArray[Any]]
 
-SAME = 1e-3
-"""How far float32's rounding can move a row's outputs when others are beside it (relative, in L2)."""
+SAME = 1e-4
+"""How far float32's rounding usually moves a row's outputs when others are beside it (relative, in L2)."""
 
-NEAR = {contract.GRADIENT: 0.05}
-"""The same where a rounded activation can cross a kink."""
+LOOSE = {contract.GRADIENT: 0.05, contract.SCORE: 1e-3, contract.SCALE: 1e-3}
+"""How far it can move them at most: a rounded activation may cross a kink."""
 
-_ROWS = (2, 3)
-"""The rows that are looked at: not the first, which may be alike by its place; two, as one may be largest."""
+EXACT = 1e-8
+"""What float64's rounding can do."""
+
+_AGAIN, _OTHERS = "an image run again, relative", "an image alone and among others, relative"
 
 
 def check_rows(
     evaluate: Evaluate,
     feeds: Feeds,
     names: Collection[str],
+    *,
     mixing: Callable[[Feeds], str] | None = None,
-    same: float = SAME,
-) -> None:
+    exact: Callable[[], Evaluate] | None = None,
+    bounds: Mapping[str, float] | float = SAME,
+) -> dict[str, float]:
     """ModelError if a row of `feeds` [n >= 4, ...] gets another result when it is run again, or run alone.
 
     Attributions would then depend on who else asks at the same time. names: the outputs that count. mixing:
-    names the operator that mixes. same: what rounding can do, float32's by default.
+    names the operator that mixes. bounds: how far a row may move, by output or in all of them. exact: gives
+    the graph in float64, which tells rounding from mixing beyond that. Returns how far what was compared is
+    apart.
     """
-    among = evaluate(feeds)
-    alone = {row: evaluate(_only(row, feeds)) for row in _ROWS}
-    again = evaluate(_only(_ROWS[0], feeds))
-    if any(_apart(alone[_ROWS[0]][n], again[n]) > same / 100 for n in names):
+    bound = bounds if isinstance(bounds, Mapping) else dict.fromkeys(names, bounds)
+    among, again = evaluate(feeds), evaluate(feeds)
+    apart = {n: _apart(again[n], among[n]) for n in names}
+    repeated = max(apart.values())
+    if any(apart[n] > bound[n] / 100 for n in names):
         raise ModelError(
             "the model gives another result when it is run again on the same input: it draws random numbers, "
             "as a dropout does that is left on: export it in evaluation mode"
         )
-    apart = {n: max(_apart(one[n], among[n][row : row + 1]) for row, one in alone.items()) for n in names}
-    if any(apart[n] > NEAR.get(n, same) for n in names):
+    apart = _moved(evaluate, feeds, names, among)
+    suspect = {n for n in names if apart[n] > bound[n]}
+    if suspect and exact is not None:
+        wide = exact()
+        moved = _moved(wide, feeds, suspect, wide(feeds))
+        suspect = {n for n in suspect if moved[n] > EXACT}
+    if suspect:
         where = "" if mixing is None else mixing(feeds)
         raise ModelError(
             f"the model mixes the images of a batch{where}: an image's result depends on the others, as with "
             "a batch normalisation without running statistics; make each image's independent"
         )
+    return {_AGAIN: repeated, _OTHERS: max(apart.values())}
 
 
 def first_mixing(artifact: onnx.ModelProto) -> Callable[[Feeds], str]:
@@ -60,24 +73,34 @@ def first_mixing(artifact: onnx.ModelProto) -> Callable[[Feeds], str]:
 
     def find(feeds: Feeds) -> str:
         model = ir.from_proto(artifact)
-        count = len(next(iter(feeds.values())))
+        count = _count(feeds)
         values = [v for node in model.graph for v in node.outputs if v.name and v.shape is not None]
         known = {v.name for v in model.graph.outputs}
         model.graph.outputs.extend(v for v in values if v.name not in known and v.dtype is not None)
         names = [str(v.name) for v in values]
         try:
             run = runner(ir.to_proto(model).SerializeToString())
-            among, alone = run(names, feeds), [run(names, _only(row, feeds)) for row in _ROWS]
+            among, alone = run(names, feeds), [run(names, _only(row, feeds)) for row in range(count)]
         except Exception:  # the node's name is a help, and nothing depends on it
             return ""
         for value, whole, *ones in zip(values, among, *alone, strict=True):
-            if any(_mixed(whole, one, row, count) for one, row in zip(ones, _ROWS, strict=True)):
+            if any(_mixed(whole, one, row, count) for row, one in enumerate(ones)):
                 node = value.producer()
                 assert node is not None
                 return f" in {node.op_type} '{node.name or value.name}'"
         return ""
 
     return find
+
+
+def _moved(evaluate: Evaluate, feeds: Feeds, names: Collection[str], among: Feeds) -> dict[str, float]:
+    """How far the rows of each output are from those of an image alone, at most."""
+    alone = [evaluate(_only(row, feeds)) for row in range(_count(feeds))]
+    return {n: max(_apart(one[n], among[n][row : row + 1]) for row, one in enumerate(alone)) for n in names}
+
+
+def _count(feeds: Feeds) -> int:
+    return len(next(iter(feeds.values())))
 
 
 def _only(row: int, feeds: Feeds) -> Feeds:

@@ -115,5 +115,6 @@ def attribution_from_gradient(
         trial = Path(folder) / "trial.onnx"
         write(written, manifest, trial)
         verification = verify_method(trial, source, manifest, chosen)
-    manifest = write(written, replace(manifest, error=verification.error), target)
+    verified = {**(manifest.verified or {}), **verification.figures}
+    manifest = write(written, replace(manifest, error=verification.error, verified=verified), target)
     return Exported(target, manifest, verification)

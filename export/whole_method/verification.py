@@ -49,7 +49,12 @@ def verify_method(file: Path, gradient: Path, manifest: Manifest, method: WholeM
         errors.append(_relative(values[i], true.values) if same else np.inf)
     agreeing = [e for e in errors if np.isfinite(e)]
     score_error = np.abs(score - score_at) / np.maximum(1.0, np.abs(score_at))
-    result = Verification(max(agreeing, default=np.inf), float(np.median(errors)), float(score_error.max()))
+    error, typical = max(agreeing, default=np.inf), float(np.median(errors))
+    figures = {
+        f"attributions against {method.name} step by step, relative, median": typical,
+        f"attributions against {method.name} step by step, relative, worst": error,
+    }
+    result = Verification(error, typical, float(score_error.max()), figures)
     exact = manifest.precision == "float32"
     if len(agreeing) < n - 1 or (exact and not result.typical <= TYPICAL_ERROR):
         raise VerificationError(

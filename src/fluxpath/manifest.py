@@ -62,9 +62,10 @@ class Manifest:
     input (None: unbounded). `mean` and `std` are the normalisation that the graph applies itself.
     `rules` is "gradient" or "deeplift"; `baseline` is DeepLIFT's (see `baseline.py`), otherwise None.
     `gradient` is the element type of the output `gradient`; `score` and `scale` are float32.
-    `error` is the worst relative error of the gradient against float64 at verification. `companions` are
-    the model's further inputs. `outputs` are the names of the file's outputs, in order. A TorchScript file
-    takes input, target and companions by position and returns a dict with these keys; its `opset` is None.
+    `error` is the worst relative error of the gradient against float64 at verification, and `verified` says
+    of everything that was compared then how far it was apart. `companions` are the model's further inputs.
+    `outputs` are the names of the file's outputs, in order. A TorchScript file takes input, target and
+    companions by position and returns a dict with these keys; its `opset` is None.
 
     The file of a whole method, which `fluxpath.export.attribution_from_onnx` writes, has the manifest of the
     gradient graph inside it, with the `method`'s name, its `settings`, and the `error` of its attributions.
@@ -88,6 +89,7 @@ class Manifest:
     baseline: str | None = None
     factored: bool = True
     error: float | None = None
+    verified: Mapping[str, float] | None = None
     companions: tuple[Companion, ...] = ()
     weights: Weights | None = None
     outputs: tuple[str, ...] = ()
@@ -191,6 +193,10 @@ def _settings(value: Any) -> bool:
     )
 
 
+def _figures(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and all(map(_number, value.values())))
+
+
 def _sizes(value: Any) -> bool:
     return isinstance(value, list) and all(v is None or _count(v) for v in value)
 
@@ -235,6 +241,7 @@ _FIELDS = {
     "baseline": (_optional_text, "the baseline's values or null"),
     "factored": (lambda v: isinstance(v, bool), "true or false"),
     "error": (_optional_number, "a number or null"),
+    "verified": (_figures, "an object of numbers, or null"),
     "weights": (_weights, "null, or a file name and its SHA-256"),
     "companions": (_companions, "a list of inputs with name, dtype and shape"),
     "outputs": (lambda v: v is not None and _names(v), "a list of names"),

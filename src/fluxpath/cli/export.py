@@ -69,6 +69,8 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
                         "gradient graph: mfaba-sharp, -smooth, neflag, integrated-gradients")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the method, as in --set max_steps=20")  # fmt: skip
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="print what was verified against what, and how far it was apart")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -104,6 +106,8 @@ def run(options: argparse.Namespace) -> None:
     size = done.path.stat().st_size / 2**20
     what = "gradient" if options.method is None else "attribution"
     print(f"wrote {done.path} ({size:.2f} MiB), {what} within {done.verification.error:.1e} of float64")
+    for compared, apart in (done.manifest.verified or {}).items() if options.verbose else ():
+        print(f"  {apart:.1e}  {compared}")
     for note in done.notes:
         print(f"note: {note}")
 

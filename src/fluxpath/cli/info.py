@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
         "gradient": "in two factors (seed, scale)" if manifest.factored else "plain",
         "gradient type": manifest.gradient,
         "error": "unknown" if manifest.error is None else f"{manifest.error:.1e} of float64 at worst",
+        "explained": manifest.logits,
         "form": "TorchScript" if manifest.opset is None else f"ONNX, opset {manifest.opset}",
         "source": manifest.source,
         "size": f"{options.graph.stat().st_size / 2**20:.2f} MiB",
@@ -43,6 +44,8 @@ def run(options: argparse.Namespace) -> None:
         rows |= _costs(options.graph)
     for name, value in rows.items():
         print(f"{name:14} {value}")
+    for compared, apart in (manifest.verified or {}).items():
+        print(f"{'verified':14} {apart:.1e}  {compared}")
 
 
 def _kind(manifest: Manifest) -> str:

@@ -13,25 +13,54 @@ from torch.nn import functional
 
 from fluxpath.errors import ModelError
 from fluxpath.export import gradient_from_torch
+from fluxpath.export.verification import rows
 
 MIXING = {
     "the mean of the batch": ("k = ReduceMean<keepdims=1>(z, axis) y = Sub(z, k)", "ReduceMean"),
     "the largest of all": ("a = Abs(z) k = ReduceMax<keepdims=1>(a) y = Div(z, k)", "ReduceMax"),
-    "a hundredth of the mean": (
+    "a little of the mean": (
         "k = ReduceMean<keepdims=1>(z, axis) h = Mul(k, little) y = Sub(z, h)",
         "ReduceMean",
     ),
+    "the mean beside a large number": (
+        "k = ReduceMean<keepdims=1>(z, axis) h = Sub(z, k) y = Add(h, large)",
+        "ReduceMean",
+    ),
+    "the mean's whole part": (
+        "k = ReduceMean<keepdims=1>(z, axis) h = Mul(k, large) n = Round(h) y = Sub(z, n)",
+        "ReduceMean",
+    ),
 }
+CONSTANTS = {"axis": [0], "little": np.float32(3e-4), "large": np.float32(1e4)}
 
 
+@pytest.mark.parametrize("objective", ["softmax", "logit"])
 @pytest.mark.parametrize("name", MIXING)
-def test_a_graph_that_mixes_is_refused_by_the_operator_that_does(tmp_path: Path, name: str) -> None:
+def test_a_graph_that_mixes_is_refused_by_the_operator_that_does(
+    tmp_path: Path, name: str, objective: str
+) -> None:
     tail, operator = MIXING[name]
-    constants = {"axis": [0], "little": np.float32(0.01)}
-    model = small.cnn(tail, **{k: v for k, v in constants.items() if k in tail})
+    model = small.cnn(tail, **{k: v for k, v in CONSTANTS.items() if k in tail})
     with pytest.raises(ModelError, match=rf"mixes the images of a batch in {operator} '"):
-        small.export(model, tmp_path)
+        small.export(model, tmp_path, objective=objective)
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_rounding_is_told_from_mixing() -> None:
+    """A runtime that rounds a row otherwise among others, to the third digit; in float64 it does not."""
+    feeds = {"x": np.linspace(0.1, 0.9, 20, dtype=np.float32).reshape(4, 5)}
+
+    def rounds(feeds):
+        return {"y": feeds["x"] * (1 + 1e-3 * (len(feeds["x"]) > 1))}
+
+    def mixes(feeds):
+        return {"y": feeds["x"] + 1e-3 * feeds["x"].mean()}
+
+    told = rows.check_rows(rounds, feeds, ["y"], exact=lambda: lambda feeds: {"y": feeds["x"]})
+    assert max(told.values()) == pytest.approx(1e-3, rel=0.01)
+    for exact in (None, lambda: mixes):
+        with pytest.raises(ModelError, match="mixes the images"):
+            rows.check_rows(rounds if exact is None else mixes, feeds, ["y"], exact=exact)
 
 
 class Head(nn.Module):
@@ -56,6 +85,8 @@ DEPENDENT = {
     "the largest of all": lambda m, h: h / h.amax(),
     "the order": lambda m, h: h * torch.arange(1, 1 + len(h)).to(h)[:, None, None, None],
     "the next image": lambda m, h: h + 0.01 * h.roll(1, 0),
+    "the first two rows": lambda m, h: torch.cat([h[:1], h[1:2] * (1 + h[:1].mean()), h[2:]]),
+    "the gradient alone": lambda m, h: h + h.mean(0) - h.mean(0).detach(),
 }
 
 

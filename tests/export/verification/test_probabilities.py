@@ -8,9 +8,11 @@ import numpy as np
 import onnx
 import pytest
 import small
+import torch
+from torch import nn
 
 from fluxpath.errors import ModelError
-from fluxpath.export import gradient_from_onnx
+from fluxpath.export import gradient_from_onnx, gradient_from_torch
 
 TAILS = {
     "reshape": "q = Softmax<axis=1>(z) y = Reshape(q, five)",
@@ -23,6 +25,22 @@ TAILS = {
     "identity": "q = Softmax(z) i = Identity(q) y = Identity(i)",
 }
 CONSTANTS = {"five": [-1, 5], "last": [2, 3], "low": np.float32(1e-7), "high": np.float32(1)}
+HIDDEN = {
+    "percent": "q = Softmax(z) y = Mul(q, hundred)",
+    "without the first class": "q = Softmax(z) y = Slice(q, first, end, last)",
+    "what is left of one": "q = Softmax(z) y = Sub(high, q)",
+    "two networks": "q = Softmax(z) d = Mul(z, third) n = Softmax(d) s = Add(q, n) y = Mul(s, half)",
+    "two sigmoids": "q = Sigmoid(z) d = Mul(z, third) n = Sigmoid(d) s = Add(q, n) y = Mul(s, half)",
+}
+HIDING = {
+    "hundred": np.float32(100),
+    "first": [1],
+    "end": [5],
+    "last": [1],
+    "high": np.float32(1),
+    "third": np.float32(3),
+    "half": np.float32(0.5),
+}
 WRITTEN_OUT = "e = Exp(z) s = ReduceSum<keepdims=1>(e, last) y = Div(e, s)"
 """A softmax that no operator of that name makes."""
 
@@ -47,6 +65,50 @@ def test_probabilities_from_elsewhere_are_refused_and_the_logits_can_be_named(tm
     np.testing.assert_allclose(
         small.run(done.path, x, -1)["score"], small.run(model, x)["y"].max(axis=1), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("objective", ["softmax", "log_softmax", "sigmoid"])
+@pytest.mark.parametrize("tail", HIDDEN)
+def test_what_is_made_of_probabilities_is_refused(tmp_path: Path, tail: str, objective: str) -> None:
+    model = small.cnn(HIDDEN[tail], **{k: v for k, v in HIDING.items() if k in HIDDEN[tail]})
+    with pytest.raises(ModelError, match=r"output 'y' holds probabilities .* with the objective 'logit'"):
+        small.export(model, tmp_path, objective=objective)
+    assert small.export(model, tmp_path, objective="logit").path.exists()
+
+
+@pytest.mark.parametrize("tail", ["y = Add(z, large)", "y = Mul(z, tiny)", "a = Abs(z) y = Add(a, large)"])
+def test_logits_that_look_alike_are_no_probabilities(tmp_path: Path, tail: str) -> None:
+    constants = {"large": np.float32(1000), "tiny": np.float32(1e-3)}
+    model = small.cnn(tail, **{k: v for k, v in constants.items() if k in tail})
+    assert small.export(model, tmp_path).path.exists()
+
+
+class Ensemble(nn.Module):
+    """The mean of what two classifiers give, each by `end`."""
+
+    def __init__(self, end, classes):
+        super().__init__()
+        self.parts = nn.ModuleList([nn.Linear(12, classes) for _ in range(2)])
+        self.end = end
+
+    def forward(self, x):
+        return sum(self.end(4 * part(x.flatten(1))) for part in self.parts) / 2
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt"])
+@pytest.mark.parametrize("classes", [1, 5, 1000])
+def test_a_module_that_gives_probabilities_of_its_own_making(
+    tmp_path: Path, classes: int, suffix: str
+) -> None:
+    torch.manual_seed(0)
+    module = Ensemble(torch.sigmoid if classes == 1 else lambda z: z.softmax(-1), classes).eval()
+    with pytest.raises(ModelError, match="holds probabilities"):
+        gradient_from_torch(module, torch.zeros(1, 3, 2, 2), tmp_path / f"model.grad{suffix}")
+    assert list(tmp_path.iterdir()) == []
+    done = gradient_from_torch(
+        module, torch.zeros(1, 3, 2, 2), tmp_path / f"model.grad{suffix}", objective="logit"
+    )
+    assert done.path.exists()
 
 
 def test_a_probability_itself_can_be_explained_as_a_number(tmp_path: Path) -> None:
