@@ -12,10 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
-
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-# The list of results in a folder of overlays; a folder that holds one is not a source.
-RESULTS = "results.jsonl"
+from fluxpath.runtime.bulk.sinks.rowlog import FOLDER, RESULTS, is_log
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
 
@@ -72,23 +69,37 @@ def items(source: Source, photos: PhotoLoader) -> tuple[Iterator[Item], int | No
 def photos_in(path: Path) -> list[Path]:
     """The image at `path`, or all images in a folder and its subfolders, sorted.
 
-    Skips hidden files and folders, and folders that fluxpath wrote. Raises InputError if none is left.
+    Skips hidden files and folders, links to folders, and folders that fluxpath wrote. A subfolder that cannot
+    be read is listed itself, so that loading it says why. Raises InputError if no image is left.
     """
+    from fluxpath.runtime.pictures import SUFFIXES
+
     if not path.exists():
         raise InputError(f"there is no image or folder '{path}'")
     if not path.is_dir():
         return [path]
     found: list[Path] = []
-    for folder, folders, files in os.walk(path):
+    unread: list[OSError] = []
+    for folder, folders, files in os.walk(path, onerror=unread.append):
         at = Path(folder)
-        if at != path and RESULTS in files:
+        if at != path and RESULTS in files and _is_written(at / RESULTS):
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [at / f for f in files if Path(f).suffix.lower() in SUFFIXES and not f.startswith(".")]
-    if not found:
+    closed = [Path(error.filename) for error in unread]
+    if path in closed:
+        raise InputError(f"cannot read the folder '{path}': {unread[0].strerror}")
+    if not found and not closed:
         raise InputError(f"the folder '{path}' holds no image ({', '.join(SUFFIXES)})")
-    return sorted(found)
+    return sorted([*found, *closed])
+
+
+def _is_written(results: Path) -> bool:
+    try:
+        return is_log(results, FOLDER)
+    except OSError:
+        return False
 
 
 def _item(index: int, given: Any, photos: PhotoLoader) -> Item:

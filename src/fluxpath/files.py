@@ -1,8 +1,10 @@
-"""Writes files atomically: they are complete or not there at all."""
+"""Writes files atomically, complete or not at all, and opens regular files only."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +13,51 @@ from pathlib import Path
 from fluxpath.errors import ModelError
 
 
+def regular(path: str | os.PathLike[str], flags: int) -> int:
+    """An `opener` for `open` that takes regular files, or links to one, only.
+
+    A FIFO, a device or a socket would let the caller wait for ever: OSError, and it is not opened.
+    """
+    # Looked at before, because opening a device can have effects; and after, because it may be another file.
+    if os.path.lexists(path):
+        _need_regular(path, os.stat(path))
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    try:
+        _need_regular(path, os.fstat(descriptor))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def unlinked(path: str | os.PathLike[str], flags: int) -> int:
+    """`regular`, but a symbolic link is refused too: for files that are replaced or changed in place."""
+    if os.path.islink(path):
+        raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed", os.fspath(path))
+    return regular(path, flags | getattr(os, "O_NOFOLLOW", 0))
+
+
+def _need_regular(path: str | os.PathLike[str], found: os.stat_result) -> None:
+    if stat.S_ISDIR(found.st_mode):
+        os.scandir(path).close()  # a folder that cannot be read says so
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+
+
+def temporary_name(token: str | None = None) -> str:
+    """The name of a temporary file: nobody can guess it, unless they know the token that it is made from."""
+    return f".{token or uuid.uuid4().hex}.tmp"
+
+
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
     """A temporary name in the folder of `path`, which becomes `path` unless the block raises.
 
-    A reader of `path` sees the old file or the complete new one, and no temporary file ever remains.
+    A reader of `path` sees the old file or the complete new one, and a temporary file remains only if the
+    process is killed. temporary: a name for it on the same file system, by which a later run can find it.
     """
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(temporary_name()) if temporary is None else temporary
     try:
         yield temporary
         os.replace(temporary, path)

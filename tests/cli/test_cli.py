@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_explain_a_folder(folder, tmp_path, capsys, method, setting):
         (["--out", "runs/x.npz"], "runs/x.npz"),
         (["--out", "x.v2", "--format", "npy"], "x.v2.npy"),
         (["--format", "parquet", "--out", "x.parquet"], "x.parquet"),
-        (["--out", "x.v2"], "x.v2/results.jsonl"),
+        (["--out", "x.v2/"], "x.v2/results.jsonl"),
         (["--out", "x", "--format", "png"], "x/b.png"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",
@@ -220,15 +221,15 @@ def test_a_mistake_is_one_sentence(folder, tmp_path, monkeypatch, capsys, argume
 @pytest.mark.parametrize("out", ["heatmaps", "x.npz"])
 def test_a_disk_that_refuses_is_one_sentence(folder, tmp_path, monkeypatch, capsys, out):
     arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--out", out]
-    original = Path.open
+    original = os.open
 
-    def refuse(path: Path, mode: str = "r", *rest: object, **options: object) -> object:
-        if "w" in mode:
+    def refuse(path: Path, flags: int, *rest: object, **options: object) -> int:
+        if flags & os.O_CREAT:
             raise PermissionError(13, "Permission denied", str(path))
-        return original(path, mode, *rest, **options)
+        return original(path, flags, *rest, **options)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert main(arguments) == 1
     error = capsys.readouterr().err
     assert error.startswith(f"fluxpath: cannot read or write '{out}")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.errors import InputError
+from fluxpath.errors import FluxpathError, InputError
 from fluxpath.runtime.attribution import Attribution
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Sink(Protocol):
@@ -34,26 +36,74 @@ class Sink(Protocol):
         """The source has ended: finish what was written."""
 
 
+def foreign(path: Path) -> InputError:
+    """The error for a file that is in the way, and that fluxpath did not write or can no longer read."""
+    return InputError(
+        f"'{path}' is no intact result of fluxpath's, or one of another version or kind: move it away and "
+        "start over, or write elsewhere"
+    )
+
+
+@contextmanager
+def plain(path: Path) -> Iterator[None]:
+    """While `path` is opened: a link, folder, FIFO or device in its place is an InputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO):
+            raise InputError(f"'{path}' is in the way: {error.strerror}: write elsewhere") from error
+        raise
+
+
+@contextmanager
+def intact(path: Path) -> Iterator[None]:
+    """While a result is read: whatever libraries raise on a damaged or foreign file becomes `foreign`."""
+    try:
+        with plain(path):
+            yield
+    except FluxpathError:
+        raise
+    except OSError as error:
+        if error.errno is not None:  # the disk's or the system's, and not a library's
+            raise
+        raise foreign(path) from error
+    except Exception as error:
+        raise foreign(path) from error
+
+
 @dataclass(frozen=True)
 class Head:
-    """What a run's results share: `run` says how they were computed, `shape` is one image's shape."""
+    """What a run's results share: `run` says how they were computed, `shape` is one image's shape.
+
+    form: the kind of output, such as "npz".
+    """
 
     run: Mapping[str, str | None]
     shape: tuple[int, ...]
+    form: str = ""
 
     def entry(self) -> dict[str, Any]:
-        """The head as a JSON object."""
-        return {"fluxpath": FORMAT, "run": dict(self.run), "shape": list(self.shape)}
+        """The head as a JSON object; it begins with what tells fluxpath's own results."""
+        return {"fluxpath": FORMAT, "form": self.form, "run": dict(self.run), "shape": list(self.shape)}
 
     @staticmethod
     def of(entry: Any, path: Path) -> Head:
         """The head in a JSON object; InputError if it holds none, so that no foreign file is overwritten."""
         if not isinstance(entry, dict) or entry.get("fluxpath") != FORMAT:
-            raise InputError(f"'{path}' is no intact result of fluxpath's: start over, or write elsewhere")
-        return Head(entry["run"], tuple(entry["shape"]))
+            raise foreign(path)
+        run: Any = entry.get("run")
+        shape: Any = entry.get("shape")
+        form: Any = entry.get("form")
+        named = isinstance(run, dict) and all(isinstance(v, str | None) for v in run.values())
+        sized = isinstance(shape, list) and all(type(d) is int and d >= 0 for d in shape)
+        if not (named and sized and isinstance(form, str)):
+            raise foreign(path)
+        return Head(run, tuple(shape), form)
 
     def check(self, other: Head, path: Path) -> None:
         """Raise InputError if `other`, the head of `path`, differs: results of unlike runs must not mix."""
+        if self.form != other.form:
+            raise foreign(path)
         if self.shape != other.shape:
             raise InputError(
                 f"'{path}' holds attributions of shape {list(other.shape)}, and the model takes "
@@ -92,6 +142,20 @@ class Row:
         numbers = (int(a[0]) for a in (result.target, result.label, result.steps, result.status))
         target, label, steps, status = numbers
         return Row(name, target, label, score, steps, status, end, **more)
+
+    @staticmethod
+    def read(entry: Any) -> Row:
+        """The row in a JSON object; TypeError or ValueError if it holds none, or names a file elsewhere."""
+        row = Row(**entry)
+        scores = all(v is None or type(v) in (int, float) for v in (row.score, row.end_score))
+        numbers = all(_fits(getattr(row, key), kind) for key, kind in COLUMNS.items() if "score" not in key)
+        checked = row.crc is None or _fits(row.crc, np.uint32)
+        files = isinstance(row.files, dict) and all(
+            _is_inside(file) and _fits(size, np.int64) for file, size in row.files.items()
+        )
+        if not (isinstance(row.name, str) and scores and numbers and checked and files):
+            raise ValueError("no row")
+        return row
 
     def entry(self) -> dict[str, Any]:
         """The row as a JSON object, without `crc` and `files` where they do not apply."""
@@ -132,3 +196,15 @@ def _row(record: dict[str, Any]) -> Row:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    limits = np.iinfo(kind)
+    return type(value) is int and limits.min <= value <= limits.max
+
+
+def _is_inside(file: str) -> bool:
+    """Whether a path stays in the folder that it is relative to, on any system."""
+    windows, posix = PureWindowsPath(file), PurePosixPath(file)
+    leaves = windows.anchor or posix.is_absolute() or ".." in windows.parts or "\0" in file
+    return bool(posix.parts) and not leaves and posix.suffix in (".png", ".npy")

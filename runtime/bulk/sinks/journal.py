@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,99 +19,154 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import ClosedError, FluxpathError
-from fluxpath.files import replacing
+from fluxpath.files import unlinked
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.bulk.sinks.base import Head, Row
-from fluxpath.runtime.bulk.sinks.rowlog import RowLog, line_of, read_log
+from fluxpath.runtime.bulk.sinks.base import Head, Row, foreign
+from fluxpath.runtime.bulk.sinks.rowlog import Log, RowLog, hold_log, read_log
+
+# Rows that are logged in one write.
+_AT_ONCE = 1000
 
 
 class Journal:
-    """Attributions, float32 [*head.shape] each, in the .npy file `values`, and their `Row`s in `log`."""
+    """Attributions, float32 [*head.shape] each, in the .npy file `values`, and their `Row`s in `log`.
 
-    def __init__(self, values: Path, log: Path, head: Head) -> None:
+    Holds the log from the start, so that no other run writes `output`. Raises InputError while another does,
+    and for files of these names that are no journal of this form.
+    """
+
+    def __init__(self, values: Path, log: Path, head: Head, output: Path) -> None:
         self.values, self.log, self.head = values, log, head
         self._row_bytes = 4 * int(np.prod(head.shape, dtype=np.int64))
         self._count = 0
         self._file: BinaryIO | None = None
         self._rows: RowLog | None = None
+        self._old: Log | None = None
+        self._held = hold_log(log, head.form, output)
+        # The log is made first, so values beside none are not a journal's.
+        if os.path.lexists(values) and (self._held.created or not _is_npy(values)):
+            self._held.release(remove=self._held.created)
+            raise foreign(values)
 
-    def exists(self) -> bool:
-        """Whether a run left a journal here."""
-        return self.values.exists() and self.log.exists()
+    @property
+    def temporary(self) -> Path:
+        """The run's temporary file, in the folder of the journal."""
+        assert self._rows is not None
+        return self._rows.temporary
 
-    def begin(self, rows: Iterable[Row] = (), values: Iterable[npt.NDArray[np.float32]] = ()) -> None:
-        """Start a new journal, with the rows and values of a finished file if there are any."""
-        # A journal exists if its log does, so the log is deleted first and written last, atomically.
-        self.log.unlink(missing_ok=True)
-        lines = [line_of(self.head.entry())]
-        with self.values.open("wb") as file:
-            file.write(header(self.head.shape, 0))
-            for row, array in zip(rows, values, strict=True):
-                data = np.ascontiguousarray(array, "<f4").tobytes()
-                file.write(data)
-                lines.append(line_of(Row(**{**row.entry(), "crc": zlib.crc32(data)}).entry()))
-        with replacing(self.log) as temporary:
-            temporary.write_bytes(b"".join(lines))
-        self._open(len(lines) - 1, self.log.stat().st_size)
+    def check(self) -> None:
+        """Raise FluxpathError if somebody deleted or replaced the journal's files."""
+        self._held.check()
+        if self._file is not None:
+            try:
+                same = os.path.samestat(self.values.lstat(), os.fstat(self._file.fileno()))
+            except OSError:
+                same = False
+            if not same:
+                raise FluxpathError(
+                    f"somebody deleted or replaced '{self.values}' while the run was writing to it"
+                )
 
     def recover(self) -> list[Row]:
-        """The rows complete in log and values; cuts off the rest. InputError for another run's log."""
-        log = read_log(self.log)
+        """The rows that are complete in log and values; InputError for another run's log."""
+        log = self._old = read_log(self.log)
         if log is None:
-            self.begin()
             return []
         self.head.check(log.head, self.log)
+        if not self.values.exists():
+            return []
         whole = 0
-        with self.values.open("rb") as file:
+        with open(self.values, "rb", opener=unlinked) as file:
             file.seek(len(header(self.head.shape, 0)))
             for row in log.rows:
                 data = file.read(self._row_bytes)
                 if len(data) != self._row_bytes or zlib.crc32(data) != row.crc:
                     break
                 whole += 1
-        self._open(whole, log.ends[whole - 1] if whole else log.begin)
         return log.rows[:whole]
 
-    def _open(self, count: int, log_bytes: int) -> None:
+    def go_on(self, count: int) -> None:
+        """Append after the first `count` rows, which `recover` found; cut off the rest."""
+        assert self._old is not None
+        log = self._old
+        self._rows = RowLog(self.log, self.head, log.ends[count - 1] if count else log.begin, log.token)
+        self._file = open(self.values, "r+b", buffering=0, opener=unlinked)  # noqa: SIM115
         self._count = count
-        self._file = self.values.open("r+b", buffering=0)
         end = len(header(self.head.shape, 0)) + count * self._row_bytes
         self._file.truncate(end)
         self._file.seek(end)
-        self._rows = RowLog(self.log, self.head, log_bytes)
+
+    def begin(self, rows: Iterable[Row] = (), values: Iterable[npt.NDArray[np.float32]] = ()) -> None:
+        """Start a new journal, with the rows and values of a finished file if there are any."""
+        self.values.unlink(missing_ok=True)
+        self._rows = RowLog(self.log, self.head, token=self._old.token if self._old else None)
+        self._file = open(self.values, "xb", buffering=0, opener=unlinked)  # noqa: SIM115
+        self._file.write(header(self.head.shape, 0))
+        kept: list[Row] = []
+        for row, array in zip(rows, values, strict=True):
+            data = np.ascontiguousarray(array, "<f4").tobytes()
+            self._put(data, row.name)
+            kept.append(Row(**{**row.entry(), "crc": zlib.crc32(data)}))
+        # After all the values, so that a broken copy has fewer rows than the finished file: that then counts.
+        for i in range(0, len(kept), _AT_ONCE):
+            self._rows.append(*kept[i : i + _AT_ONCE])
+        self._count = len(kept)
 
     def append(self, name: str, result: Attribution) -> None:
         """Add the attribution of one image."""
         if self._file is None or self._rows is None:
             raise ClosedError("the sink is closed: open another")
+        self.check()
         data = np.ascontiguousarray(result.values[0], "<f4").tobytes()
-        written = self._file.write(data)
-        if written != len(data):
-            raise FluxpathError(f"'{self.values}': no space is left for the attribution of '{name}'")
+        self._put(data, name)
         self._rows.append(Row.of(name, result, crc=zlib.crc32(data)))
         self._count += 1
 
-    def seal(self) -> list[Row]:
-        """Correct the header and close, so that `values` is a valid .npy file; return its rows."""
+    def _put(self, data: bytes, name: str) -> None:
         assert self._file is not None
+        if self._file.write(data) != len(data):
+            raise FluxpathError(f"'{self.values}': no space is left for the attribution of '{name}'")
+
+    def seal(self) -> list[Row]:
+        """Correct the header, so that `values` is a valid .npy file, and close it; return its rows."""
+        assert self._file is not None
+        self.check()
         self._file.seek(0)
         self._file.write(header(self.head.shape, self._count))
         os.fsync(self._file.fileno())
-        self.close()
+        self._close_files()
         log = read_log(self.log)
         return [] if log is None else log.rows
 
-    def close(self) -> None:
-        """Close the files and leave them for a later run; can be called twice."""
+    def close(self, remove: bool = False) -> None:
+        """Close the files; leave them for a later run, unless `remove`; can be called twice."""
+        self._close_files()
+        if remove:
+            self.values.unlink(missing_ok=True)  # before the log, without which it would be nobody's
+        self._held.release(remove)
+
+    def _close_files(self) -> None:
         if self._file is not None and self._rows is not None:
             self._file.close()
             self._rows.close()
-            self._file = self._rows = None
+            self._file = None
 
-    def remove(self) -> None:
-        """Delete the journal's files once the finished file holds everything."""
-        self.log.unlink(missing_ok=True)
-        self.values.unlink(missing_ok=True)
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no journal before this one."""
+        return self._held.created
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would be lost without the journal."""
+        return self._count == 0
+
+
+def _is_npy(path: Path) -> bool:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return False
+    with open(path, "rb", opener=unlinked) as file:
+        return np.lib.format.MAGIC_PREFIX.startswith(file.read(len(np.lib.format.MAGIC_PREFIX)))
 
 
 def groups(
@@ -121,7 +177,7 @@ def groups(
     The file is read, not mapped: a mapping's pages stay in memory until something else needs it.
     """
     size = int(np.prod(shape, dtype=np.int64))
-    with path.open("rb") as file:
+    with open(path, "rb", opener=unlinked) as file:
         file.seek(len(header(shape, count)))
         for begin in range(0, count, step):
             rows = min(step, count - begin)

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.errors import InputError
-from fluxpath.files import replacing
-from fluxpath.runtime.bulk.sinks.base import Head, Row, as_columns, from_columns
+from fluxpath.files import replacing, unlinked
+from fluxpath.runtime.bulk.sinks.base import Head, Row, as_columns, foreign, from_columns, intact
 from fluxpath.runtime.bulk.sinks.journal import Journal, header
 
 
@@ -25,7 +24,10 @@ class Npz:
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
         """Write the file; the values are copied, not loaded, because they can be larger than memory."""
         columns = {**as_columns(rows), "run": np.array(json.dumps(journal.head.entry()))}
-        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with (
+            replacing(path, journal.temporary) as temporary,
+            zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive,
+        ):
             with (
                 journal.values.open("rb") as source,
                 archive.open("values.npy", "w", force_zip64=True) as target,
@@ -35,23 +37,34 @@ class Npz:
                 with archive.open(f"{key}.npy", "w", force_zip64=True) as target:
                     np.lib.format.write_array(target, array, allow_pickle=False)
 
+    def files(self, path: Path) -> list[Path]:
+        """The file itself."""
+        return [path]
+
+    def head(self, path: Path) -> Head:
+        """The head in the file; InputError if it has none."""
+        with intact(path), open(path, "rb", opener=unlinked) as opened, np.load(opened) as file:
+            return Head.of(json.loads(str(file["run"])), path)
+
     def read(self, path: Path) -> tuple[Head, list[Row]]:
         """The head and the rows, without the values; InputError if the file is damaged or foreign."""
-        try:
-            with np.load(path) as file:
-                entry = json.loads(str(file["run"]))
-                rows = from_columns(file)
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise InputError(
-                f"'{path}' is no intact result of fluxpath's: start over, or write elsewhere"
-            ) from error
-        return Head.of(entry, path), rows
+        with intact(path), open(path, "rb", opener=unlinked) as opened, np.load(opened) as file:
+            return Head.of(json.loads(str(file["run"])), path), from_columns(file)
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
         """Yield each image's values [*shape]; the archive verifies their checksum at the end."""
         head, rows = self.read(path)
         size = 4 * int(np.prod(head.shape, dtype=np.int64))
-        with zipfile.ZipFile(path) as archive, archive.open("values.npy") as source:
-            source.read(len(header(head.shape, len(rows))))
+        start = header(head.shape, len(rows))
+        with (
+            intact(path),
+            open(path, "rb", opener=unlinked) as opened,
+            zipfile.ZipFile(opened) as archive,
+            archive.open("values.npy") as source,
+        ):
+            if source.read(len(start)) != start:
+                raise foreign(path)
             for _ in rows:
                 yield np.frombuffer(source.read(size), "<f4").reshape(head.shape)
+            if source.read(1):
+                raise foreign(path)

@@ -32,11 +32,19 @@ def open_sink(
     A path means a folder if it is one, ends in "/" or has no suffix; low, high, npy and flat apply only there
     (see `FolderSink`). Raises InputError for any other suffix, and what the sinks raise.
     """
+    form = form_of(path)
+    if form is None:
+        return FolderSink(Path(path), head, resume, low=low, high=high, npy=npy, flat=flat)
+    return StackedSink(Path(path), form(), head, resume)
+
+
+def form_of(path: str | os.PathLike[str]) -> Callable[[], Format] | None:
+    """The format of the file that `path` names, or None for a folder; InputError as in `open_sink`."""
     text, plain = os.fspath(path), Path(path)
     if text.endswith(("/", os.sep)) or plain.is_dir() or not plain.suffix:
-        return FolderSink(plain, head, resume, low=low, high=high, npy=npy, flat=flat)
+        return None
     if plain.suffix not in FORMATS:
         raise InputError(
             f"'{text}' is neither a {', '.join(FORMATS)} file nor a folder (write '{text}/' for a folder)"
         )
-    return StackedSink(plain, FORMATS[plain.suffix](), head, resume)
+    return FORMATS[plain.suffix]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
-from fluxpath.files import replacing
-from fluxpath.runtime.bulk.sinks.base import COLUMNS, Head, Row, as_columns, from_columns
+from fluxpath.files import replacing, unlinked
+from fluxpath.runtime.bulk.sinks.base import COLUMNS, Head, Row, as_columns, foreign, from_columns, intact
 from fluxpath.runtime.bulk.sinks.journal import Journal, groups
 
 # The size of a row group, which is held in memory while it is written.
@@ -22,8 +23,8 @@ GROUP_BYTES = 1 << 24
 class Parquet:
     """Columns name, target, label, score, steps, status, end_score and values: list<float32>, flattened.
 
-    The file's metadata holds the images' shape and the run, as JSON under "fluxpath". Raises InputError if
-    pyarrow is missing.
+    The file's metadata holds the images' shape and the run, as JSON under "fluxpath"; pages have checksums.
+    Raises InputError if pyarrow is missing.
     """
 
     def __init__(self) -> None:
@@ -43,7 +44,11 @@ class Parquet:
         schema = arrow.schema(fields, metadata={"fluxpath": json.dumps(journal.head.entry())})
         size = int(np.prod(journal.head.shape, dtype=np.int64))
         step = max(1, GROUP_BYTES // (4 * size))
-        with replacing(path) as temporary, self._parquet.ParquetWriter(temporary, schema) as writer:
+        with (
+            replacing(path, journal.temporary) as temporary,
+            temporary.open("xb") as file,
+            self._parquet.ParquetWriter(file, schema, write_page_checksum=True) as writer,
+        ):
             for i, values in enumerate(groups(journal.values, journal.head.shape, len(rows), step)):
                 group = rows[i * step : (i + 1) * step]
                 offsets = arrow.array(np.arange(len(group) + 1, dtype=np.int32) * size)
@@ -57,25 +62,44 @@ class Parquet:
             missing = key.endswith("score") and np.isnan(column)
             yield self._arrow.array(column, mask=missing) if np.any(missing) else column
 
+    def files(self, path: Path) -> list[Path]:
+        """The file itself."""
+        return [path]
+
+    def head(self, path: Path) -> Head:
+        """The head in the file's metadata; InputError if it has none."""
+        with self._opened(path) as file:
+            return self._head(file, path)
+
     def read(self, path: Path) -> tuple[Head, list[Row]]:
         """The head and the rows, without the values; InputError if the file is damaged or foreign."""
-        try:
-            with self._parquet.ParquetFile(path) as file:
-                entry = json.loads((file.schema_arrow.metadata or {})[b"fluxpath"])
-                table = file.read(["name", *COLUMNS])
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"'{path}' is no intact result of fluxpath's: start over, or write elsewhere"
-            ) from error
-        columns = {key: table[key].to_pylist() for key in table.column_names}
-        for key in ("score", "end_score"):
-            columns[key] = [np.nan if v is None else v for v in columns[key]]
-        return Head.of(entry, path), from_columns(columns)
+        with self._opened(path) as file:
+            head = self._head(file, path)
+            table = file.read(["name", *COLUMNS])
+            columns = {key: table[key].to_pylist() for key in table.column_names}
+            for key in ("score", "end_score"):
+                columns[key] = [np.nan if v is None else v for v in columns[key]]
+            return head, from_columns(columns)
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:
         """Yield each image's values [*shape], reading one row group at a time."""
-        head, _ = self.read(path)
-        with self._parquet.ParquetFile(path) as file:
+        with self._opened(path) as file:
+            head = self._head(file, path)
             for group in range(file.num_row_groups):
                 column = file.read_row_group(group, ["values"])["values"].combine_chunks()
-                yield from column.flatten().to_numpy().reshape(-1, *head.shape)
+                values = column.flatten().to_numpy().reshape(-1, *head.shape)
+                if len(values) != len(column):
+                    raise foreign(path)
+                yield from values
+
+    @contextmanager
+    def _opened(self, path: Path) -> Iterator[Any]:
+        with (
+            intact(path),
+            open(path, "rb", opener=unlinked) as opened,
+            self._parquet.ParquetFile(opened, page_checksum_verification=True) as file,
+        ):
+            yield file
+
+    def _head(self, file: Any, path: Path) -> Head:
+        return Head.of(json.loads((file.schema_arrow.metadata or {})[b"fluxpath"]), path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -12,10 +15,13 @@ from fluxpath.errors import InputError
 from fluxpath.files import replacing
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.bulk.sinks.base import Head, Row
-from fluxpath.runtime.bulk.sinks.rowlog import RowLog, read_log
-from fluxpath.runtime.bulk.sources import RESULTS, SUFFIXES
+from fluxpath.runtime.bulk.sinks.rowlog import FOLDER, RESULTS, RowLog, hold_log, read_log
 
 SMALLEST = 224
+# The comment in a picture that has an array beside it: an array cannot say itself who wrote it.
+WITH_ARRAY = "with its attribution"
+# Names of files end at 255 bytes on most systems; a number and a suffix may follow.
+LONGEST = 240
 
 
 class FolderSink:
@@ -24,8 +30,9 @@ class FolderSink:
     A second image of that name gets a number (cats/1-2.png). flat: use only the last part of a name.
     low, high: the input's range. npy: also write the attribution, float32 [*shape], beside the picture.
     results.jsonl has one line per image; with `resume`, an image is skipped if its files exist with the sizes
-    stated there. Files that fluxpath did not write are never replaced. Raises InputError if inputs are not
-    pictures, the folder cannot be made, or it holds source images, another run's results or a foreign file.
+    stated there. Files that fluxpath did not write are never replaced, and links are not followed. Raises
+    InputError if inputs are not pictures, the folder cannot be made, it holds source images, another run's
+    results or a foreign file, and while another run writes to it.
     """
 
     def __init__(
@@ -54,14 +61,24 @@ class FolderSink:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder '{folder}': {error.strerror}") from error
-        path = folder / RESULTS
-        log = read_log(path) if resume and path.exists() else None
+        self._root = folder.resolve()
+        self._held = hold_log(folder / RESULTS, FOLDER, folder)
+        try:
+            self._open_log(replace(head, form=FOLDER), resume)
+        except BaseException:
+            self._held.release(remove=self._held.created)
+            raise
+
+    def _open_log(self, head: Head, resume: bool) -> None:
+        path = self._folder / RESULTS
+        log = read_log(path) if resume else None
         if log is not None:
             head.check(log.head, path)
         self._empty = log is None
-        self._old = {row.name: row for row in log.rows} if log else {}
+        self._old = {row.name: row for row in log.rows if row.files} if log else {}
         self._taken = {_stem_of(row) for row in self._old.values()}
-        self._log = RowLog(path, head, None if log is None else log.ends[-1] if log.ends else log.begin)
+        keep = None if log is None else log.ends[-1] if log.ends else log.begin
+        self._log = RowLog(path, head, keep, log.token if log else None)
 
     def done(self, name: str) -> bool:
         """Whether all of this image's files exist with the right sizes."""
@@ -72,33 +89,37 @@ class FolderSink:
 
     def write(self, name: str, image: npt.NDArray[np.float32], result: Attribution) -> Path:
         """Write the picture, then its row, so that all files in results.jsonl exist; return the picture's."""
-        from fluxpath.runtime.pictures import overlay, save_png
+        from fluxpath.runtime.pictures import is_ours, overlay, save_png
 
+        self._held.check()
         stem = _stem_of(self._old[name]) if name in self._old else self._free_stem(name)
-        path = self._folder / f"{stem}.png"
-        if name not in self._old and self._is_foreign(path):
-            raise InputError(f"'{path}' would be replaced, and fluxpath did not write it: write elsewhere")
+        path, array = self._folder / f"{stem}.png", self._folder / f"{stem}.npy"
+        self._need_own(path, array, self._old.get(name))
+        if is_ours(path, comment=WITH_ARRAY) and not self._npy:
+            array.unlink(missing_ok=True)  # of the attribution that is replaced
         path.parent.mkdir(parents=True, exist_ok=True)
         h, w = image.shape[-2:]
-        save_png(overlay(self._unit(image), result.values[0], size=max(SMALLEST, h, w), smooth=h > 16), path)
+        picture = overlay(self._unit(image), result.values[0], size=max(SMALLEST, h, w), smooth=h > 16)
+        save_png(picture, path, self._log.temporary, WITH_ARRAY if self._npy else None)
         files = [f"{stem}.png"]
         if self._npy:
             files.append(f"{stem}.npy")
-            with replacing(self._folder / files[1]) as temporary, temporary.open("xb") as file:
+            with replacing(array, self._log.temporary) as temporary, temporary.open("xb") as file:
                 np.save(file, result.values[0])
         self._empty = False
         self._log.append(Row.of(name, result, files={f: _size(self._folder / f) for f in files}))
         return path
 
     def close(self) -> None:
-        """Close results.jsonl."""
+        """Close results.jsonl; FluxpathError if somebody deleted it."""
+        self._held.check()
         self._log.close()
+        self._held.release()
 
     def abandon(self) -> None:
         """Close results.jsonl, and delete it if nothing was written: a folder with one is not a source."""
-        self.close()
-        if self._empty:
-            (self._folder / RESULTS).unlink()
+        self._log.close()
+        self._held.release(remove=self._empty)
 
     def _unit(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The image scaled to [0, 1] by the model's range, or by its own extent, at least [0, 1]."""
@@ -107,21 +128,35 @@ class FolderSink:
             low, high = min(0.0, float(image.min())), max(1.0, float(image.max()))
         return (image - np.float32(low)) / np.float32(high - low)
 
-    def _is_foreign(self, path: Path) -> bool:
-        """Whether `path`, or the .npy file beside it, exists and was not written by fluxpath."""
+    def _need_own(self, path: Path, array: Path, row: Row | None) -> None:
+        """Raise InputError if what would be written leaves the folder or replaces a file of others."""
         from fluxpath.runtime.pictures import is_ours
 
-        if path.exists():
-            return not is_ours(path)
-        # The picture is written first, so an array without one is not ours.
-        return self._npy and path.with_name(f"{path.stem}.npy").exists()
+        parent = path.parent.resolve()
+        if not parent.is_relative_to(self._root):
+            raise InputError(f"'{path.parent}' is a link that leaves '{self._folder}': write elsewhere")
+        if parent != self._root and os.path.lexists(parent / RESULTS):
+            raise InputError(f"'{path.parent}' holds the results of another run: write elsewhere")
+        # Only a picture that the log names may be cut short, as a failing disk leaves it.
+        if os.path.lexists(path) and not is_ours(path, cut=row is not None):
+            raise _not_ours(path)
+        # The picture is written first and says whether there is an array.
+        logged = row is not None and row.files.get(array.relative_to(self._folder).as_posix(), -2) == _size(
+            array
+        )
+        owned = _size(array) >= 0 and (logged or is_ours(path, comment=WITH_ARRAY))
+        if self._npy and os.path.lexists(array) and not owned:
+            raise _not_ours(array)
 
     def _free_stem(self, name: str) -> str:
+        from fluxpath.runtime.pictures import SUFFIXES
+
         pure = PurePosixPath(name.replace("\\", "/"))
         inside = not (self._flat or pure.is_absolute() or ".." in pure.parts)
         pure = PurePosixPath(*pure.parts) if inside else PurePosixPath(pure.name)
         wanted = str(pure.with_suffix("") if pure.suffix.lower() in SUFFIXES else pure)
-        wanted = re.sub(r'[<>:"|?*\x00-\x1f]', "_", wanted).strip(".") or "image"
+        wanted = re.sub(r'[<>:"|?*\x00-\x1f\x7f]', "_", wanted).strip(".") or "image"
+        wanted = "/".join(_short(part) for part in wanted.split("/"))
         stem, number = wanted, 1
         while stem in self._taken:
             number += 1
@@ -130,12 +165,23 @@ class FolderSink:
         return stem
 
 
+def _not_ours(path: Path) -> InputError:
+    return InputError(f"'{path}' would be replaced, and fluxpath did not write it: write elsewhere")
+
+
+def _short(part: str) -> str:
+    data = part.encode("utf-8", "surrogateescape")
+    return part if len(data) <= LONGEST else data[:LONGEST].decode("utf-8", "ignore")
+
+
 def _stem_of(row: Row) -> str:
     return next(iter(row.files), ".png").removesuffix(".png")
 
 
 def _size(path: Path) -> int:
+    """The size of a regular file; -1 for anything else, links included."""
     try:
-        return path.stat().st_size
+        found = path.lstat()
     except OSError:
         return -1
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1

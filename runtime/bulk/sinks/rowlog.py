@@ -1,14 +1,29 @@
-"""An append-only log of rows, readable after a killed run: one JSON object per line, the head first."""
+"""An append-only log of rows, readable after a killed run: one JSON object per line, the head first.
+
+Every line ends with its own CRC-32 under "check". The head also has the token that names the run's temporary
+file, by which a later run finds and deletes what a killed one left.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import uuid
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fluxpath.errors import FluxpathError
-from fluxpath.runtime.bulk.sinks.base import Head, Row
+from fluxpath.files import temporary_name, unlinked
+from fluxpath.runtime.bulk.sinks.base import FORMAT, Head, Row, foreign, plain
+from fluxpath.runtime.bulk.sinks.held import Held
+
+# The list of results in a folder of overlays, and its form; a folder that holds one is not a source.
+RESULTS = "results.jsonl"
+FOLDER = "folder"
+
+_CHECK = b', "check": '
 
 
 @dataclass(frozen=True)
@@ -19,61 +34,100 @@ class Log:
     rows: list[Row]
     begin: int
     ends: list[int]
+    token: str
+
+
+def is_log(path: Path, form: str) -> bool:
+    """Whether the file begins as a log of this form; an empty one does, which a killed run may have left."""
+    with open(path, "rb", opener=unlinked) as file:
+        mark = f'{{"fluxpath": {FORMAT}, "form": "{form}", '.encode()
+        return mark.startswith(file.read(len(mark)))
+
+
+def hold_log(path: Path, form: str, output: Path) -> Held:
+    """Hold the log at `path`, made if there is none; InputError as for `Held`, and for what is no log."""
+    with plain(path):
+        held = Held(path, output)
+    try:
+        if not is_log(path, form):
+            raise foreign(path)
+    except BaseException:
+        held.release(remove=held.created)
+        raise
+    return held
 
 
 def read_log(path: Path) -> Log | None:
     """A log's lines up to the first broken one; None without a whole head; InputError for a foreign file."""
     head: Head | None = None
+    token = ""
     rows: list[Row] = []
     ends: list[int] = []
     begin = end = 0
-    with path.open("rb") as file:
+    with open(path, "rb", opener=unlinked) as file:
         for line in file:
             if not line.endswith(b"\n"):
                 break
             end += len(line)
+            entry = _parsed(line)
             if head is None:
-                head, begin = Head.of(_parsed(line), path), end
+                token = entry.pop("token", "") if isinstance(entry, dict) else ""
+                head, begin = Head.of(entry, path), end
+                if not isinstance(token, str) or not re.fullmatch("[0-9a-f]{32}", token):
+                    raise foreign(path)
                 continue
             try:
-                rows.append(Row(**json.loads(line)))
+                rows.append(Row.read(entry))
             except (ValueError, TypeError):
                 break
             ends.append(end)
-    return None if head is None else Log(head, rows, begin, ends)
+    return None if head is None else Log(head, rows, begin, ends, token)
 
 
-def _parsed(line: bytes) -> object:
+def _parsed(line: bytes) -> Any:
+    """The JSON object in a line without its check; None if it is none, or the check is wrong."""
+    text, _, check = line.rpartition(_CHECK)
     try:
-        return json.loads(line)
-    except ValueError:
+        entry = json.loads(text + b"}")
+        right = int(check.rstrip(b"}\n")) == zlib.crc32(text)
+    except (ValueError, RecursionError):
         return None
+    return entry if right and isinstance(entry, dict) else None
 
 
-def line_of(entry: object) -> bytes:
-    """`entry` as one line of JSON, in UTF-8."""
-    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+def line_of(entry: dict[str, Any]) -> bytes:
+    """`entry` as one line of JSON, in UTF-8, with its check."""
+    text = json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass")[:-1]
+    return text + _CHECK + str(zlib.crc32(text)).encode() + b"}\n"
 
 
 class RowLog:
-    """A log open for appending; each row reaches the operating system before `append` returns."""
+    """A log open for appending; each row reaches the operating system before `append` returns.
 
-    def __init__(self, path: Path, head: Head, keep: int | None = None) -> None:
-        """keep: how many bytes of the existing log to keep; None starts a new log."""
+    temporary: the temporary file of this run, beside the log; one that a killed run left is deleted here.
+    """
+
+    def __init__(self, path: Path, head: Head, keep: int | None = None, token: str | None = None) -> None:
+        """keep: how many bytes of the existing log stay; None starts a new one. token: the existing log's."""
+        token = token or uuid.uuid4().hex
+        self.temporary = path.with_name(temporary_name(token))
+        self.temporary.unlink(missing_ok=True)
         self._file: BinaryIO
         if keep is None:
-            self._file = path.open("wb", buffering=0)
-            self._file.write(line_of(head.entry()))
+            self._file = open(path, "wb", buffering=0, opener=unlinked)  # noqa: SIM115
+            self._append(line_of({**head.entry(), "token": token}), "head")
         else:
-            self._file = path.open("r+b", buffering=0)
+            self._file = open(path, "r+b", buffering=0, opener=unlinked)  # noqa: SIM115
             self._file.truncate(keep)
             self._file.seek(keep)
 
-    def append(self, row: Row) -> None:
-        """Append a row; FluxpathError if the disk is full."""
-        line = line_of(row.entry())
-        if self._file.write(line) != len(line):
-            raise FluxpathError(f"'{self._file.name}': no space is left for the row of '{row.name}'")
+    def append(self, *rows: Row) -> None:
+        """Append rows; FluxpathError if the disk is full."""
+        self._append(b"".join(line_of(row.entry()) for row in rows), f"row of '{rows[-1].name}'")
+
+    def _append(self, data: bytes, what: str) -> None:
+        if self._file.write(data) != len(data):
+            raise FluxpathError(f"'{self._file.name}': no space is left for the {what}")
 
     def close(self) -> None:
         """Close the file; can be called twice."""

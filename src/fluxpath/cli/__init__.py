@@ -8,16 +8,24 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import NoReturn
 
 import fluxpath
 from fluxpath.cli import demo, explain, export, info, verify
-from fluxpath.cli._common import in_options
+from fluxpath.cli._common import in_options, say, visible
 from fluxpath.errors import FluxpathError, first_line
+
+
+class _Parser(argparse.ArgumentParser):
+    """Shows a user's words in its errors as `visible` does."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, 1 after an error (one sentence on stderr), or 130 if interrupted."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="fluxpath",
         description="Compile a classifier with its input gradient, and explain its decisions.",
     )
@@ -33,11 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             # Print a warning as one sentence, like an error, without the line of code that raised it.
-            warnings.showwarning = lambda message, *_: print(f"fluxpath: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_: say(f"fluxpath: {message}", sys.stderr)
             options.run(options)
         sys.stdout.flush()
     except FluxpathError as error:
-        print(f"fluxpath: {in_options(str(error))}", file=sys.stderr)
+        say(f"fluxpath: {in_options(str(error))}", sys.stderr)
         return 1
     except BrokenPipeError:
         # The reader of the output has gone (`| head`), so nothing more is printed, not even at exit.
@@ -45,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where = "" if error.filename is None else f" '{error.filename}'"
-        print(f"fluxpath: cannot read or write{where}: {error.strerror or error}", file=sys.stderr)
+        say(f"fluxpath: cannot read or write{where}: {error.strerror or error}", sys.stderr)
         return 1
     except MemoryError as error:
-        print(f"fluxpath: there is not enough memory ({first_line(error)})", file=sys.stderr)
+        say(f"fluxpath: there is not enough memory ({first_line(error)})", sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("fluxpath: interrupted", file=sys.stderr)
+        say("fluxpath: interrupted", sys.stderr)
         return 130
     return 0

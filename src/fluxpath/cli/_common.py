@@ -7,13 +7,14 @@ import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
 from fluxpath.errors import FluxpathError, InputError, ModelError, first_line
+from fluxpath.files import regular
 from fluxpath.methods import NAMES
 
 if TYPE_CHECKING:
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
     from fluxpath.runtime import Method
 
 Commands = argparse._SubParsersAction  # the return type of add_subparsers has no public name
+
+
+def visible(text: object) -> str:
+    """Text with every character escaped that a terminal would obey instead of showing, as in \\x1b.
+
+    A name comes from whoever made the file, and could erase what was printed or retitle the window.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def say(text: object, file: TextIO | None = None) -> None:
+    """Print one line; names in it are shown as in `visible`."""
+    print(visible(text), file=file)
 
 
 def export_with_progress(
@@ -86,7 +100,7 @@ def parsed(text: str) -> Any:
 def array_in(path: str) -> npt.NDArray[Any]:
     """The array in a .npy file; InputError if there is none."""
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=regular) as file:
             array = np.load(file, allow_pickle=False)
     except Exception as error:  # on a damaged file numpy can raise anything, MemoryError included
         raise InputError(f"cannot read an array from '{path}': {first_line(error)}") from error
@@ -127,7 +141,8 @@ def in_options(message: str) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as aligned columns; the first row is the header."""
+    """Rows of text as aligned columns, shown as in `visible`; the first row is the header."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * w for w in widths))

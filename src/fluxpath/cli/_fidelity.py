@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from fluxpath.cli._common import method_from, need_export, table
+from fluxpath.cli._common import method_from, need_export, say, table
 from fluxpath.cli._images import Images, images_from, noise_for
 from fluxpath.companions import ones_for
 from fluxpath.errors import InputError
@@ -39,7 +39,7 @@ def compare(options: argparse.Namespace) -> None:
     else:
         images, where = images_from(options.data, options.images, manifest), f"from {options.data}"
     rows = [(name, *_figures(found)) for name, found in _measured(options, manifest, images)]
-    print(
+    say(
         f"{options.graph} with {options.method}: half precision against float32, {len(images)} images {where}"
     )
     print(table([HEADER, *rows]))

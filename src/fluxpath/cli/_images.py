@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -52,4 +53,14 @@ def _photos(path: Path, count: int, manifest: Manifest) -> Images:
         )
     shape = tuple(d for d in manifest.shape if d is not None)
     loader = PhotoLoader(shape, manifest.low, manifest.high)
-    return np.stack([loader.load(file) for file in photos_in(path)[:count]])
+    loaded: list[Images] = []
+    for file in photos_in(path):
+        try:
+            loaded.append(loader.load(file))
+        except InputError as error:  # one damaged photo is no reason to try none
+            warnings.warn(f"{error}; left out", stacklevel=2)
+        if len(loaded) == count:
+            break
+    if not loaded:
+        raise InputError(f"no image in the folder '{path}' can be read")
+    return np.stack(loaded)

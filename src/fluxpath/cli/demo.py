@@ -17,6 +17,7 @@ from fluxpath.cli._common import (
     make_folder,
     method_from,
     need_export,
+    say,
     table,
 )
 
@@ -61,7 +62,9 @@ def run(options: argparse.Namespace) -> None:
     save_png(contact_sheet(pictures, names, ["image", *METHODS]), sheet)
     print(f"{COUNT} handwritten digits that the model was not trained on:\n")
     print(table(rows))
-    print(f"\ngradient graph  {graph}\ncontact sheet   {sheet}")
+    print()
+    say(f"gradient graph  {graph}")
+    say(f"contact sheet   {sheet}")
 
 
 def _timed(explainer: Explainer, name: str, images: npt.NDArray[np.float32]) -> tuple[Attribution, list[str]]:

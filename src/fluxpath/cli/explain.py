@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxpath.cli._common import METHOD_NAMES, Commands, make_folder, method_from, table
+from fluxpath.cli._common import METHOD_NAMES, Commands, make_folder, method_from, say, table
 from fluxpath.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from fluxpath.runtime.bulk.sources import Source
 
 FORMATS = ("png", "npy", "npz", "parquet")
-FILE_SUFFIXES = {f".{name}" for name in FORMATS[1:]}
 # A table of more images than this would run off the screen.
 TABLE_ROWS = 40
 
@@ -34,8 +33,9 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the method, as in n=20; arrays are .npy files")  # fmt: skip
     parser.add_argument("--target", type=int, help="the class to explain (default: the predicted one)")
-    parser.add_argument("--out", type=Path, default=Path("heatmaps"),
-                        help="folder or file to write to (default heatmaps)")  # fmt: skip
+    parser.add_argument("--out", default="heatmaps",
+                        help="folder, or .npz, .npy or .parquet file, to write to (default heatmaps); a "
+                        "folder with a suffix ends in /")  # fmt: skip
     parser.add_argument("--format", choices=FORMATS,
                         help="overlays in a folder, or one file (default: by --out's suffix)")  # fmt: skip
     parser.add_argument("--npy", action="store_true", help="also write attributions beside the overlays")
@@ -47,8 +47,10 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> None:
     """Explain every photo, write the results and print a table of them, or one line if there are many."""
     from fluxpath.runtime import Explainer
+    from fluxpath.runtime.bulk.sinks import form_of
 
     method = method_from(options.method, options.set)
+    form_of(_target(options))
     source = _source(options.images)
     with Explainer(options.graph, device=options.device) as explainer:
         tabled = _Tabled(lambda: _sink(options, explainer, method, source), explainer, _target(options))
@@ -56,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     if 0 < len(tabled.rows) <= TABLE_ROWS:
         print(table([["image", "class", "score", "steps", "ended by", "written"], *tabled.rows]))
     if summary.written > TABLE_ROWS or summary.skipped:
-        print(f"{_target(options)}: {summary}")
+        say(f"{_target(options)}: {summary}")
     _report(summary)
 
 
@@ -66,7 +68,7 @@ class _Tabled:
     The real sink opens with the first image, so that a wrong setting cannot destroy an earlier run's results.
     """
 
-    def __init__(self, opened: Callable[[], Sink], explainer: Explainer, target: Path) -> None:
+    def __init__(self, opened: Callable[[], Sink], explainer: Explainer, target: str) -> None:
         self._opened, self._explainer, self._target = opened, explainer, target
         self.rows: list[list[str]] = []
 
@@ -104,15 +106,15 @@ def _source(paths: list[Path]) -> Source:
     return list(dict.fromkeys(listed(paths)))
 
 
-def _target(options: argparse.Namespace) -> Path:
+def _target(options: argparse.Namespace) -> str:
     """The path to write to: --out, plus the suffix of --format if that names a file and --out has none."""
-    out: Path = options.out
-    suffix = out.suffix.removeprefix(".")
+    out: str = options.out
+    suffix = Path(out).suffix.removeprefix(".")
     if options.format is None or suffix == options.format != "png":
         return out
     if suffix in FORMATS:
         raise InputError(f"--format is {options.format}, and --out is '{out}': give one of the two")
-    return out if options.format == "png" else out.with_name(f"{out.name}.{options.format}")
+    return f"{out}/" if options.format == "png" else f"{Path(out)}.{options.format}"
 
 
 def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, source: Source) -> Sink:
@@ -123,10 +125,9 @@ def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, sou
     manifest = explainer.manifest
     PhotoLoader(explainer.shape, manifest.low, manifest.high).check()
     target = _target(options)
-    make_folder(target.parent)
-    is_file = target.suffix in FILE_SUFFIXES
+    make_folder(Path(target).parent)
     return open_sink(
-        target if is_file else f"{target}/",
+        target,
         head_of(explainer, source, options.target, method),
         resume=options.resume,
         low=manifest.low,
@@ -144,7 +145,7 @@ def _report(summary: Summary) -> None:
     if len(failures) == 1:
         raise InputError(failures[0][1])
     for name, sentence in failures[:TABLE_ROWS]:
-        print(f"{name}: {sentence}", file=sys.stderr)
+        say(f"{name}: {sentence}", sys.stderr)
     count = summary.written + summary.skipped + len(failures)
     raise InputError(f"{len(failures)} of {count} images failed, '{failures[0][0]}' first")
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fluxpath.cli._common import Commands, array_in, export_with_progress, need_export, parsed, read_names
+from fluxpath.cli._common import (
+    Commands,
+    array_in,
+    export_with_progress,
+    need_export,
+    parsed,
+    read_names,
+    say,
+)
 from fluxpath.cli._model import torch_model
 from fluxpath.errors import InputError
 
@@ -105,11 +113,11 @@ def run(options: argparse.Namespace) -> None:
         done = export_with_progress(lambda stage: around(gradient, options.path, method, stage))
     size = done.path.stat().st_size / 2**20
     what = "gradient" if options.method is None else "attribution"
-    print(f"wrote {done.path} ({size:.2f} MiB), {what} within {done.verification.error:.1e} of float64")
+    say(f"wrote {done.path} ({size:.2f} MiB), {what} within {done.verification.error:.1e} of float64")
     for compared, apart in (done.manifest.verified or {}).items() if options.verbose else ():
-        print(f"  {apart:.1e}  {compared}")
+        say(f"  {apart:.1e}  {compared}")
     for note in done.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
 
 
 def _chosen(options: argparse.Namespace) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from fluxpath.artifact import read_manifest
-from fluxpath.cli._common import Commands
+from fluxpath.cli._common import Commands, say
 from fluxpath.manifest import Manifest
 
 
@@ -43,9 +43,9 @@ def run(options: argparse.Namespace) -> None:
     if manifest.opset is not None:
         rows |= _costs(options.graph)
     for name, value in rows.items():
-        print(f"{name:14} {value}")
+        say(f"{name:14} {value}")
     for compared, apart in (manifest.verified or {}).items():
-        print(f"{'verified':14} {apart:.1e}  {compared}")
+        say(f"{'verified':14} {apart:.1e}  {compared}")
 
 
 def _kind(manifest: Manifest) -> str:

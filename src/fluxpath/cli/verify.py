@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fluxpath import archive
-from fluxpath.cli._common import METHOD_NAMES, Commands, need_export
+from fluxpath.cli._common import METHOD_NAMES, Commands, need_export, say
 from fluxpath.cli._fidelity import compare
 from fluxpath.cli._images import images_from
 from fluxpath.errors import InputError
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
         done = export.verify(options.graph, images)
         bar.update()
     deeplift = manifest.rules == "deeplift"
-    print(f"{options.graph}: the {'multipliers are' if deeplift else 'gradient is'} right")
+    say(f"{options.graph}: the {'multipliers are' if deeplift else 'gradient is'} right")
     what = "relative error of the " + ("multipliers" if deeplift else "gradient")
     print(f"  {what}  {done.typical:.1e} at the median, {done.error:.1e} at worst")
     print(f"  {'error of the score':{len(what)}}  {done.score:.1e}")

@@ -11,7 +11,7 @@ from sinks import IMAGES, METHOD, SHAPE
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import NeFLAG
-from fluxpath.runtime.bulk.sinks.base import Head, Row, as_columns, from_columns
+from fluxpath.runtime.bulk.sinks.base import FORMAT, Head, Row, as_columns, from_columns
 
 HEAD, PATH = Head({"model": "m", "target": None}, SHAPE), Path("out.npz")
 
@@ -36,7 +36,7 @@ def test_a_head_comes_back_from_json():
     assert Head.of(json.loads(json.dumps(HEAD.entry())), PATH) == HEAD
 
 
-@pytest.mark.parametrize("entry", [None, [], {}, {**HEAD.entry(), "fluxpath": 2}])
+@pytest.mark.parametrize("entry", [None, [], {}, {**HEAD.entry(), "fluxpath": FORMAT + 1}])
 def test_what_is_no_head_is_somebody_elses(entry):
     with pytest.raises(InputError, match=r"'out.npz' is no intact result of fluxpath's"):
         Head.of(entry, PATH)
