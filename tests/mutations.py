@@ -45,7 +45,7 @@ def damaged(data: bytes, seed: int) -> bytes:
     made = data
     while made == data:
         for _ in range(rng.choice((1, 1, 2, 3))):
-            made = rng.choice(CHANGES)(rng, made)
+            made = rng.choice(CHANGES)(rng, made) if made else made
     return made
 
 

@@ -191,7 +191,7 @@ def from_columns(columns: Mapping[str, Any]) -> list[Row]:
 
 def _row(record: dict[str, Any]) -> Row:
     finite: dict[str, Any] = {k: _finite(v) if isinstance(v, float) else v for k, v in record.items()}
-    return Row(**finite)
+    return Row.read(finite)
 
 
 def _finite(value: float) -> float | None:

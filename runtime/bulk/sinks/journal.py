@@ -89,7 +89,7 @@ class Journal:
         """Append after the first `count` rows, which `recover` found; cut off the rest."""
         assert self._old is not None
         log = self._old
-        self._rows = RowLog(self.log, self.head, log.ends[count - 1] if count else log.begin, log.token)
+        self._rows = RowLog(self.log, self.head, log.ends[count - 1] if count else log.begin)
         self._file = open(self.values, "r+b", buffering=0, opener=unlinked)  # noqa: SIM115
         self._count = count
         end = len(header(self.head.shape, 0)) + count * self._row_bytes
@@ -99,7 +99,7 @@ class Journal:
     def begin(self, rows: Iterable[Row] = (), values: Iterable[npt.NDArray[np.float32]] = ()) -> None:
         """Start a new journal, with the rows and values of a finished file if there are any."""
         self.values.unlink(missing_ok=True)
-        self._rows = RowLog(self.log, self.head, token=self._old.token if self._old else None)
+        self._rows = RowLog(self.log, self.head)
         self._file = open(self.values, "xb", buffering=0, opener=unlinked)  # noqa: SIM115
         self._file.write(header(self.head.shape, 0))
         kept: list[Row] = []

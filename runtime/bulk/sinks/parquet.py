@@ -38,10 +38,7 @@ class Parquet:
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
         """Write the file, one row group at a time."""
         arrow = self._arrow
-        fields = [("name", arrow.string())]
-        fields += [(key, arrow.from_numpy_dtype(kind)) for key, kind in COLUMNS.items()]
-        fields += [("values", arrow.list_(arrow.float32()))]
-        schema = arrow.schema(fields, metadata={"fluxpath": json.dumps(journal.head.entry())})
+        schema = self._schema().with_metadata({"fluxpath": json.dumps(journal.head.entry())})
         size = int(np.prod(journal.head.shape, dtype=np.int64))
         step = max(1, GROUP_BYTES // (4 * size))
         with (
@@ -55,6 +52,12 @@ class Parquet:
                 lists = arrow.ListArray.from_arrays(offsets, arrow.array(values.reshape(-1)))
                 columns = [arrow.array(column) for column in self._columns(group)]
                 writer.write_table(arrow.Table.from_arrays([*columns, lists], schema=schema))
+
+    def _schema(self) -> Any:
+        arrow = self._arrow
+        fields = [("name", arrow.string())]
+        fields += [(key, arrow.from_numpy_dtype(kind)) for key, kind in COLUMNS.items()]
+        return arrow.schema([*fields, ("values", arrow.list_(arrow.float32()))])
 
     def _columns(self, rows: list[Row]) -> Iterator[Any]:
         """The columns except the values, as Arrow arrays; scores that are NaN become null."""
@@ -102,4 +105,6 @@ class Parquet:
             yield file
 
     def _head(self, file: Any, path: Path) -> Head:
+        if not file.schema_arrow.equals(self._schema()):
+            raise foreign(path)
         return Head.of(json.loads((file.schema_arrow.metadata or {})[b"fluxpath"]), path)

@@ -78,7 +78,7 @@ class FolderSink:
         self._old = {row.name: row for row in log.rows if row.files} if log else {}
         self._taken = {_stem_of(row) for row in self._old.values()}
         keep = None if log is None else log.ends[-1] if log.ends else log.begin
-        self._log = RowLog(path, head, keep, log.token if log else None)
+        self._log = RowLog(path, head, keep)
 
     def done(self, name: str) -> bool:
         """Whether all of this image's files exist with the right sizes."""

@@ -34,7 +34,6 @@ class Log:
     rows: list[Row]
     begin: int
     ends: list[int]
-    token: str
 
 
 def is_log(path: Path, form: str) -> bool:
@@ -60,7 +59,6 @@ def hold_log(path: Path, form: str, output: Path) -> Held:
 def read_log(path: Path) -> Log | None:
     """A log's lines up to the first broken one; None without a whole head; InputError for a foreign file."""
     head: Head | None = None
-    token = ""
     rows: list[Row] = []
     ends: list[int] = []
     begin = end = 0
@@ -71,17 +69,23 @@ def read_log(path: Path) -> Log | None:
             end += len(line)
             entry = _parsed(line)
             if head is None:
-                token = entry.pop("token", "") if isinstance(entry, dict) else ""
                 head, begin = Head.of(entry, path), end
-                if not isinstance(token, str) or not re.fullmatch("[0-9a-f]{32}", token):
-                    raise foreign(path)
                 continue
             try:
                 rows.append(Row.read(entry))
             except (ValueError, TypeError):
                 break
             ends.append(end)
-    return None if head is None else Log(head, rows, begin, ends, token)
+    return None if head is None else Log(head, rows, begin, ends)
+
+
+def _token_in(path: Path) -> str | None:
+    """The token in the head of a log; None if there is no whole head."""
+    if not path.exists():
+        return None
+    with open(path, "rb", opener=unlinked) as file:
+        token = (_parsed(file.readline()) or {}).get("token")
+    return token if isinstance(token, str) and re.fullmatch("[0-9a-f]{32}", token) else None
 
 
 def _parsed(line: bytes) -> Any:
@@ -107,9 +111,9 @@ class RowLog:
     temporary: the temporary file of this run, beside the log; one that a killed run left is deleted here.
     """
 
-    def __init__(self, path: Path, head: Head, keep: int | None = None, token: str | None = None) -> None:
-        """keep: how many bytes of the existing log stay; None starts a new one. token: the existing log's."""
-        token = token or uuid.uuid4().hex
+    def __init__(self, path: Path, head: Head, keep: int | None = None) -> None:
+        """keep: how many bytes of the existing log stay; None starts a new one."""
+        token = _token_in(path) or uuid.uuid4().hex
         self.temporary = path.with_name(temporary_name(token))
         self.temporary.unlink(missing_ok=True)
         self._file: BinaryIO
