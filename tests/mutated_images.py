@@ -3,8 +3,8 @@
     python tests/mutated_images.py [--seed 0] [--count 19000] [--seconds 20]
 
 Each is loaded from the file <seed>.<format> in an empty folder, which is printed: if the process dies, the
-file that is left there says of which. The exit code is 1 if any raised another error than InputError, took longer
-than --seconds, or gave what is no picture.
+file that is left there says of which. The exit code is 1 if any raised another error than InputError, took
+longer than --seconds, or gave what is no picture.
 """
 
 from __future__ import annotations

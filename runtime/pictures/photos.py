@@ -25,7 +25,7 @@ FORMATS = {
 }
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 
-# The most pixels of a photo, which takes about ten bytes for each while it is read: 0.7 GB.
+# The most pixels of a photo. It takes about nine bytes for each while it is read, 0.6 GB, and WebP seventeen.
 MAX_PIXELS = 1 << 26
 # Bytes of a file for each pixel that is allowed: twice what the widest pixels take without compression.
 _FILE_BYTES = 16

@@ -204,6 +204,11 @@ def test_demo(tmp_path, capsys):
         (["explain", "{graph}", "{photos}", "--out", "{photos}"], "must not lie among them"),
         (["explain", "{graph}", "{photos}", "--method", "deeplift"], "exported with rules 'deeplift'"),
         (["explain", "{graph}", "{photos}", "--out", "x.npz", "--format", "npy"], "give one of the two"),
+        (
+            ["explain", "{graph}", "{photos}", "--out", "new/att.csv"],
+            "neither a .npz, .npy, .parquet file nor",
+        ),
+        (["explain", "{graph}", "{photos}", "--out", "x.png"], "nor a folder (write 'x.png/' for a folder)"),
     ],
     ids=lambda v: " ".join(v)[:40] if isinstance(v, list) else "",
 )

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 import small
+from PIL import Image
 
 from fluxpath.cli import main
 
@@ -57,6 +58,25 @@ def test_damaged_images(graph: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["verify", str(graph), "--data", str(tmp_path / "x.npz")]) == 1
     said = capsys.readouterr().err.strip()
     assert said.startswith("fluxpath: ") and "x.npz" in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("options", [[], ["--images", "1"], ["--precision", "float16"]])
+def test_a_damaged_photo_among_others(
+    graph: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    for name in ("b.png", "c.png"):
+        Image.fromarray(np.full((9, 9), 7, np.uint8)).save(tmp_path / name)
+    (tmp_path / "a.png").write_bytes(b"no image")
+    verify = ["verify", str(graph), "--data", str(tmp_path), *options]
+    assert main(verify) == 0
+    printed = capsys.readouterr()
+    assert "a.png: this is not an image" in printed.err and "; left out" in printed.err
+    assert ("2 images from" if "--precision" in options else "the gradient is right") in printed.out
+    for name in ("b.png", "c.png"):
+        (tmp_path / name).unlink()
+    assert main(verify) == 1
+    assert capsys.readouterr().err.endswith(f"fluxpath: no image in the folder '{tmp_path}' can be read\n")
 
 
 def header(text: str) -> bytes:

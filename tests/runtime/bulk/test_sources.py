@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
+import pytest
 from PIL import Image
 from sinks import METHOD, RNG, read
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.bulk.sources import photos_in
 
 
 def test_a_folder_of_photos(explainer, tmp_path):
@@ -26,3 +33,42 @@ def test_a_folder_of_photos(explainer, tmp_path):
     paths = [photos / "b" / "2.png", str(photos / "a.png")]
     explainer.attribute_many(paths, tmp_path / "out.npz", method=METHOD)
     assert list(read(tmp_path / "out.npz")["name"]) == [str(p) for p in paths]
+
+
+def photos(folder, *names) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RNG.integers(0, 255, (9, 9), np.uint8)).save(folder / name)
+
+
+def test_folders_that_cannot_be_read_are_named(explainer, tmp_path, monkeypatch):
+    photos(tmp_path / "in", "a.png", "closed/b.png")
+    scan = os.scandir
+
+    def refuse(path="."):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    summary = explainer.attribute_many(tmp_path / "in", tmp_path / "out.npz", method=METHOD)
+    assert summary.written == 1
+    (said,) = summary.failures.items()
+    assert said == ("closed", f"{tmp_path}/in/closed: cannot be read: Permission denied")
+    with pytest.raises(InputError, match=r"cannot read the folder '.*closed': Permission denied"):
+        photos_in(tmp_path / "in" / "closed")
+
+
+def test_a_folder_with_results_of_another_program_is_a_source(tmp_path):
+    photos(tmp_path, "a.png", "b/c.png")
+    (tmp_path / "b" / "results.jsonl").write_text('{"accuracy": 0.9}\n')
+    assert photos_in(tmp_path) == [tmp_path / "a.png", tmp_path / "b" / "c.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_what_is_no_file_fails_alone(explainer, tmp_path):
+    photos(tmp_path / "in", "a.png", "c.png")
+    os.mkfifo(tmp_path / "in" / "b.png")
+    summary = explainer.attribute_many(tmp_path / "in", tmp_path / "out.npz", method=METHOD)
+    assert (summary.written, list(summary.failures)) == (2, ["b.png"])
+    assert "it is not a regular file" in summary.failures["b.png"]

@@ -1,4 +1,4 @@
-"""Whose files are replaced: fluxpath's own, known by what is in them, and nobody else's. Damage is noticed."""
+"""Only files that fluxpath wrote, as what is in them says, are ever replaced; and damage is noticed."""
 
 from __future__ import annotations
 

@@ -65,3 +65,46 @@ def test_overlays_replace_no_array_of_others(explainer, tmp_path):
         sink.write("a.png", IMAGES[0], explainer.attribute(IMAGES[0], method=METHOD))
     sink.close()
     assert list(np.load(tmp_path / "a.npy")) == [0, 1, 2]
+
+
+def opened(explainer, folder, resume=True, npy=False):
+    return open_sink(f"{folder}/", Head({}, explainer.shape), resume=resume, npy=npy)
+
+
+def test_arrays_of_our_own_are_replaced_and_go_with_their_picture(explainer, tmp_path):
+    result = explainer.attribute(IMAGES[0], method=METHOD)
+    for npy in (True, True, False, True):
+        sink = opened(explainer, tmp_path, resume=False, npy=npy)
+        sink.write("a.png", IMAGES[0], result)
+        sink.close()
+        assert (tmp_path / "a.npy").exists() == npy
+    # One that came beside a picture without an array is a user's.
+    opened(explainer, tmp_path, resume=False).close()
+    sink = opened(explainer, tmp_path, resume=False)
+    sink.write("a.png", IMAGES[0], result)
+    sink.close()
+    np.save(tmp_path / "a.npy", np.arange(3))
+    sink = opened(explainer, tmp_path, npy=True)
+    assert not sink.done("a.png")
+    with pytest.raises(InputError, match=r"a\.npy' would be replaced, and fluxpath did not write it"):
+        sink.write("a.png", IMAGES[0], result)
+    sink.abandon()
+    assert list(np.load(tmp_path / "a.npy")) == [0, 1, 2]
+
+
+def test_names_longer_than_a_file_may_have(explainer, tmp_path):
+    names = ["n" * 300, "n" * 300 + ".png", "ä" * 200 + "/" + "ö" * 200 + ".jpg"]
+    items = [(name, IMAGES[0]) for name in names]
+    explainer.attribute_many(items, tmp_path / "folder", method=METHOD)
+    assert len(list((tmp_path / "folder").rglob("*.png"))) == 3
+    assert explainer.attribute_many(items, tmp_path / "folder", method=METHOD).skipped == 3
+
+
+def test_a_link_in_place_of_a_picture_is_not_done(explainer, tmp_path):
+    folder = tmp_path / "folder"
+    explainer.attribute_many(ITEMS[:1], folder, method=METHOD)
+    (picture,) = folder.rglob("*.png")
+    picture.rename(tmp_path / "elsewhere.png")
+    picture.symlink_to(tmp_path / "elsewhere.png")
+    with pytest.raises(InputError, match="fluxpath did not write it"):
+        explainer.attribute_many(ITEMS[:1], folder, method=METHOD)

@@ -6,7 +6,7 @@ import pytest
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.bulk.sinks.base import Head, Row
-from fluxpath.runtime.bulk.sinks.rowlog import RowLog, read_log
+from fluxpath.runtime.bulk.sinks.rowlog import FOLDER, RowLog, is_log, read_log
 
 HEAD = Head({"method": "m"}, (2,))
 ROWS = [Row(name, 1, 2, 0.5, 3, 4, files={f"{name}.png": 9}) for name in ("a", "ä\n", "\udcff")]
@@ -59,3 +59,44 @@ def test_a_file_that_is_no_log_is_somebody_elses(tmp_path):
     (tmp_path / "notes.jsonl").write_text("my notes\n")
     with pytest.raises(InputError, match="is no intact result of fluxpath's"):
         read_log(tmp_path / "notes.jsonl")
+
+
+def test_a_changed_byte_breaks_its_line(path):
+    """Also where the line would still be JSON, as with another digit in a score."""
+    data, first = path.read_bytes(), read_log(path).begin
+    for place in range(first, len(data)):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        lines = data[first:place].count(b"\n")
+        assert read_log(path).rows == ROWS[:lines]
+
+
+def test_a_changed_head_is_somebody_elses(path):
+    data = path.read_bytes()
+    for place in range(read_log(path).begin - 1):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        with pytest.raises(InputError, match="is no intact result of fluxpath's"):
+            read_log(path)
+
+
+def test_a_log_says_of_what_it_is(tmp_path):
+    path = tmp_path / "log.jsonl"
+    RowLog(path, Head({"method": "m"}, (2,), ".npy")).close()
+    data = path.read_bytes()
+    assert is_log(path, ".npy") and not is_log(path, FOLDER)
+    for size in range(len(data)):
+        path.write_bytes(data[:size])
+        assert is_log(path, ".npy")
+    path.write_bytes(b'{"fluxpath": 1, "form": ".npy", ')
+    assert not is_log(path, ".npy")
+
+
+def test_a_log_that_goes_on_keeps_the_name_of_its_temporary_file(path):
+    def name(keep: int | None = None) -> str:
+        log = RowLog(path, HEAD, keep)
+        log.close()
+        return log.temporary.name
+
+    names = {name(read_log(path).begin), name(), name()}
+    assert len(names) == 1
+    path.unlink()
+    assert name() not in names
