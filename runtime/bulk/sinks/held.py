@@ -39,13 +39,13 @@ class Held:
                 raise InputError(
                     f"another run is writing to '{output}': wait until it has ended, or write elsewhere"
                 )
-            if self._is_here():
+            if self.is_ours():
                 return
             self._file.close()  # its last holder deleted it between the opening and the lock
 
     def check(self) -> None:
         """Raise FluxpathError if the file was deleted or replaced: what is written then would be lost."""
-        if not self._is_here():
+        if not self.is_ours():
             raise FluxpathError(
                 f"'{self._output}' is not complete: somebody deleted or replaced '{self.path}' while it was "
                 "written"
@@ -55,7 +55,7 @@ class Held:
         """Unlock the file, and delete it with `remove`; can be called twice."""
         if self._file.closed:
             return
-        if remove and sys.platform != "win32" and self._is_here():
+        if remove and sys.platform != "win32" and self.is_ours():
             self.path.unlink()
         if sys.platform != "win32":
             with suppress(OSError):
@@ -65,7 +65,10 @@ class Held:
             with suppress(OSError):  # open in another run, which then deletes it
                 self.path.unlink()
 
-    def _is_here(self) -> bool:
+    def is_ours(self) -> bool:
+        """Whether the file is held, and still the one of its name."""
+        if self._file.closed:
+            return False
         try:
             found = os.stat(self.path, follow_symlinks=False)
         except OSError:

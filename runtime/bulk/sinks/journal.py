@@ -136,12 +136,14 @@ class Journal:
         os.fsync(self._file.fileno())
         self._close_files()
         log = read_log(self.log)
-        return [] if log is None else log.rows
+        if log is None or len(log.rows) != self._count:
+            raise FluxpathError(f"'{self.log}' does not hold what was written to it: the disk fails")
+        return log.rows
 
     def close(self, remove: bool = False) -> None:
         """Close the files; leave them for a later run, unless `remove`; can be called twice."""
         self._close_files()
-        if remove:
+        if remove and self._held.is_ours():
             self.values.unlink(missing_ok=True)  # before the log, without which it would be nobody's
         self._held.release(remove)
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from sinks import FILES, ITEMS, METHOD, SHAPE, N, check, interrupted
 
-from fluxpath.runtime.bulk.sinks.journal import header
+from fluxpath.errors import FluxpathError
+from fluxpath.runtime.bulk.sinks.base import Head
+from fluxpath.runtime.bulk.sinks.journal import Journal, header
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -36,3 +38,28 @@ def test_a_row_of_damaged_values_is_redone(explainer, expected, tmp_path, name):
         file.write(b"\0\0\0\0\0")
     assert explainer.attribute_many(ITEMS, tmp_path / name, method=METHOD).skipped == 1
     check(tmp_path / name, expected)
+
+
+def test_a_journal_that_was_let_go_deletes_nothing_of_the_next(tmp_path):
+    parts = (tmp_path / "out.npz.part", tmp_path / "out.npz.rows.part")
+    first = Journal(*parts, Head({}, SHAPE, ".npz"), tmp_path / "out.npz")
+    first.begin()
+    first.close(remove=True)
+    assert list(tmp_path.iterdir()) == []
+    second = Journal(*parts, Head({}, SHAPE, ".npz"), tmp_path / "out.npz")
+    second.begin()
+    first.close(remove=True)
+    second.check()
+    second.close(remove=True)
+
+
+def test_a_log_that_lost_rows_is_not_made_a_result(explainer, tmp_path):
+    def source():
+        yield from ITEMS[:6]
+        with (tmp_path / "out.npz.rows.part").open("r+b") as file:
+            file.truncate(500)
+        yield ITEMS[6]
+
+    with pytest.raises(FluxpathError, match=r"out\.npz\.rows\.part' does not hold what was written to it"):
+        explainer.attribute_many(source(), tmp_path / "out.npz", method=METHOD)
+    assert not (tmp_path / "out.npz").exists()
