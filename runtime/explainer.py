@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy.typing as npt
 
 from fluxpath.checks import positive, whole
-from fluxpath.errors import InputError
+from fluxpath.errors import InputError, OutOfMemoryError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.backends.base import LARGEST, GradientSession, Options
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from fluxpath.runtime.bulk.sources import Source
 
 DEFAULT_SLOTS = 32
+MOST_SLOTS = 2**16
+MOST_THREADS = 2**10
 
 
 class Explainer:
@@ -42,8 +44,8 @@ class Explainer:
         RuntimeWarning that says why). On a GPU the lanes live in its memory (docs/gpu.md).
     providers: ONNX Runtime execution providers that replace the device's. If the first is CUDA's or
         TensorRT's, the graph runs on the GPU with the device's number.
-    slots: how many lanes run at a time; memory grows with it, results do not change. "auto" measures for a
-        second or two which number is fastest.
+    slots: how many lanes run at a time, at most 65536; memory grows with it, results do not change. "auto"
+        measures for a second or two which number is fastest.
     threads: how many threads the backend uses, None for all cores.
     tf32: True lets a float32 graph on a GPU round the inputs of its convolutions and matrix products to TF32,
         which has as many digits as float16: faster, and less exact.
@@ -59,7 +61,10 @@ class Explainer:
     another batch size; on CIFAR-10 and ResNet-20 that never changed a step, and changed attributions by less
     than 1e-6 (relative, in L2).
 
-    Use it as a context manager, or call `close`. Raises ArtifactError, ProviderError, InputError.
+    The engine has a thread of its own, on which methods run. Use the explainer as a context manager, or call
+    `close`; one that nobody holds any more ends by itself when what was submitted is done. A process forked
+    from this one cannot use it, and opens another. Raises ArtifactError, ProviderError, InputError,
+    OutOfMemoryError.
     """
 
     def __init__(
@@ -77,7 +82,7 @@ class Explainer:
         max_pending: int | None = None,
     ) -> None:
         if threads is not None:
-            whole("threads", threads, 1)
+            whole("threads", threads, 1, MOST_THREADS)
         options = Options(
             device=device,
             providers=None if providers is None else tuple(providers),
@@ -117,7 +122,7 @@ class Explainer:
         max_pending: int | None,
     ) -> None:
         if slots != "auto":
-            whole("slots", slots, 1)
+            whole("slots", slots, 1, MOST_SLOTS)
         for name, limit in (("max_memory", max_memory), ("max_pending", max_pending)):
             if limit is not None:
                 whole(name, limit, 1, 2**63)
@@ -127,11 +132,16 @@ class Explainer:
         if slots == "auto":
             slots = suitable_slots(session, lambda n: self._lanes(session, n), max_memory)
         self.slots = slots
-        self._pending, self._max_pending = Pending(), max_pending
-        self._driver = Driver(Engine(session, self._lanes(session, slots)))
+        self._pending = Pending(max_pending)
+        self._driver = Driver(Engine(session, self._lanes(session, slots)), self._pending)
 
     def _lanes(self, session: GradientSession, slots: int) -> Lanes:
-        return session.make_lanes(slots, self.shape, self._companions)
+        try:
+            return session.make_lanes(slots, self.shape, self._companions)
+        except MemoryError as error:
+            raise OutOfMemoryError(
+                f"there is no memory for {slots} slots of this model: take fewer"
+            ) from error
 
     def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
         """A further input's shape; its open sizes equal the explained input's open size (a text's length)."""
@@ -154,7 +164,8 @@ class Explainer:
     ) -> Attribution:
         """Attribute `images` and wait for the result; parameters and errors as for `submit`.
 
-        The images must not change before it returns: a contiguous float32 array is not copied.
+        The images must not change before it returns: a contiguous float32 array is not copied. If a signal
+        handler raises meanwhile, as at Ctrl-C, its error is raised, and this request alone is cancelled.
         """
         return self._driver.run(self._request(images, target, method, inputs, deadline, copy=False))
 
@@ -170,7 +181,7 @@ class Explainer:
         """Start attributing and return at once.
 
         images: float32 [n, *shape], or one image [*shape], finite and in the input's valid range; float64
-            is rounded.
+            is rounded, and what rounding put outside the range (by 4e-7 of its larger bound) is clipped.
         target: a class, or one class per image; None or -1 means the predicted class.
         method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`.
         inputs: the model's further inputs by name, such as an attention mask, each [n, ...].
@@ -178,7 +189,9 @@ class Explainer:
             evaluation.
 
         The images are copied. The future's result is an `Attribution`; its `cancel` frees the slots before
-        the next evaluation. Raises InputError, QueueFullError, ClosedError.
+        the next evaluation. Its done-callbacks run one at a time on a thread for them, where they can use the
+        explainer and take long; the process does not end before them. Raises InputError, QueueFullError,
+        ClosedError.
         """
         request = self._request(images, target, method, inputs, deadline)
         self._driver.submit(request)
@@ -201,10 +214,7 @@ class Explainer:
         if deadline is not None:
             positive("deadline", deadline)
             deadline += time.monotonic()
-        request = Request(array, targets, method, companions, deadline)
-        self._pending.take(len(array), self._max_pending)
-        request.future.add_done_callback(lambda _: self._pending.give_back(len(array)))
-        return request
+        return Request(array, targets, method, companions, deadline)
 
     def attribute_many(
         self,
@@ -256,6 +266,8 @@ def _resolved(shape: tuple[int | None, ...], given: tuple[int, ...] | None) -> t
         if len(fixed) != len(shape):
             raise InputError(f"the model's input has shape {shape}, open where it says None: pass shape=")
         return fixed
+    if not isinstance(given, tuple | list) or not all(isinstance(g, int) for g in given):
+        raise InputError(f"shape is {given!r}, it must be the sizes of one input, such as (3, 224, 224)")
     if len(given) != len(shape) or any(d not in (None, g) for d, g in zip(shape, given, strict=True)):
         raise InputError(f"shape is {given}, and the model's input has shape {shape}")
     return tuple(given)

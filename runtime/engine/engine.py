@@ -53,7 +53,7 @@ class Engine:
         self._timed = request.deadline is not None or (self._timed and self.busy)
         self._waiting.add(request)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End every request that runs or waits with `error`."""
         requests = [*self._waiting.clear(), *(lane.request for lane in (*self._running, *self._leaving))]
         self._running.clear()
@@ -77,7 +77,7 @@ class Engine:
         for method, slots in self._grouped(active):
             try:
                 method.advance(self._lanes, slots)
-            except Exception as error:  # a user-defined method can raise anything
+            except BaseException as error:  # a user-defined method can raise anything
                 self._fail_lanes(slots, error)
         if self._lanes.far:
             self._leave()
@@ -136,10 +136,10 @@ class Engine:
             numbers = np.asarray([self._running[s].number for s in slots], np.int32)
             try:
                 method.start(self._lanes, slots, numbers)
-            except Exception as error:  # as in `tick`
+            except BaseException as error:  # as in `tick`
                 self._fail_lanes(slots, error)
 
-    def _fail_lanes(self, slots: Slots, error: Exception) -> None:
+    def _fail_lanes(self, slots: Slots, error: BaseException) -> None:
         """End the requests that own the lanes in `slots` with `error`; the next tick frees the slots."""
         for slot in slots:
             self._running[slot].request.fail(error)
@@ -155,7 +155,7 @@ class Engine:
             try:
                 if request.deliver(lane, self._lanes, slot):
                     self._leaving.append(lane)
-            except Exception as error:  # a user-defined collector can raise anything
+            except BaseException as error:  # a user-defined collector can raise anything
                 request.fail(error)
             if lane.opens:
                 self._waiting.add(request, soon=True)
@@ -170,7 +170,7 @@ class Engine:
         for lane in leaving:
             try:
                 lane.request.finish(lane.index)
-            except Exception as error:  # a user-defined collector can raise anything
+            except BaseException as error:  # a user-defined collector can raise anything
                 lane.request.fail(error)
 
     def _vacate(self, free: list[int]) -> None:

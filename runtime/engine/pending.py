@@ -5,26 +5,52 @@ from __future__ import annotations
 import threading
 
 from fluxpath.errors import QueueFullError
+from fluxpath.runtime.engine.outcome import Outcome
 
 
 class Pending:
-    """A thread-safe count of the images that wait or run."""
+    """The futures that are not done and how many images each has; usable from any thread.
 
-    def __init__(self) -> None:
+    limit: the most images; None for any number.
+
+    The count and the images of a future change with no call between, so no exception of a signal handler can
+    come in between.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
         self._count = 0
+        self._images: dict[Outcome, int] = {}
         self._lock = threading.Lock()
 
-    def take(self, images: int, limit: int | None) -> None:
-        """Add `images` to the count; raises QueueFullError if that would exceed `limit`."""
+    def take(self, future: Outcome, images: int) -> None:
+        """Count so many images until the future is done; QueueFullError if they would exceed the limit."""
+        future.pending = self
         with self._lock:
-            if limit is not None and self._count + images > limit:
+            if self._limit is not None and self._count + images > self._limit:
                 raise QueueFullError(
-                    f"{self._count} images are waiting already and {images} more exceed max_pending={limit}: "
-                    "try again when some are done"
+                    f"{self._count} images are waiting already and {images} more exceed max_pending="
+                    f"{self._limit}: try again when some are done"
                 )
+            self._images[future] = images
             self._count += images
 
-    def give_back(self, images: int) -> None:
-        """Subtract `images`, which are done, from the count."""
+    def give_back(self, future: Outcome) -> None:
+        """Count the future's images no more; nothing if they are not counted."""
         with self._lock:
-            self._count -= images
+            images = self._images.get(future)
+            if images is not None:
+                self._count -= images
+                del self._images[future]
+
+    def futures(self) -> list[Outcome]:
+        """The futures that are not done."""
+        return list(self._images)
+
+    def abandon(self, error: Exception) -> None:
+        """End all futures with `error` in a forked process (`Outcome.abandon`)."""
+        self._lock = threading.Lock()
+        for future in self.futures():
+            future.abandon(error)
+        self._images.clear()
+        self._count = 0

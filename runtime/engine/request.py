@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.errors import OutOfMemoryError
+from fluxpath.errors import FluxpathError, OutOfMemoryError
 from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.engine.outcome import Outcome
 from fluxpath.runtime.lanes import Fresh, Lanes
 from fluxpath.runtime.lanes.gathering import Gathering
 from fluxpath.runtime.methods.base import Method
@@ -19,28 +19,6 @@ from fluxpath.runtime.methods.probe import Probe
 from fluxpath.status import Status
 
 _PROBE = Probe()
-
-
-class Outcome(Future[Attribution]):
-    """A request's future. `over` says without a lock whether it is done, since every tick asks."""
-
-    over = False
-
-    def cancel(self) -> bool:
-        """See `Future.cancel`."""
-        cancelled = super().cancel()
-        self.over = self.over or cancelled
-        return cancelled
-
-    def set_result(self, result: Attribution) -> None:
-        """See `Future.set_result`."""
-        super().set_result(result)
-        self.over = True
-
-    def set_exception(self, exception: BaseException | None) -> None:
-        """See `Future.set_exception`."""
-        super().set_exception(exception)
-        self.over = True
 
 
 @dataclass(frozen=True)
@@ -90,7 +68,6 @@ class Request:
         self.method = method
         self.future = Outcome()
         """Stays pending until the result is ready, so that it can be cancelled until then."""
-        self._settled = False
         self.deadline = deadline
         """The `time.monotonic()` in seconds after which the request fails; None for no deadline."""
         self.queued = False
@@ -120,31 +97,25 @@ class Request:
     @property
     def over(self) -> bool:
         """Whether the request has its result, failed or was cancelled."""
-        return self.future.over
+        return self.future.over or self.future.settled
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the request with `error`, unless it is already over."""
         self._drop()
-        if self._settle():
-            self.future.set_exception(error)
+        if not isinstance(error, Exception):  # SystemExit would end the caller too
+            error = FluxpathError(f"the method or the backend raised {error!r}")
+        self.future.settle(error=error)
 
     def acknowledge(self) -> None:
         """If the request was cancelled, drop its partial sums and notify `concurrent.futures.wait`."""
-        if self.future.cancelled():
+        if self.over:
             self._drop()
-            self._settle()
+            self.future.settle()
 
     def _drop(self) -> None:
         for gathering in self._gatherings.values():
             gathering.drop()
         self._gatherings.clear()
-
-    def _settle(self) -> bool:
-        """Whether the future accepts an outcome: True on the first call only, and not after a cancel."""
-        if self._settled:
-            return False
-        self._settled = True
-        return self.future.set_running_or_notify_cancel()
 
     def next_lane(self) -> Lane | None:
         """The next lane to run, or None if none is ready now."""
@@ -243,5 +214,4 @@ class Request:
             score=np.array(self._score, np.float32),
             end_score=None if self._end_lane is None else np.array(self._end_score, np.float32),
         )
-        if self._settle():
-            self.future.set_result(result)
+        self.future.settle(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sessions import LinearSession, some_images
 
-from fluxpath.errors import InputError
+from fluxpath.errors import InputError, OutOfMemoryError
 from fluxpath.runtime import Explainer
 
 
@@ -14,7 +14,18 @@ def test_a_backend_of_ones_own_is_derived_from_its_base():
         Explainer.from_session(object())
 
 
-@pytest.mark.parametrize("wrong", [{"slots": 0}, {"slots": 1.0}, {"threads": 0}, {"shape": (1, 6, 7)}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"slots": 0},
+        {"slots": 1.0},
+        {"slots": 2**31 - 1},
+        {"threads": 0},
+        {"threads": 10**9},
+        {"shape": (1, 6, 7)},
+        {"shape": 8},
+    ],
+)
 def test_sizes_of_the_explainer(graph, wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         Explainer(graph("linear"), **wrong)
@@ -25,3 +36,12 @@ def test_a_deadline_is_a_number_of_seconds_above_zero():
         with pytest.raises(InputError, match="deadline is 0"):
             explainer.submit(some_images(1), deadline=0)
         assert len(explainer.attribute(some_images(1), deadline=60.0)) == 1
+
+
+def test_no_memory_for_the_slots_is_a_sentence():
+    class Large(LinearSession):
+        def make_lanes(self, slots, shape, companions):
+            raise MemoryError
+
+    with pytest.raises(OutOfMemoryError, match="there is no memory for 9 slots of this model: take fewer"):
+        Explainer.from_session(Large(), slots=9)

@@ -37,7 +37,7 @@ def test_close_with_work_pending():
     waiting = explainer.submit(some_images(1), None, NeFLAG(n=2))
     closing = threading.Thread(target=explainer.close)
     closing.start()
-    while not explainer._driver._closed:  # close() is now waiting for the tick that runs
+    while explainer._driver._loop.closed is None:  # close() is now waiting for the tick that runs
         closing.join(0.001)
     gate.set()
     closing.join(20)
