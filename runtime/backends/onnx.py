@@ -191,6 +191,8 @@ def device_option(number: int) -> dict[str, str]:
 
 
 def _onnxruntime() -> Any:
+    # Importing it starts a thread for telemetry, for which a forked process waits for ever when it exits.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:
