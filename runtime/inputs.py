@@ -14,6 +14,12 @@ from fluxpath.checks import whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.methods import Method
 
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""How far a pixel may lie outside the valid range, relative to its larger bound: what rounding explains."""
+
+_UNREADABLE = (ArithmeticError, AttributeError, BufferError, LookupError, RuntimeError, TypeError, ValueError)
+"""What an object's own conversion raises. Anything else, as the TimeoutError of an alarm, is not about it."""
+
 
 def as_images(
     images: npt.ArrayLike,
@@ -24,10 +30,10 @@ def as_images(
 ) -> npt.NDArray[np.float32]:
     """A float32 array [n, *shape], n >= 1; InputError unless it is finite and within [low, high].
 
-    copy: whether it is always a new one.
+    What lies outside by no more than rounding in float32 is clipped. copy: whether it is always a new one.
     """
-    given = _array("images", images)
-    if given.dtype not in (np.float32, np.float64):
+    given = as_array("images", images)
+    if given.dtype.newbyteorder("=") not in (np.float32, np.float64):
         raise InputError(
             f"images have dtype {given.dtype}, and must be float32"
             + (": divide bytes by 255 first" if given.dtype == np.uint8 else "")
@@ -48,11 +54,18 @@ def as_images(
     if not (isfinite(least) and isfinite(most)):
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity, and pixels must be finite")
-    if (low is not None and least < low) or (high is not None and most > high):
-        raise InputError(
-            f"images range from {least:.6g} to {most:.6g}, and the model's input from {low} to {high}"
-        )
+    if _outside(least, most, low, high):
+        slack = _ROUNDING * max(abs(low or 0.0), abs(high or 0.0))
+        if _outside(least + slack, most - slack, low, high):
+            raise InputError(
+                f"images range from {least!s} to {most!s}, and the model's input from {low} to {high}"
+            )
+        array = np.clip(array, low, high)
     return array
+
+
+def _outside(least: np.float32, most: np.float32, low: float | None, high: float | None) -> bool:
+    return bool((low is not None and least < low) or (high is not None and most > high))
 
 
 def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArray[np.int64]:
@@ -61,7 +74,7 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
         return np.full(n, -1, np.int64)
     if type(target) is int and -1 <= target < classes:
         return np.full(n, target, np.int64)  # a fast path for the usual call
-    given = _array("target", target)
+    given = as_array("target", target)
     if given.dtype.kind not in "iu":
         raise InputError(f"target has dtype {given.dtype}, and must be one integer class or one per image")
     if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
@@ -85,7 +98,7 @@ def as_companions(
     for name, (shape, dtype) in wanted.items():
         if name not in given:
             raise InputError(f"the model's input '{name}' is missing: pass inputs={{'{name}': ...}}")
-        array = _array(f"input '{name}'", given[name])
+        array = as_array(f"input '{name}'", given[name])
         if array.shape != (n, *shape):
             raise InputError(f"input '{name}' has shape {list(array.shape)}, and must have {[n, *shape]}")
         if not np.can_cast(array.dtype, dtype, "same_kind"):
@@ -131,11 +144,18 @@ def check_rules(method: Method, rules: str) -> None:
         )
 
 
-def _array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
+def as_array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
+    """`given` as an array; InputError, which calls it `name`, if numpy cannot read it as one."""
+    if type(given) is np.ndarray:  # the usual case
+        return given
     try:
-        return np.asarray(given)
-    except Exception as error:  # an object's own conversion can raise anything
+        array = np.asarray(given)
+        masked = any(map(np.ma.is_masked, given if isinstance(given, list | tuple) else [given]))
+    except _UNREADABLE as error:
         raise InputError(f"{name} cannot be read as one array: {error}") from error
+    if masked:
+        raise InputError(f"{name}: masked elements have no value, so fill them first, as with `filled(0)`")
+    return array
 
 
 def _listed(shape: tuple[int, ...]) -> str:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.bulk.sinks.rowlog import FOLDER, RESULTS, is_log
+from fluxpath.runtime.inputs import as_array
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
 
@@ -107,25 +108,18 @@ def _item(index: int, given: Any, photos: PhotoLoader) -> Item:
     if isinstance(given, str | os.PathLike):
         return _photo(Path(given).as_posix(), given, photos)
     if not isinstance(given, tuple):
-        return Item(f"{index:06d}", lambda: _array(given))
+        return Item(f"{index:06d}", lambda: as_array("the image", given))
     if len(given) not in (2, 3) or not isinstance(given[0], str):
         return Item(f"{index:06d}", _misshapen)
     name, image, *target = given
     chosen = target[0] if target else None
     if isinstance(image, str | os.PathLike):
         return _photo(name, image, photos, chosen)
-    return Item(name, lambda: _array(image), chosen)
+    return Item(name, lambda: as_array("the image", image), chosen)
 
 
 def _photo(name: str, path: str | os.PathLike[str], photos: PhotoLoader, target: int | None = None) -> Item:
     return Item(name, lambda: photos.load(path), target)
-
-
-def _array(given: Any) -> npt.NDArray[Any]:
-    try:
-        return np.asarray(given)
-    except Exception as error:  # an object's own conversion can raise anything
-        raise InputError(f"the image cannot be read as one array: {error}") from error
 
 
 def _misshapen() -> npt.NDArray[Any]:

@@ -195,5 +195,73 @@ def test_a_bound_is_the_nearest_float32():
     # 0.3 as float32 lies above 0.3, and an image cannot have anything nearer.
     images = np.full((1, 2), 0.3, np.float32)
     assert as_images(images, (2,), -0.3, 0.3).shape == (1, 2)
-    with pytest.raises(InputError, match="images range from"):
-        as_images(np.nextafter(images, np.float32(1)), (2,), -0.3, 0.3)
+    with pytest.raises(InputError, match=r"range from 0\.30000\d+ to 0\.30000\d+, and .* from -0.3 to 0.3"):
+        as_images(images + np.float32(1e-6), (2,), -0.3, 0.3)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (-2.5, None), (None, 0.5)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4"])
+def test_what_rounding_puts_outside_the_range_is_clipped(low, high, dtype):
+    size = max(abs(low or 0), abs(high or 0))
+    for bound, side in ((low, -1), (high, 1)):
+        if bound is None:
+            continue
+        images = np.full((2, 3), bound - side * size / 8, dtype)
+        images[1, 1] = bound + side * size * 3e-7
+        given = images.copy()
+        taken = as_images(images, (3,), low, high, copy=False)
+        assert taken[1, 1] == np.float32(bound) and taken.dtype == np.float32
+        assert np.array_equal(images, given) and np.array_equal(taken[0], images[0].astype(np.float32))
+        images[1, 1] = bound + side * size * 2e-6
+        with pytest.raises(InputError, match="images range from"):
+            as_images(images, (3,), low, high)
+
+
+def test_denormal_numbers_below_zero_are_zero():
+    assert (as_images(np.full((1, 2), -1e-45, np.float32), (2,), 0.0, 1.0) == 0).all()
+
+
+@pytest.mark.parametrize("kind", [">f4", ">f8", "<f8"])
+def test_numbers_in_any_byte_order(explainer, kind):
+    images = models.images("linear", 2)
+    assert np.array_equal(explainer.attribute(images.astype(kind)).values, explainer.attribute(images).values)
+
+
+class Own(np.ndarray):
+    """A class of one's own."""
+
+
+def test_kinds_of_arrays(explainer, tmp_path):
+    """Each as the numbers that it holds."""
+    images = models.images("linear", 2)
+    expected = explainer.attribute(images).values
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    unmasked = np.ma.masked_array(images, mask=np.zeros(images.shape, bool))
+    for same in (images.view(Own), mapped, unmasked, list(images), [unmasked[0], unmasked[1]]):
+        assert np.array_equal(explainer.attribute(same).values, expected)
+    masked = np.ma.masked_greater(images, 0.5)
+    for wrong in (masked, list(masked), (images[0], masked[1])):
+        with pytest.raises(InputError, match="images: masked elements have no value, so fill them first"):
+            explainer.submit(wrong)
+    with pytest.raises(InputError, match="target: masked elements have no value"):
+        explainer.submit(images, np.ma.masked_equal([1, 2], 2))
+    assert np.array_equal(explainer.attribute(masked.filled(images)).values, expected)
+
+
+class Reading:
+    """An array-like whose conversion raises `error`."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, *given, **named):
+        raise self.error
+
+
+def test_an_alarm_while_an_array_is_read_is_not_about_the_array(explainer):
+    for error in (TimeoutError("the time is over"), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            explainer.submit(Reading(error))
+    with pytest.raises(InputError, match="images cannot be read as one array: no numbers here"):
+        explainer.submit(Reading(RuntimeError("no numbers here")))
