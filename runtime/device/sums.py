@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,13 @@ from fluxpath.runtime.lanes.gathering import Collector, Gathering, Total, Varian
 
 _GATHERED = np.dtype([("own", "u8"), ("first", "i4"), ("count", "i4"), ("before", "i4"), ("unused", "i4")])
 """The struct Gathered of cuda/sums.cuh."""
+_ADDRESS = 8
+"""Bytes of a row's address."""
 _BLOCK = 2**24
 """Bytes to allocate at a time when no row is free: a block of 1 to 16 rows."""
 _ALIGNMENT = 256
+_LIST = 2**15
+"""Bytes of the list of what is added. It is allocated once, so that adding up never lacks memory."""
 
 Addition = tuple[int, int, list[int]]
 """The address of an image's row, its number of lanes after the addition, and the addresses to add."""
@@ -82,7 +86,7 @@ class DeviceSums:
         self.sums, self.moments = SpareRows(device, 4 * whole), SpareRows(device, 16 * whole)
         self._due: dict[str, dict[DeviceTotal, list[int]]] = {"add_sums": {}, "add_moments": {}}
         self._kept: list[tuple[int, int]] = []
-        self._list = DeviceRows(device, (4096,), np.uint8)
+        self._list = DeviceRows(device, (_LIST,), np.uint8)
 
     def gathering(self, collector: Collector) -> Gathering | None:
         """A `Gathering` on the device that does the same as `collector`; None if that is user-defined."""
@@ -114,8 +118,9 @@ class DeviceSums:
         # A copy is the sum of a single row. It turns -0 into 0, which changes no result: the sums to which it
         # is added begin with 0 and never become -0.
         work["add_sums"] += [(spare, 1, [row]) for spare, row in self._kept]
-        for launch in self.prepared(work):
-            self.device.launch(*launch)
+        for part in _parts(work, len(self._list)):
+            for launch in self.prepared(part):
+                self.device.launch(*launch)
         for due in self._due.values():
             due.clear()
         self._kept.clear()
@@ -124,7 +129,7 @@ class DeviceSums:
         self.device.mark()
 
     def prepared(self, work: Mapping[str, Sequence[Addition]]) -> list[Launch]:
-        """Upload the lists for `work`, additions by kernel, and return the launches."""
+        """Upload the lists for `work`, additions by kernel that fit, and return the launches."""
         gathered = np.zeros(sum(len(images) for images in work.values()), _GATHERED)
         rows: list[int] = []
         for place, (own, taken, more) in enumerate(image for images in work.values() for image in images):
@@ -133,8 +138,6 @@ class DeviceSums:
         if not rows:
             return []
         data = gathered.tobytes() + np.asarray(rows, np.uint64).tobytes()
-        if len(data) > len(self._list):
-            self._list = DeviceRows(self.device, (2 * len(data),), np.uint8)
         self.device.upload(self._list.address, np.frombuffer(data, np.uint8))
         launches: list[Launch] = []
         at, addresses = self._list.address, self._list.address + gathered.nbytes
@@ -144,6 +147,24 @@ class DeviceSums:
                 launches.append((kernel, (self.blocks, len(images)), given))
             at += len(images) * _GATHERED.itemsize
         return launches
+
+
+def _parts(work: Mapping[str, Sequence[Addition]], size: int) -> Iterator[dict[str, list[Addition]]]:
+    """`work` in parts whose lists fit into `size` bytes, in order; an image's lanes may be in several."""
+    part: dict[str, list[Addition]] = {}
+    left = size
+    for kernel, images in work.items():
+        for own, taken, rows in images:
+            while rows:
+                fit = (left - _GATHERED.itemsize) // _ADDRESS
+                if fit < 1:
+                    yield part
+                    part, left = {}, size
+                    continue
+                now, rows = rows[:fit], rows[fit:]
+                part.setdefault(kernel, []).append((own, taken - len(rows), now))
+                left -= _GATHERED.itemsize + _ADDRESS * len(now)
+    yield part
 
 
 class DeviceTotal:
