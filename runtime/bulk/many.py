@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from fluxpath.errors import InputError
+from fluxpath.errors import InputError, QueueFullError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.bulk.sinks import Sink, open_sink
@@ -40,6 +41,9 @@ class Submitting(Protocol):
 
 # Images in flight per slot: enough that the engine never waits while one is read or written.
 WINDOW = 2
+
+# Seconds until an image is submitted again where other callers' images are all that the explainer takes.
+FULL = 0.005
 
 
 @dataclass
@@ -162,8 +166,19 @@ class _Run:
                 f"the image has shape {list(image.shape)}, and must have {list(self._explainer.shape)}"
             )
         target = self._target if item.target is None else item.target
-        future = self._explainer.submit(image, target, self._method)
+        while (future := self._submitted(image, target)) is None:
+            if self._window:
+                self.land(len(self._window) - 1)
+            else:  # other callers have taken all the room
+                time.sleep(FULL)
         self._window.append(_Flight(item.name, image.astype(np.float32), future))
+
+    def _submitted(self, image: npt.NDArray[np.float32], target: int | None) -> Future[Attribution] | None:
+        """The image's future, or None while the explainer takes no more images."""
+        try:
+            return self._explainer.submit(image, target, self._method)
+        except QueueFullError:
+            return None
 
     def land(self, most: int) -> None:
         """Write finished results in order, waiting until at most `most` images are in flight."""

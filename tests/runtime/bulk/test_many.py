@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import weakref
 from pathlib import Path
 
@@ -245,3 +246,25 @@ def test_a_bar_is_for_a_run_of_seconds_on_a_terminal(explainer, monkeypatch, str
     images = slowly(some_images(5), now) if slow else some_images(5)
     explainer.attribute_many(images, Memory(), method=SHORT, progress=progress)
     assert ("image" in out.getvalue()) == shown
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 2 * SLOTS])
+def test_any_limit_of_images_that_wait_is_enough(most):
+    images, sink = some_images(30), Memory()
+    with Explainer.from_session(LinearSession(), slots=SLOTS, max_pending=most) as limited:
+        assert limited.attribute_many(images, sink, method=SHORT).written == 30
+    assert sink.names == [f"{i:06d}" for i in range(30)]
+
+
+def test_a_run_waits_while_other_callers_take_all_the_room():
+    session, gate = LinearSession(), threading.Event()
+    session.before_run = lambda: gate.wait(20)
+    with Explainer.from_session(session, slots=SLOTS, max_pending=2) as limited:
+        other, sink = limited.submit(some_images(2), method=SHORT), Memory()
+
+        def images():
+            threading.Timer(0.05, gate.set).start()
+            yield from some_images(5)
+
+        assert limited.attribute_many(images(), sink, method=SHORT).written == 5
+        assert len(other.result(20)) == 2
