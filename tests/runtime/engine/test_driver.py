@@ -1,7 +1,8 @@
-"""Who ticks the engine, and what becomes of requests when it closes or the backend fails."""
+"""What becomes of requests when a caller is interrupted, the engine closes or the backend fails."""
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from sessions import LinearSession, explain, some_images
 
 from fluxpath.errors import ClosedError
-from fluxpath.runtime import AGI, BIG, MFABA, Explainer, IntegratedGradients, NeFLAG, SmoothGrad
+from fluxpath.runtime import AGI, BIG, MFABA, Explainer, IntegratedGradients, NeFLAG, Saliency, SmoothGrad
 
 SHARP = MFABA("sharp", step_size=0.02, max_steps=12)
 COSINE = MFABA("sharp", path="cosine", step_size=0.02, max_steps=12)
@@ -45,6 +46,60 @@ def test_close_with_work_pending():
     for future in (running, waiting):
         with pytest.raises(ClosedError, match="closed before the attribution was done"):
             future.result(20)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signals to threads")
+@pytest.mark.parametrize("kind", [TimeoutError, KeyboardInterrupt])
+def test_a_signal_that_interrupts_a_caller_ends_its_request_alone(kind):
+    session, entered, gate = LinearSession(), threading.Event(), threading.Event()
+
+    def hold():
+        entered.set()
+        assert gate.wait(20)
+
+    def ring():
+        while explainer._pending._count < 9:  # the main thread hands over its request, or waits for it
+            ringing.wait(0.001)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    ringing = threading.Event()
+
+    def handler(*_):
+        raise kind("the worker's time is over")
+
+    session.before_run = hold
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with Explainer.from_session(session, slots=2, max_pending=9) as explainer:
+            other = explainer.submit(some_images(3), None, COSINE)
+            assert entered.wait(20)
+            threading.Thread(target=ring).start()
+            with pytest.raises(kind, match="the worker's time is over"):
+                explainer.attribute(some_images(6), None, COSINE)
+            waiting = explainer.submit(some_images(6), None, COSINE)  # there is room again
+            gate.set()
+            assert len(other.result(20)) == 3 and len(waiting.result(20)) == 6
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    # Nothing of the interrupted request was evaluated.
+    assert sum(session.counts) == sum((f.result().steps + 1).sum() for f in (other, waiting))
+
+
+def test_a_method_can_close_the_explainer_on_whose_thread_it_runs():
+    class Closing(Saliency):
+        def advance(self, lanes, slots):
+            explainer.close()
+            super().advance(lanes, slots)
+
+    session, gate = LinearSession(), threading.Event()
+    session.before_run = lambda: gate.wait(20)
+    explainer = Explainer.from_session(session, slots=2)
+    first, second = explainer.submit(some_images(1), 0, Closing()), explainer.submit(some_images(4), 0, SHARP)
+    gate.set()
+    assert len(first.result(20)) == 1
+    with pytest.raises(ClosedError):
+        second.result(20)
+    explainer.close()
 
 
 def test_a_session_that_raises_fails_all_who_wait_and_nobody_after():
