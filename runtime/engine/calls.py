@@ -18,19 +18,22 @@ _working: set[Calls] = set()
 class Calls:
     """Calls done-callbacks one at a time on a thread that starts with the first.
 
-    What a callback raises is logged, as `concurrent.futures` does.
+    What a callback raises is logged, as `concurrent.futures` does. Only threads of the engine place calls, so
+    that no exception of a signal handler leaves the thread half started.
     """
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[tuple[Callable[[Any], object], Future[Any]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ending = False
+        self._lock = threading.Lock()
 
     def place(self, fn: Callable[[Any], object], future: Future[Any]) -> None:
         """Have `fn(future)` called soon."""
         self._queue.put((fn, future))
-        if self._thread is None:
-            self._start()
+        with self._lock:
+            if self._thread is None:
+                self._start()
 
     def end(self) -> None:
         """Let the thread end once nothing is left to call."""
@@ -58,10 +61,11 @@ class Calls:
             try:
                 call = self._queue.get(block=not self._ending)
             except Empty:
-                self._thread = None
-                if self._queue.empty():  # what comes from now on starts another thread
-                    _working.discard(self)
-                    return
+                with self._lock:
+                    if self._queue.empty():  # what comes from now on starts another thread
+                        self._thread = None
+                        _working.discard(self)
+                        return
                 continue
             if call is None:
                 continue

@@ -32,7 +32,7 @@ class Outcome(Future[Attribution]):
     over = False
     """Whether it is done, without a lock, since every tick asks."""
     calls: Calls | None = None
-    """Where done-callbacks run; None for the thread that completes the future."""
+    """Where done-callbacks run; None for the thread that completes the future (no engine has it yet)."""
     pending: Pending | None = None
     """Where its images are counted until it is done."""
     engine = 0
@@ -60,9 +60,8 @@ class Outcome(Future[Attribution]):
         return super().exception(0)
 
     def add_done_callback(self, fn: Callable[[Future[Attribution]], object]) -> None:
-        """See `Future.add_done_callback`; `fn` is never called on the engine's thread."""
-        here = self.over or self.calls is None
-        super().add_done_callback(fn if here else functools.partial(self.calls.place, fn))  # type: ignore[union-attr]
+        """See `Future.add_done_callback`; `fn` is not called on the engine's thread, but on one for that."""
+        super().add_done_callback(fn if self.over else functools.partial(_call, fn))
 
     def settle(self, result: Attribution | None = None, error: BaseException | None = None) -> None:
         """Set the result or the error, unless the future was cancelled or settled before.
@@ -122,6 +121,15 @@ class Outcome(Future[Attribution]):
             pass  # `Future` says so in its own way
         finally:
             self._bells.remove(bell)
+
+
+def _call(fn: Callable[[Future[Attribution]], object], future: Future[Attribution]) -> None:
+    """Call `fn` here where the caller cancelled the future, else on the thread for that."""
+    assert isinstance(future, Outcome)
+    if future.settled and future.calls is not None:
+        future.calls.place(fn, future)
+    else:
+        fn(future)
 
 
 def _end(future: Future[Attribution]) -> None:

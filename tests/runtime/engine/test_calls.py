@@ -91,6 +91,14 @@ def test_a_callback_of_a_future_that_is_done_is_called_at_once_and_here(held):
     assert where == [threading.current_thread()]
 
 
+def test_a_callback_of_a_future_that_the_caller_cancels_is_called_in_the_callers_thread(held):
+    explainer, _ = held
+    future, where = explainer.submit(some_images(1)), []
+    future.add_done_callback(lambda _: where.append(threading.current_thread()))
+    assert future.cancel()
+    assert where == [threading.current_thread()]
+
+
 def test_callbacks_of_requests_that_end_with_the_explainer_are_called(held):
     explainer, gate = held
     called = threading.Semaphore(0)
