@@ -51,14 +51,19 @@ def write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> Manifest:
 
 def read(path: Path) -> tuple[onnx.ModelProto, Manifest]:
     """A gradient graph that `write` wrote, with its weights; ArtifactError where it is not intact."""
-    data, sealed = read_sealed(path)
+    file = read_sealed(path)
     try:
-        proto = onnx.load_model_from_string(data)
+        proto = onnx.load_model_from_string(file.data)
     except DecodeError as error:
         raise ArtifactError(f"'{path}' is sealed but no ONNX model: export the model again") from error
-    if sealed.manifest.weights is not None:
-        onnx.load_external_data_for_model(proto, str(path.parent))
-    return proto, sealed.manifest
+    external = {t.name: t for t in file.external}
+    for tensor in proto.graph.initializer:
+        if tensor.name in external:
+            place = external[tensor.name]
+            tensor.raw_data = file.weights[place.start : place.end]
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
+    return proto, file.manifest
 
 
 def too_large(proto: onnx.ModelProto) -> bool:

@@ -10,6 +10,7 @@ import onnx
 
 from fluxpath.errors import UnsupportedOperatorError
 from fluxpath.export.verification.running import serialized
+from fluxpath.telemetry import disable_telemetry
 
 _DOUBLE = onnx.TensorProto.DOUBLE
 
@@ -22,6 +23,7 @@ def refuse_double(graph: onnx.ModelProto) -> None:
     """DoubleError if ONNX Runtime lacks a kernel for something that the graph computes in float64."""
     if not _has_double(graph.graph):
         return
+    disable_telemetry()
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state

@@ -55,6 +55,7 @@ class Explainer:
     shape: the input's shape without the batch, where the model leaves sizes open.
     max_memory: the most bytes that slots="auto" may use, of the GPU's memory where the lanes live there.
     max_pending: how many images may wait or run at a time, None for any number; beyond it, QueueFullError.
+    trust: True runs a .pt file's code unchecked: it can then do whatever this process can (docs/security.md).
 
     On the CPU, with a fixed number of threads, an image's attribution does not depend on what runs beside
     it: what fluxpath computes is the same bit for bit. ONNX Runtime's kernels can round differently at
@@ -80,6 +81,7 @@ class Explainer:
         shape: tuple[int, ...] | None = None,
         max_memory: int | None = None,
         max_pending: int | None = None,
+        trust: bool = False,
     ) -> None:
         if threads is not None:
             whole("threads", threads, 1, MOST_THREADS)
@@ -90,6 +92,7 @@ class Explainer:
             tf32=tf32,
             channels_last=channels_last,
             most=slots if isinstance(slots, int) else LARGEST,
+            trust=trust,
         )
         self._open(open_session(path, options), slots, shape, max_memory, max_pending)
 

@@ -10,6 +10,10 @@ import numpy as np
 import onnx
 import pytest
 
+from fluxpath.telemetry import disable_telemetry
+
+disable_telemetry()
+
 
 @pytest.fixture(scope="session")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:

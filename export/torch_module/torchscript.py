@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from fluxpath import archive
+from fluxpath import archive, script
 from fluxpath import manifest as contract
-from fluxpath.errors import ModelError
+from fluxpath.errors import ArtifactError, ModelError
 from fluxpath.export.gradient_graph import Exported, Progress
 from fluxpath.export.settings import Settings, described
 from fluxpath.export.torch_module.exporter import quiet
@@ -64,12 +64,17 @@ def _scripted(graph: torch.fx.GraphModule) -> torch.jit.ScriptModule:
 
 
 def _entries(module: torch.jit.ScriptModule) -> dict[str, bytes]:
-    """What torch.jit.save writes of `module`, except for stack traces."""
+    """What torch.jit.save writes of `module`, as far as a file may hold it; ModelError where it may not."""
     buffer = io.BytesIO()
     with quiet():
         torch.jit.save(module, buffer)
     with zipfile.ZipFile(buffer) as saved:
-        return {name: saved.read(name) for name in saved.namelist() if not name.endswith(_TRACES)}
+        entries = {name: saved.read(name) for name in saved.namelist() if not name.endswith(_TRACES)}
+    try:
+        return script.checked(entries)
+    except ArtifactError as error:  # whoever opens the file would be told so
+        what = str(error).partition(", which no export writes")[0]
+        raise ModelError(f"the module cannot be a .pt file, {what}: export it as .onnx") from error
 
 
 def _evaluator(data: bytes, manifest: contract.Manifest) -> Evaluate:

@@ -11,6 +11,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from fluxpath.export.artifact import split, too_large
+from fluxpath.telemetry import disable_telemetry
 
 Run = Callable[[list[str], dict[str, Any]], list[Any]]
 """Names of outputs, and arrays by the names of inputs, to the outputs' arrays."""
@@ -43,6 +44,7 @@ def runner(
     The standard's reference runs `proto`, or the file, where ONNX Runtime is absent or has no kernels for it
     (bfloat16). quiet: failures are expected, and nothing of them is for the user's terminal.
     """
+    disable_telemetry()
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state

@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath import manifest as contract
-from fluxpath.artifact import read_sealed
+from fluxpath.artifact import GradientFile, read_sealed
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
 from fluxpath.runtime.backends.base import GradientSession
 from fluxpath.runtime.device.half import ONNX_TYPES, RAW, widened
 from fluxpath.runtime.lanes import Lanes
+from fluxpath.telemetry import disable_telemetry
 
 _INPUTS = {contract.TARGET: "tensor(int64)"}
 _OUTPUTS = {contract.SCORE: "tensor(float)", contract.LABEL: "tensor(int64)", contract.SCALE: "tensor(float)"}
@@ -26,6 +27,9 @@ OUT_OF_MEMORY = re.compile(
     "out of memory|bad_?alloc|failed to allocate memory|memory allocation", re.IGNORECASE
 )
 """Matches the messages of ONNX Runtime's allocators when memory runs out."""
+
+STORED: dict[int, npt.DTypeLike] = {1: np.float32, 10: np.float16, 11: np.float64, 16: np.uint16}
+"""How numpy holds the element types that a second file can have, by ONNX's number."""
 
 _ELEMENTS = {
     "float32": "tensor(float)",
@@ -52,20 +56,22 @@ class OnnxSession(GradientSession):
         provider_options: Sequence[dict[str, str]] | None = None,
         optimized: bool = True,
     ) -> None:
-        data, sealed = read_sealed(Path(path))
-        self.manifest, self.digest = sealed.manifest, sealed.digest
+        file = read_sealed(Path(path))
+        self.manifest, self.digest = file.manifest, file.digest
         self._ort = require_providers(providers)
         options = self._ort.SessionOptions()
         options.log_severity_level = 3
+        # Otherwise bytes that look like ONNX Runtime's own format would be read so, and past all checks.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         if threads is not None:
             options.intra_op_num_threads = threads
         if not optimized:
             options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
+            self._external = self._outside(options, file)
             # Pad_Fusion merges a zero Pad into the MaxPool after it, which is wrong for negative values.
             self._session = self._ort.InferenceSession(
-                # Load the bytes that were checked, or the path if a second file has the weights.
-                data if self.manifest.weights is None else str(path),
+                file.data,
                 options,
                 providers=list(providers),
                 provider_options=None if provider_options is None else list(provider_options),
@@ -81,6 +87,18 @@ class OnnxSession(GradientSession):
         self._lanes: Lanes | None = None
         self._half: npt.NDArray[np.uint16] | None = None
         self._bindings: dict[int, Any] = {}
+
+    def _outside(self, options: Any, file: GradientFile) -> list[Any]:
+        """Give the session the tensors of the second file from memory; what must live as long as it does."""
+        values = []
+        for tensor in file.external:
+            span = np.frombuffer(file.weights, np.uint8, tensor.end - tensor.start, tensor.start)
+            array = span.view(STORED[tensor.element]).reshape(tensor.dims)
+            make = self._ort.OrtValue.ortvalue_from_numpy_with_onnx_type
+            values.append(make(array, tensor.element))
+        if values:
+            options.add_external_initializers([t.name for t in file.external], values)
+        return values
 
     @property
     def output(self) -> int | None:
@@ -162,6 +180,17 @@ class OnnxSession(GradientSession):
         for name in inputs:
             if name not in wanted:
                 raise ArtifactError(f"the graph has the further input '{name}', which nothing feeds")
+        if tuple(o.name for o in self._session.get_outputs()) != self.manifest.outputs:
+            raise ArtifactError(
+                "the graph's outputs are not those that its manifest names: export the model again"
+            )
+        classes, logits = self.manifest.classes, outputs.get(self.manifest.logits)
+        columns = logits.shape[1] if logits is not None and len(logits.shape) == 2 else None
+        # One logit per row tells two classes apart.
+        if isinstance(columns, int) and columns != classes and (columns, classes) != (1, 2):
+            raise ArtifactError(
+                f"the graph has {columns} logits per row, and its manifest {classes} classes: export again"
+            )
         shape = tuple(d if isinstance(d, int) else None for d in inputs[self.manifest.input].shape[1:])
         if shape != self.manifest.shape:
             raise ArtifactError(
@@ -191,8 +220,7 @@ def device_option(number: int) -> dict[str, str]:
 
 
 def _onnxruntime() -> Any:
-    # Importing it starts a thread for telemetry, for which a forked process waits for ever when it exits.
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    disable_telemetry()
     try:
         import onnxruntime
     except ImportError as error:

@@ -52,7 +52,7 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
                 "cannot: leave it out"
             )
         self.device, self._options = device, options
-        sealed = read_sealed(Path(path))[1]
+        sealed = read_sealed(Path(path))
         self._tensorrt: dict[str, str] = {}
         if TENSORRT in providers:
             require_float32(sealed.manifest, options.tf32)

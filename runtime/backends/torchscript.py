@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fluxpath import archive
+from fluxpath import archive, script
 from fluxpath import manifest as contract
 from fluxpath.artifact import read_file
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
@@ -36,6 +36,8 @@ class TorchScriptSession(GradientSession):
         options: Options = DEFAULTS,
     ) -> None:
         entries, self.manifest = archive.unseal(read_file(Path(path)))
+        if not options.trust:
+            entries = script.checked(entries)
         missing = [name for name in _RESULTS if name not in self.manifest.outputs]
         if missing:
             raise ArtifactError(f"'{path}' gives no '{missing[0]}': export the model again")
@@ -97,13 +99,24 @@ class TorchScriptSession(GradientSession):
             with self._torch.inference_mode():
                 given = self._evaluated(self._module, count)
                 for name, result in self._results.items():
-                    result[:count].copy_(given[name])
+                    self._take(name, given[name], result[:count])
+        except ArtifactError:
+            raise
         except Exception as error:
             where = "" if self._order is None else " in channels-last order"
             # The interpreter turns torch.OutOfMemoryError into a RuntimeError with the same text.
             missing = isinstance(error, self._torch.OutOfMemoryError) or "out of memory" in str(error)
             kind = OutOfMemoryError if missing else FluxpathError
             raise kind(f"torch failed on the gradient graph{where}: {_last_line(error)}") from error
+
+    def _take(self, name: str, value: Any, result: Any) -> None:
+        """Copy an output to the lanes, which by itself would also repeat rows and convert numbers."""
+        if value.shape != result.shape or value.is_floating_point() != result.is_floating_point():
+            raise ArtifactError(
+                f"the graph gives '{name}' as {value.dtype} {list(value.shape)}, and its manifest asks for "
+                f"{result.dtype} {list(result.shape)}: export the model again"
+            )
+        result.copy_(value)
 
     def _evaluated(self, module: Any, count: int) -> Any:
         """The outputs of `module` on the first `count` slots, by name."""

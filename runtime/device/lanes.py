@@ -14,7 +14,7 @@ from fluxpath.runtime.device.kernel import DeviceKernel
 from fluxpath.runtime.device.sums import DeviceSums
 from fluxpath.runtime.lanes import Collector, Companions, Fresh, Lanes
 from fluxpath.runtime.lanes.gathering import Gathering, InOrder
-from fluxpath.runtime.lanes.lanes import NO_COMPANIONS
+from fluxpath.runtime.lanes.lanes import NO_COMPANIONS, check_labels
 
 _ROWS = ("image", "point", "pending", "sum")
 _VECTORS: dict[str, npt.DTypeLike] = {
@@ -107,10 +107,14 @@ class DeviceLanes(Lanes):
         self.kernel.note_start(count)
 
     def ended(self, count: int) -> list[int]:
-        """See `Lanes.ended`; waits for the device only if a lane can have ended."""
+        """See `Lanes.ended`; waits for the device only if a lane can have ended.
+
+        The labels come with the statuses, so only here does a label that is no class become an ArtifactError.
+        """
         self._soonest[:count] -= 1
         if (self._soonest[:count] > 0).all():
             return []  # without waiting, so that the host launches the next tick at once
+        check_labels(self.label[:count], self.classes)
         return sorted(super().ended(count), key=self.number.__getitem__)
 
     def gathering(self, collector: Collector) -> Gathering:

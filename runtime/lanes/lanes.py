@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath import kernels
+from fluxpath.errors import ArtifactError
 from fluxpath.runtime.lanes.gathering import Collector, Gathering, InOrder
 
 Slots = npt.NDArray[np.int32]
@@ -145,7 +146,9 @@ class Lanes:
         """Keep score, label and target of the lanes, among the first `count`, evaluated for the first time.
 
         Only this replaces a target of -1 by the predicted class, which is explained along the whole walk.
+        Raises ArtifactError if a label is no class.
         """
+        check_labels(self.label[:count], self.classes)
         for slot in [s for s in self._fresh if s < count]:
             self._fresh.remove(slot)
             self.first_score[slot] = self.score[slot]
@@ -168,3 +171,15 @@ class Lanes:
 
     def add_up(self) -> None:
         """Add the lanes taken in this tick before their slots are reused; on the host, `take` added them."""
+
+
+def check_labels(labels: npt.NDArray[np.int64], classes: int) -> None:
+    """Raise ArtifactError unless what a graph predicts, int64 [count], are classes, which they are used as.
+
+    classes: how many there are, 0 if that is not known.
+    """
+    if len(labels) and (labels.min() < 0 or 0 < classes <= labels.max()):
+        wrong = next(label for label in labels.tolist() if label < 0 or label >= classes)
+        raise ArtifactError(
+            f"the graph predicts the class {wrong}, and its manifest has {classes}: export the model again"
+        )

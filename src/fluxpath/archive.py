@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Mapping
 
 from fluxpath.errors import ArtifactError
-from fluxpath.manifest import UNSEALED, Manifest
+from fluxpath.manifest import LONGEST, UNSEALED, Manifest
 
 SUFFIX = ".pt"
 """The suffix of files that hold a TorchScript gradient graph."""
@@ -36,20 +36,36 @@ def seal(entries: Mapping[str, bytes], manifest: Manifest) -> bytes:
 def unseal(data: bytes) -> tuple[dict[str, bytes], Manifest]:
     """The entries and the manifest of an archive; ArtifactError unless they equal what `seal` was given."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = archive.namelist()
-            entries = {name: archive.read(name) for name in names}
+        entries = _stored(data)
         root = _root(entries)
         text = entries[f"{root}/{_EXTRA}"].decode()
+        if len(text) > LONGEST:
+            raise ValueError("a manifest without an end")
         digest = json.loads(text)["digest"]
         blank = text.replace(digest, UNSEALED).encode()
+    except ArtifactError:
+        raise
     except Exception as error:  # on a damaged archive zipfile can raise anything
         raise ArtifactError(
             "the file is no intact TorchScript gradient graph: write one with 'fluxpath export'"
         ) from error
-    if len(names) != len(entries) or digest != _digest({**entries, f"{root}/{_EXTRA}": blank}):
+    if digest != _digest({**entries, f"{root}/{_EXTRA}": blank}):
         raise ArtifactError("the file is truncated or was altered after export: export the model again")
     return entries, Manifest.from_json(text)
+
+
+def _stored(data: bytes) -> dict[str, bytes]:
+    """The entries of a zip, uncompressed and none twice, so that they take no more memory than the file."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        plain = all(i.compress_type == zipfile.ZIP_STORED and i.compress_size == i.file_size for i in infos)
+        if not plain or sum(i.file_size for i in infos) > len(data):
+            raise ValueError("entries that unpack to more than the file")
+        if len({i.filename for i in infos}) != len(infos):
+            raise ArtifactError(
+                "the file is truncated or was altered after export: two entries have one name"
+            )
+        return {i.filename: archive.read(i) for i in infos}
 
 
 def pack(entries: Mapping[str, bytes]) -> bytes:

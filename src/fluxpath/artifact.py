@@ -2,33 +2,69 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from fluxpath import archive
 from fluxpath.errors import ArtifactError
-from fluxpath.manifest import Manifest
-from fluxpath.seal import Sealed, check_weights, unseal
+from fluxpath.graph_file import External, external_tensors
+from fluxpath.manifest import Manifest, Weights
+from fluxpath.seal import unseal
+
+_LARGEST_ONNX = 2**31
+"""Bytes of an ONNX file: protobuf's messages end there, so more need not be read."""
 
 
-def read_file(path: Path) -> bytes:
-    """The bytes of a file; ArtifactError if it cannot be read."""
+@dataclass(frozen=True)
+class GradientFile:
+    """An intact ONNX file, all of it in memory, so that what runs is what was checked.
+
+    digest: the file's SHA-256 in hexadecimal, which identifies it. external: the tensors that are in
+    `weights`, the bytes of the second file; both are empty if there is none.
+    """
+
+    data: bytes
+    manifest: Manifest
+    digest: str
+    external: tuple[External, ...]
+    weights: bytes
+
+
+def read_file(path: Path, most: int | None = None) -> bytes:
+    """The bytes of a file; ArtifactError if it cannot be read, or has more than `most` bytes."""
     if not path.is_file():
         raise ArtifactError(f"there is no gradient graph '{path}'")
     try:
+        size = path.stat().st_size
+        if most is not None and size > most:
+            raise ArtifactError(f"'{path}' has {size} bytes, and no gradient graph has more than {most}")
         return path.read_bytes()
     except OSError as error:
         raise ArtifactError(f"cannot read '{path}': {error.strerror}") from error
+    except MemoryError as error:
+        raise ArtifactError(f"'{path}' has {size} bytes, more than there is memory for") from error
 
 
-def read_sealed(path: Path, whole_method: bool | None = False) -> tuple[bytes, Sealed]:
-    """An ONNX file's bytes, manifest and digest; ArtifactError unless it and its weights are intact."""
-    data = read_file(path)
+def read_sealed(path: Path, whole_method: bool | None = False) -> GradientFile:
+    """An ONNX file with its weights; ArtifactError unless both are intact and hold what an export writes."""
+    data = read_file(path, _LARGEST_ONNX)
     sealed = unseal(data, f"'{path}'", whole_method)
     weights = sealed.manifest.weights
-    if weights is not None:
-        check_weights(path.with_name(weights.file), weights)
-    return data, sealed
+    content = b"" if weights is None else _read_weights(path.with_name(weights.file), weights)
+    external = external_tensors(data, None if weights is None else weights.file, len(content))
+    return GradientFile(data, sealed.manifest, sealed.digest, external, content)
+
+
+def _read_weights(path: Path, weights: Weights) -> bytes:
+    """The second file's bytes; ArtifactError unless it is, bit for bit, the one that was written."""
+    if not path.is_file():
+        raise ArtifactError(f"the weights in '{path}' are missing: keep the two files together")
+    content = read_file(path)
+    if hashlib.sha256(content).hexdigest() != weights.sha256:
+        raise ArtifactError(f"the weights in '{path}' are truncated or altered: export the model again")
+    return content
 
 
 def read_manifest(path: str | os.PathLike[str], whole_method: bool | None = False) -> Manifest:
@@ -38,4 +74,4 @@ def read_manifest(path: str | os.PathLike[str], whole_method: bool | None = Fals
     """
     if Path(path).suffix == archive.SUFFIX:
         return archive.unseal(read_file(Path(path)))[1]
-    return read_sealed(Path(path), whole_method)[1].manifest
+    return read_sealed(Path(path), whole_method).manifest

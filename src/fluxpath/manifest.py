@@ -7,6 +7,7 @@ both import this module and never each other. It needs only the standard library
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -29,6 +30,12 @@ GRADIENT_DTYPES = ("float32", "float16", "bfloat16")
 """The element types that the output `gradient` can have."""
 
 LARGEST_FLOAT32 = 3.4028234663852886e38
+
+LONGEST = 2**25
+"""The most characters of a manifest; DeepLIFT's baseline takes nearly all, up to six million values."""
+
+MOST_VALUES, MOST_CLASSES = 2**31 - 1, 10**7
+"""The most values of one input, and the most classes: what a file asks for is allocated."""
 
 UNSEALED = "0" * 64
 """The placeholder for the digest while `seal.py` computes it."""
@@ -100,7 +107,10 @@ class Manifest:
 
     def to_json(self) -> str:
         """The JSON text that goes into the file, with a placeholder for the digest."""
-        return json.dumps({**asdict(self), "digest": UNSEALED}, ensure_ascii=True)
+        text = json.dumps({**asdict(self), "digest": UNSEALED}, ensure_ascii=True)
+        if len(text) > LONGEST:
+            raise ArtifactError(f"the manifest would have {len(text)} characters, and the most is {LONGEST}")
+        return text
 
     @classmethod
     def from_json(cls, text: str, whole_method: bool | None = False) -> Manifest:
@@ -108,6 +118,8 @@ class Manifest:
 
         whole_method: True requires a whole method's manifest, False a gradient graph's, None accepts both.
         """
+        if len(text) > LONGEST:
+            raise ArtifactError(f"the manifest has {len(text)} characters, and the most is {LONGEST}")
         try:
             fields = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -136,9 +148,25 @@ class Manifest:
         checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         manifest = cls(**checked)
         manifest._check_kind(whole_method)
+        manifest._check_fit()
         if (manifest.rules == "deeplift") != (manifest.baseline is not None):
             raise ArtifactError("the manifest's rules and baseline do not fit: export the model again")
         return manifest
+
+    def _check_fit(self) -> None:
+        """Raise ArtifactError unless the fields fit one another."""
+        names = self.class_names
+        inputs = [self.input, TARGET, *(c.name for c in self.companions)]
+        for what, right in (
+            ("low and high", self.low is None or self.high is None or self.low < self.high),
+            ("classes and class_names", names is None or len(names) == self.classes),
+            ("mean and std", (self.mean is None) == (self.std is None)),
+            ("inputs' names", len(set(inputs)) == len(inputs)),
+            ("outputs' names", len(set(self.outputs)) == len(self.outputs)),
+            ("shape", all(_holds(s) for s in (self.shape, *(c.shape for c in self.companions)))),
+        ):
+            if not right:
+                raise ArtifactError(f"the manifest's {what} do not fit: export the model again")
 
     def _check_kind(self, whole_method: bool | None) -> None:
         if (self.method is None) != (self.settings is None):
@@ -158,12 +186,24 @@ def _text(value: Any) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def _printable(value: Any) -> bool:
+    return _text(value) and value.isprintable()
+
+
 def _count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _optional_count(value: Any) -> bool:
     return value is None or _count(value)
+
+
+def _classes(value: Any) -> bool:
+    return _count(value) and value <= MOST_CLASSES
+
+
+def _holds(shape: tuple[int | None, ...]) -> bool:
+    return math.prod(d or 1 for d in shape) <= MOST_VALUES
 
 
 def _number(value: Any) -> bool:
@@ -225,17 +265,17 @@ def _companions(value: Any) -> bool:
 _FIELDS = {
     "input": (_text, "the input's name"),
     "shape": (_sizes, "a list of sizes"),
-    "classes": (_count, "a positive integer"),
-    "objective": (_text, "an objective's name"),
+    "classes": (_classes, f"an integer from 1 to {MOST_CLASSES}"),
+    "objective": (_printable, "an objective's name"),
     "opset": (_optional_count, "a positive integer or null"),
-    "source": (_text, "the source model's hash"),
+    "source": (_printable, "the source model's hash"),
     "logits": (_text, "a value's name"),
     "low": (_optional_number, "a number or null"),
     "high": (_optional_number, "a number or null"),
     "mean": (_numbers, "a list of numbers or null"),
     "std": (_numbers, "a list of numbers or null"),
     "class_names": (_names, "a list of strings or null"),
-    "precision": (_text, "an element type's name"),
+    "precision": (lambda v: v in GRADIENT_DTYPES, f"one of {', '.join(GRADIENT_DTYPES)}"),
     "gradient": (lambda v: v in GRADIENT_DTYPES, f"one of {', '.join(GRADIENT_DTYPES)}"),
     "rules": (lambda v: v in ("gradient", "deeplift"), "gradient or deeplift"),
     "baseline": (_optional_text, "the baseline's values or null"),
@@ -248,5 +288,5 @@ _FIELDS = {
     "method": (_optional_text, "a method's name or null"),
     "settings": (_settings, "an object of numbers and strings, or null"),
     "format": (_count, "a positive integer"),
-    "producer": (_text, "a name"),
+    "producer": (_printable, "a name"),
 }

@@ -109,6 +109,13 @@ def array_in(path: str) -> npt.NDArray[Any]:
     return array
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add the option --trust, for commands that run a file."""
+    parser.add_argument("--trust", action="store_true",
+                        help="run the code of a .pt file without checking that it only computes: for "
+                        "files whose maker you trust")  # fmt: skip
+
+
 def read_names(path: Path | None) -> list[str] | None:
     """Class names from a file with one per line, or None without a file; InputError if it cannot be read."""
     if path is None:

@@ -59,7 +59,7 @@ def _measured(
     names = [] if options.precision is None else options.precision.split(",")
     given: list[str | Path] = [*names, *options.against]
     with tqdm(total=1 + len(given), unit="graph", leave=False, disable=None) as bar:
-        with Explainer(options.graph, device=options.device, shape=shape) as explainer:
+        with Explainer(options.graph, device=options.device, shape=shape, trust=options.trust) as explainer:
             exact = _attributed(explainer, manifest, images, None, method)
         bar.update()
         for one in given:
@@ -67,7 +67,7 @@ def _measured(
             with (
                 _rounded(options.graph, one, shape)
                 if isinstance(one, str)
-                else Explainer(one, device=options.device, shape=shape)
+                else Explainer(one, device=options.device, shape=shape, trust=options.trust)
             ) as explainer:
                 found = _attributed(explainer, manifest, images, exact, method)
             bar.update()

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxpath.cli._common import METHOD_NAMES, Commands, make_folder, method_from, say, table
+from fluxpath.cli._common import METHOD_NAMES, Commands, add_trust, make_folder, method_from, say, table
 from fluxpath.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--npy", action="store_true", help="also write attributions beside the overlays")
     parser.add_argument("--resume", action="store_true", help="do only what an interrupted run left undone")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 or auto")
+    add_trust(parser)
     parser.set_defaults(run=run)
 
 
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
     method = method_from(options.method, options.set)
     form_of(_target(options))
     source = _source(options.images)
-    with Explainer(options.graph, device=options.device) as explainer:
+    with Explainer(options.graph, device=options.device, trust=options.trust) as explainer:
         tabled = _Tabled(lambda: _sink(options, explainer, method, source), explainer, _target(options))
         summary = explainer.attribute_many(source, tabled, target=options.target, method=method)
     if 0 < len(tabled.rows) <= TABLE_ROWS:

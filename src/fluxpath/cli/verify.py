@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fluxpath import archive
-from fluxpath.cli._common import METHOD_NAMES, Commands, need_export, say
+from fluxpath.cli._common import METHOD_NAMES, Commands, add_trust, need_export, say
 from fluxpath.cli._fidelity import compare
 from fluxpath.cli._images import images_from
 from fluxpath.errors import InputError
@@ -34,6 +34,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
                         help="a setting of the method, as in n=20")  # fmt: skip
     parser.add_argument("--device", default="cpu",
                         help="cpu (default), cuda, cuda:1 or auto, for --against")  # fmt: skip
+    add_trust(parser)
     parser.set_defaults(run=run)
 
 

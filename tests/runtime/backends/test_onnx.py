@@ -6,7 +6,6 @@ import json
 import sys
 
 import models
-import numpy as np
 import onnx
 import pytest
 from artifacts import UNSEALED, fields_of, resealed, with_fields, with_graph
@@ -173,7 +172,7 @@ def test_a_manifest_that_is_no_json_object(write, path, text):
 
 def test_a_manifest_of_another_input(write, path):
     refuse(write(with_fields(path, input="picture")), "no input 'picture' of type tensor\\(float\\)")
-    refuse(write(with_fields(path, input="target")), "no input 'target' of type|further input 'image'")
+    refuse(write(with_fields(path, input="target")), "the manifest's inputs' names do not fit")
 
 
 @pytest.mark.parametrize("shape", [[1, 6, 7], [36], [1, 6, 6, 1], [], [1, 6, None], [None, None, None]])
@@ -220,11 +219,9 @@ def test_a_graph_that_fails_when_it_runs(write, path):
             future.result(20)
 
 
-def test_the_targets_follow_the_manifests_classes(write, path):
-    """A manifest with too many lets a target through that the graph has not: still no NaN and no crash."""
-    with Explainer(write(with_fields(path, classes=10)), threads=1) as explainer:
-        result = explainer.attribute(models.images("linear", 1), 9)
-    assert np.isfinite(result.values).all()
+@pytest.mark.parametrize("classes", [3, 10])
+def test_a_manifest_of_another_number_of_classes(write, path, classes):
+    refuse(write(with_fields(path, classes=classes)), f"4 logits per row, and its manifest {classes}")
 
 
 @pytest.mark.parametrize("providers", [["NoSuchExecutionProvider"], ["CPUExecutionProvider", "TPU"]])

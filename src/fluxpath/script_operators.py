@@ -1,0 +1,99 @@
+"""The operators that the code of a TorchScript gradient graph may call, by their names in `torch`.
+
+They compute tensors and numbers from tensors and numbers: what torch differentiates, what its derivatives
+call, and what an exported graph needs beside them. None takes the name of a file, or reaches a process,
+Python, the profiler or a random generator.
+"""
+
+from __future__ import annotations
+
+_NAMES = """
+__and__ __getitem__ __not__ __or__ _adaptive_avg_pool2d _adaptive_avg_pool2d_backward _adaptive_avg_pool3d
+_adaptive_avg_pool3d_backward _cdist_backward _cdist_forward _conj _conj_physical _euclidean_dist _fft_c2c
+_fft_c2r _fft_r2c _fused_rms_norm _fused_rms_norm_backward _grid_sampler_2d_cpu_fallback
+_grid_sampler_2d_cpu_fallback_backward _linalg_det _linalg_eigh _linalg_slogdet _linalg_solve_ex _linalg_svd
+_log_softmax _log_softmax_backward_data _masked_softmax _masked_softmax_backward _native_batch_norm_legit
+_native_batch_norm_legit_no_training _neg_view _prelu_kernel _prelu_kernel_backward _safe_softmax _softmax
+_softmax_backward_data _standard_gamma_grad _to_copy _unsafe_index _unsafe_index_put _unsafe_masked_index
+_unsafe_masked_index_put_accumulate _unsafe_view _upsample_bicubic2d_aa _upsample_bicubic2d_aa_backward
+_upsample_bilinear2d_aa _upsample_bilinear2d_aa_backward _upsample_lanczos2d_aa
+_upsample_lanczos2d_aa_backward _upsample_nearest_exact1d _upsample_nearest_exact1d_backward
+_upsample_nearest_exact2d _upsample_nearest_exact2d_backward _upsample_nearest_exact3d
+_upsample_nearest_exact3d_backward _weight_norm_interface _weight_norm_interface_backward abs abs_ acos
+acos_ acosh acosh_ adaptive_avg_pool1d adaptive_max_pool2d adaptive_max_pool2d_backward adaptive_max_pool3d
+adaptive_max_pool3d_backward add add_ addbmm addbmm_ addcdiv addcdiv_ addcmul addcmul_ addmm addmm_ addmv
+addmv_ addr addr_ adjoint affine_grid_generator alias all amax amin aminmax angle any arange argmax argmin
+argsort as_strided as_strided_ as_strided_scatter asin asin_ asinh asinh_ atan atan2 atan2_ atan_ atanh
+atanh_ atleast_1d atleast_2d avg_pool1d avg_pool2d avg_pool2d_backward avg_pool3d avg_pool3d_backward
+baddbmm baddbmm_ batch_norm_backward binary_cross_entropy binary_cross_entropy_backward
+binary_cross_entropy_with_logits bitwise_and bitwise_and_ bitwise_left_shift bitwise_left_shift_ bitwise_not
+bitwise_not_ bitwise_or bitwise_or_ bitwise_right_shift bitwise_right_shift_ bitwise_xor bitwise_xor_
+block_diag bmm broadcast_tensors bucketize cat ceil ceil_ celu celu_ channel_shuffle cholesky
+cholesky_inverse cholesky_solve chunk clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clip clip_
+clone col2im complex conj conj_physical conj_physical_ constant_pad_nd contiguous conv_tbc conv_tbc_backward
+convolution convolution_backward copy copy_ copysign copysign_ cos cos_ cosh cosh_ cosine_similarity
+count_nonzero cummax cummaxmin_backward cummin cumprod cumprod_ cumprod_backward cumsum cumsum_ deg2rad
+deg2rad_ diag_embed diagonal diagonal_backward diagonal_scatter digamma digamma_ dim dist div div_ dot elu
+elu_ elu_backward embedding embedding_dense_backward empty empty_like empty_strided eq eq_ equal erf erf_
+erfc erfc_ erfinv erfinv_ exp exp2 exp2_ exp_ expand expand_as expand_copy expm1 expm1_ eye fill fill_
+flatten flip float_power float_power_ floor floor_ floordiv fmax fmin fmod fmod_ frac frac_
+fractional_max_pool2d fractional_max_pool2d_backward fractional_max_pool3d fractional_max_pool3d_backward
+frexp full full_like gather gather_backward gcd gcd_ ge ge_ gelu gelu_ gelu_backward geqrf ger glu
+glu_backward grid_sampler_2d grid_sampler_2d_backward grid_sampler_3d grid_sampler_3d_backward gt gt_
+hamming_window hann_window hardshrink hardshrink_backward hardsigmoid hardsigmoid_ hardsigmoid_backward
+hardswish hardswish_ hardswish_backward hardtanh hardtanh_ hardtanh_backward heaviside heaviside_ hstack
+huber_loss huber_loss_backward hypot hypot_ i0 i0_ igamma igamma_ igammac igammac_ im2col imag index
+index_add index_add_ index_copy index_copy_ index_fill index_fill_ index_put index_put_ index_reduce
+index_reduce_ index_select inverse is_floating_point isfinite isin isinf isnan isneginf isposinf kthvalue
+lcm lcm_ ldexp ldexp_ le le_ leaky_relu leaky_relu_ leaky_relu_backward lerp lerp_ lgamma lgamma_
+linalg_cholesky_ex linalg_cross linalg_eig linalg_householder_product linalg_inv_ex linalg_lstsq linalg_lu
+linalg_lu_factor_ex linalg_lu_solve linalg_matrix_exp linalg_pinv linalg_qr linalg_solve_triangular
+linalg_vector_norm linear linear_backward linspace log log10 log10_ log1p log1p_ log2 log2_ log_ log_sigmoid
+log_sigmoid_backward log_sigmoid_forward logaddexp logaddexp2 logcumsumexp logical_and logical_and_
+logical_not logical_not_ logical_or logical_or_ logical_xor logical_xor_ logit logit_ logit_backward
+logspace logsumexp lt lt_ lu_unpack mH mT masked_fill masked_fill_ masked_scatter masked_scatter_
+masked_scatter_backward masked_select masked_select_backward matmul matmul_backward max max_pool2d
+max_pool2d_backward max_pool2d_with_indices max_pool2d_with_indices_backward max_pool3d_with_indices
+max_pool3d_with_indices_backward max_unpool2d max_unpool3d maximum mean median meshgrid min minimum mish
+mish_ mish_backward mm mode movedim mse_loss mse_loss_backward mul mul_ multi_margin_loss
+multi_margin_loss_backward multilabel_margin_loss_backward multilabel_margin_loss_forward mv mvlgamma
+mvlgamma_ nan_to_num nan_to_num_ nanmedian nansum narrow narrow_copy native_batch_norm
+native_batch_norm_backward native_group_norm native_group_norm_backward native_layer_norm
+native_layer_norm_backward ne ne_ neg neg_ new_empty new_empty_strided new_full new_ones new_zeros nextafter
+nextafter_ nll_loss2d_backward nll_loss2d_forward nll_loss_backward nll_loss_forward nonzero norm numel
+one_hot ones ones_like ormqr outer pad permute pixel_shuffle pixel_unshuffle polar polygamma polygamma_
+positive pow pow_ prod put put_ rad2deg rad2deg_ real reciprocal reciprocal_ reflection_pad1d
+reflection_pad1d_backward reflection_pad2d reflection_pad2d_backward reflection_pad3d
+reflection_pad3d_backward relu relu6 relu6_ relu_ remainder remainder_ repeat replication_pad1d
+replication_pad1d_backward replication_pad2d replication_pad2d_backward replication_pad3d
+replication_pad3d_backward reshape reshape_as resolve_conj rms_norm roll rot90 round round_
+rrelu_with_noise_backward rsqrt rsqrt_ rsub scalar_tensor scatter scatter_ scatter_add scatter_add_
+scatter_reduce scatter_reduce_ searchsorted select select_backward select_scatter selu selu_ sgn sgn_
+sigmoid sigmoid_ sigmoid_backward sign sign_ signbit silu silu_ silu_backward sin sin_ sinc sinc_ sinh sinh_
+size slice slice_backward slice_copy slice_inverse slice_scatter slow_conv_transpose2d smooth_l1_loss
+smooth_l1_loss_backward soft_margin_loss soft_margin_loss_backward softplus softplus_backward softshrink
+softshrink_backward sort special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0
+special_bessel_y1 special_chebyshev_polynomial_t special_chebyshev_polynomial_u
+special_chebyshev_polynomial_v special_chebyshev_polynomial_w special_entr special_erfcx special_expm1
+special_hermite_polynomial_h special_hermite_polynomial_he special_i0e special_i1 special_i1e
+special_laguerre_polynomial_l special_legendre_polynomial_p special_log_ndtr special_log_softmax
+special_modified_bessel_i0 special_modified_bessel_i1 special_modified_bessel_k0 special_modified_bessel_k1
+special_ndtri special_scaled_modified_bessel_k0 special_scaled_modified_bessel_k1
+special_shifted_chebyshev_polynomial_t special_shifted_chebyshev_polynomial_u
+special_shifted_chebyshev_polynomial_v special_shifted_chebyshev_polynomial_w special_spherical_bessel_j0
+special_xlog1py special_zeta split split_copy split_with_sizes sqrt sqrt_ square square_ squeeze stack std
+std_mean storage_offset stride sub sub_ sum swapaxes sym_numel sym_size sym_storage_offset sym_stride t take
+tan tan_ tanh tanh_ tanh_backward threshold threshold_ threshold_backward to topk trace transpose
+triangular_solve tril tril_ tril_indices triu triu_ triu_indices true_divide true_divide_ trunc trunc_
+type_as unbind unflatten unfold unfold_backward unsafe_split unsafe_split_with_sizes unsqueeze
+upsample_bicubic2d upsample_bicubic2d_backward upsample_bilinear2d upsample_bilinear2d_backward
+upsample_linear1d upsample_linear1d_backward upsample_nearest1d upsample_nearest1d_backward
+upsample_nearest2d upsample_nearest2d_backward upsample_nearest3d upsample_nearest3d_backward
+upsample_trilinear3d upsample_trilinear3d_backward var var_mean vdot view view_as view_as_complex
+view_as_real vstack where xlogy xlogy_ zero_ zeros zeros_like
+"""
+
+OPERATORS = frozenset(_NAMES.split())
+
+UNFILLED = frozenset({"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"})
+"""Those whose result holds what was in the memory before."""
