@@ -3,12 +3,16 @@
     python mutations.py FILE KIND FIRST LAST
 
 prints one JSON object a mutation: its seed and what became of it. The last line before a crash says which.
+KIND is bytes, manifest, graph or forged for an .onnx file, script for a .pt file; and source for a model,
+which is damaged and exported.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import random
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -110,16 +114,81 @@ def sealed_manifest(data: bytes, seed: int) -> bytes:
     return resealed(proto, text)
 
 
-KINDS = {"bytes": sealed_bytes, "manifest": sealed_manifest}
+def sealed_graph(data: bytes, seed: int) -> bytes:
+    """Nodes, tensors and types altered, under a good seal."""
+    import onnx
+    from graph_mutations import altered
+
+    proto = onnx.load_model_from_string(data)
+    text = json.dumps(fields_of(proto))
+    return resealed(altered(proto, random.Random(seed)), text)
 
 
-def outcome(data: bytes, folder: Path) -> str:
+def forged(data: bytes, seed: int) -> bytes:
+    """The forged graph of this number."""
+    import onnx
+    from forgeries import FORGERIES
+
+    names = list(FORGERIES)
+    proto = onnx.load_model_from_string(data)
+    fields = fields_of(proto)
+    FORGERIES[names[seed % len(names)]](proto, fields)
+    return resealed(proto, json.dumps(fields))
+
+
+def sealed_script(data: bytes, seed: int) -> bytes:
+    """Code, pickles and entries altered, under a good seal."""
+    from script_mutations import altered_script
+
+    return altered_script(data, random.Random(seed))
+
+
+def damaged_source(data: bytes, seed: int) -> bytes:
+    """A model with altered bytes, or with altered nodes, tensors and types."""
+    import onnx
+    from graph_mutations import altered
+
+    rng = random.Random(seed)
+    if seed % 3 == 0:
+        for _ in range(rng.choice((1, 1, 2, 3))):
+            data = rng.choice((_flip, _swap, _insert, _delete))(rng, data)
+        return data
+    return altered(onnx.load_model_from_string(data), rng).SerializeToString()
+
+
+KINDS = {
+    "bytes": sealed_bytes,
+    "manifest": sealed_manifest,
+    "graph": sealed_graph,
+    "forged": forged,
+    "script": sealed_script,
+    "source": damaged_source,
+}
+MEMORY = 2**33
+"""What a damaged file may ask for, so that the machine lives and the process is told."""
+
+
+def exported(data: bytes, folder: Path) -> str:
+    """What exporting the model comes to: "ok", or the class of the error; FluxpathErrors alone are right."""
+    from fluxpath.export import gradient_from_onnx
+
+    (folder / "model.onnx").write_bytes(data)
+    try:
+        gradient_from_onnx(folder / "model.onnx", folder / "model.grad.onnx")
+        return "ok"
+    except FluxpathError as error:
+        return type(error).__name__
+    except Exception as error:
+        return f"not fluxpath's own: {type(error).__name__}: {error}"[:300]
+
+
+def outcome(data: bytes, folder: Path, suffix: str = ".onnx") -> str:
     """What opening and using the file comes to: "ok", or the class of the error."""
     import numpy as np
 
     from fluxpath.runtime import Explainer
 
-    file = folder / "damaged.grad.onnx"
+    file = folder / f"damaged{suffix}"
     file.write_bytes(data)
     try:
         with Explainer(file, threads=1, slots=2) as explainer:
@@ -137,6 +206,7 @@ def outcome(data: bytes, folder: Path) -> str:
 def main(path: str, kind: str, first: str, last: str) -> None:
     """Open each mutation of the file in turn."""
     data = Path(path).read_bytes()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(int(first), int(last)):
             print(json.dumps({"seed": seed}), flush=True)
@@ -145,7 +215,8 @@ def main(path: str, kind: str, first: str, last: str) -> None:
             except FluxpathError as error:  # the seal's own place was hit
                 result = type(error).__name__
             else:
-                result = outcome(made, Path(folder))
+                run = exported if kind == "source" else functools.partial(outcome, suffix=Path(path).suffix)
+                result = run(made, Path(folder))
             print(json.dumps({"seed": seed, "outcome": result}), flush=True)
 
 

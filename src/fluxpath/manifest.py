@@ -135,7 +135,7 @@ class Manifest:
         for name, (accepts, wanted) in _FIELDS.items():
             if name not in fields or not accepts(fields[name]):
                 raise ArtifactError(
-                    f"the manifest's field '{name}' is {fields.get(name)!r}, it must be {wanted}"
+                    f"the manifest's field '{name}' is {fields.get(name)!r:.100}, it must be {wanted}"
                 )
         unknown = sorted(set(fields) - set(_FIELDS))
         if unknown:

@@ -39,6 +39,17 @@ def flipped(data: bytes, at: int) -> bytes:
 
 
 IMAGES = small.images(4)
+
+
+def claimed(shape: str, dtype: str = "<f4") -> bytes:
+    """An archive whose array has no more than a header."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+        archive.writestr("images.npy", header(text))
+    return buffer.getvalue()
+
+
 ARCHIVES: dict[str, Callable[[], bytes]] = {
     "a wrong checksum": lambda: flipped(archived(images=IMAGES), 400),
     "damaged lzma": lambda: flipped(archived(zipfile.ZIP_LZMA, images=IMAGES), 80),
@@ -48,6 +59,13 @@ ARCHIVES: dict[str, Callable[[], bytes]] = {
     "truncated": lambda: archived(images=IMAGES)[:300],
     "another name": lambda: archived(pictures=IMAGES),
     "empty": lambda: b"",
+    "more than any memory": lambda: claimed("(10**15,)"),
+    "images of petabytes": lambda: claimed("(16, 1000000000, 1000000)"),
+    "more images than there are": lambda: claimed("(16, 1, 6, 6)"),
+    "objects": lambda: archived(images=np.array([{}, {}], object)),
+    "objects without a pickle": lambda: claimed("(4, 4)", "|O"),
+    "a single row": lambda: archived(images=np.zeros(3)),
+    "in Fortran's order": lambda: archived(images=np.asfortranarray(IMAGES)),
     "a header that is no header": lambda: archived(images=IMAGES).replace(b"'descr'", b"'de(cr'"),
 }
 
@@ -89,11 +107,34 @@ ARRAYS = {
     "a shape of petabytes": header(
         "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000,), }"
     ),
+    "objects": header("{'descr': '|O', 'fortran_order': False, 'shape': (4,), }") + b"x" * 64,
     "an open bracket": header("{'descr': '<f4', 'fortran_order': (((("),
     "an archive": archived(images=IMAGES),
     "nothing": b"",
     "text": b"hello",
 }
+
+
+def test_only_the_images_that_are_asked_for_are_unpacked(
+    graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few kilobytes can hold gigabytes of zeros."""
+    path = tmp_path / "x.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("images.npy", "w") as file:
+        shape = (10**6, *IMAGES.shape[1:])
+        file.write(header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"))
+        file.write(IMAGES.tobytes())
+        file.write(b"\0" * 2**24)
+    read: list[int] = []
+    original = zipfile.ZipExtFile.read
+
+    def counted(self: zipfile.ZipExtFile, n: int | None = -1) -> bytes:
+        read.append(len(content := original(self, n)))
+        return content
+
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", counted)
+    assert main(["verify", str(graph), "--data", str(path), "--images", "3"]) == 0
+    assert sum(read) < 2 * IMAGES.nbytes + 1000
 
 
 @pytest.mark.parametrize("name", ARRAYS)

@@ -100,8 +100,11 @@ def parsed(text: str) -> Any:
 def array_in(path: str) -> npt.NDArray[Any]:
     """The array in a .npy file; InputError if there is none."""
     try:
-        with open(path, "rb", opener=regular) as file:
-            array = np.load(file, allow_pickle=False)
+        with open(path, "rb", opener=regular):
+            # Mapped, so that what a header claims must be in the file before memory is taken for it.
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(array, np.lib.npyio.NpzFile):
+            array.close()
     except Exception as error:  # on a damaged file numpy can raise anything, MemoryError included
         raise InputError(f"cannot read an array from '{path}': {first_line(error)}") from error
     if not isinstance(array, np.ndarray):

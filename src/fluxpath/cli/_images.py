@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+import zipfile
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError, first_line
+from fluxpath.files import regular
 from fluxpath.manifest import Manifest
+
+MOST_BYTES = 2**31
+"""What the images of a check may take, as they are in the file."""
 
 Images = npt.NDArray[np.float32]
 
@@ -32,9 +39,12 @@ def noise_for(manifest: Manifest, count: int) -> Images:
 
 def _archived(path: Path, count: int) -> Images:
     try:
-        # Opened here, because numpy leaves a damaged archive open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            images = archive["images"][:count]
+        with (
+            open(path, "rb", opener=regular) as whole,
+            zipfile.ZipFile(whole) as archive,
+            archive.open("images.npy") as file,
+        ):
+            images = _first(file, count)
             pixels = images / 255 if images.dtype == np.uint8 else images
             return np.asarray(pixels, np.float32)
     except Exception as error:  # on a damaged archive zipfile and numpy can raise anything
@@ -42,6 +52,23 @@ def _archived(path: Path, count: int) -> Images:
             f"'{path}' is not an .npz file with an array 'images' of numbers in it, nor a folder "
             f"({first_line(error)})"
         ) from error
+
+
+def _first(file: IO[bytes], count: int) -> npt.NDArray[Any]:
+    """The first `count` rows of an array in the .npy format; no more of it is read or unpacked."""
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, fortran, dtype = read(file)
+    if dtype.kind not in "biuf" or fortran or len(shape) < 2:
+        raise ValueError(f"its array is {dtype} {list(shape)}, and must be rows of numbers in C order")
+    wanted = (min(count, shape[0]), *shape[1:])
+    size = math.prod(wanted) * dtype.itemsize
+    if size > MOST_BYTES:
+        raise ValueError(f"{wanted[0]} of its images have {size} bytes, and the most is {MOST_BYTES}")
+    content = file.read(size)
+    if len(content) != size:
+        raise ValueError("its array is truncated")
+    return np.frombuffer(content, dtype).reshape(wanted)
 
 
 def _photos(path: Path, count: int, manifest: Manifest) -> Images:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
@@ -19,6 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from fluxpath.demo.digits import test_digits, training_digits
 from fluxpath.files import replacing
+from fluxpath.telemetry import disable_telemetry
 
 BATCH = 64
 LEARNING_RATE = 3e-3
@@ -115,6 +115,9 @@ def to_onnx(net: nn.Sequential) -> onnx.ModelProto:
 def accuracy(serialized: bytes) -> float:
     """The share of test images that the serialized model, not the torch net, classifies correctly."""
     images, labels = test_digits()
+    disable_telemetry()
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(serialized, providers=["CPUExecutionProvider"])
     (logits,) = session.run(["logits"], {"image": images})
     return float(np.mean(logits.argmax(axis=1) == labels))
