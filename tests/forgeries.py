@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -59,12 +58,6 @@ def runs(*nodes: onnx.NodeProto, **tensors: Any) -> Forgery:
         proto.graph.node.extend([*nodes, helper.make_node(*add)])
 
     return forge
-
-
-def _doubled(times: int) -> list[onnx.NodeProto]:
-    names = ["begin", *(f"twice{i}" for i in range(times))]
-    made = [helper.make_node("Concat", [a, a], [b], axis=0) for a, b in itertools.pairwise(names)]
-    return [*made, helper.make_node("ReduceSum", [names[-1]], ["more"], keepdims=0)]
 
 
 def _looped(trips: str) -> onnx.NodeProto:
@@ -182,6 +175,4 @@ FORGERIES: dict[str, Forgery] = {
     "a node of another domain": _domain("com.microsoft"),
     "a function": _function,
     "graphs within graphs": _nested,
-    # The last, as ONNX Runtime keeps much of the memory that it could get.
-    "forty doublings": runs(*_doubled(40), begin=np.ones(1, np.float32)),
 }  # fmt: skip

@@ -89,6 +89,23 @@ def test_a_name_that_occurs_twice_is_found() -> None:
         archive.unseal(buffer.getvalue())
 
 
+def test_entries_that_unpack_to_more_than_the_file() -> None:
+    """Compressed ones, and ones that share their bytes: neither is unpacked, whatever the seal says."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in {**ENTRIES, "archive/extra/fluxpath.json": b"{}"}.items():
+            file.writestr(name, content)
+    data = archive.pack({f"archive/{i}": bytes(5000) for i in range(9)})
+    with zipfile.ZipFile(shared := io.BytesIO(data), "a") as file:
+        for info in file.filelist:
+            info.header_offset = file.filelist[0].header_offset
+        file._didModify = True  # type: ignore[attr-defined]
+    shorter = shared.getvalue()[:5200] + shared.getvalue()[len(data) - 700 :]
+    for given in (packed.getvalue(), shared.getvalue(), shorter):
+        with pytest.raises(ArtifactError, match="no intact TorchScript gradient graph"):
+            archive.unseal(given)
+
+
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all", archive.pack({"a/b": b"c"})])
 def test_foreign_files(data: bytes) -> None:
     with pytest.raises(ArtifactError, match="no intact TorchScript gradient graph: write one with"):

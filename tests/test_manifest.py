@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fluxpath.errors import ArtifactError
-from fluxpath.manifest import FORMAT, Companion, Manifest, Weights
+from fluxpath.manifest import FORMAT, LONGEST, Companion, Manifest, Weights
 
 PLAIN = Manifest(
     input="x", shape=(3, None, 8), classes=10, objective="softmax", opset=20, source="sha256:0", logits="z"
@@ -139,6 +139,36 @@ def test_a_missing_field_is_named(name: str) -> None:
     del fields[name]
     with pytest.raises(ArtifactError, match=f"the manifest's field '{name}' is None|'{name}'"):
         Manifest.from_json(json.dumps(fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"low": 1, "high": 0},
+        {"low": 0.5, "high": 0.5},
+        {"classes": 9},
+        {"class_names": ["a"]},
+        {"mean": None},
+        {"companions": [{"name": FULL.input, "dtype": "bool", "shape": []}]},
+        {"companions": [{"name": "target", "dtype": "bool", "shape": []}]},
+        {"companions": [{"name": "m", "dtype": "bool", "shape": [2**20, 2**20]}]},
+        {"input": "target"},
+        {"shape": [2**16, 2**16]},
+        {"outputs": ["y", "y"]},
+    ],
+)
+def test_a_manifest_that_contradicts_itself(fields: dict[str, Any]) -> None:
+    with pytest.raises(ArtifactError, match=r"the manifest's .* do not fit"):
+        Manifest.from_json(altered(**fields))
+
+
+def test_a_manifest_that_asks_for_too_much() -> None:
+    with pytest.raises(ArtifactError, match="characters, and the most is"):
+        Manifest.from_json(altered(source="s" * LONGEST))
+    with pytest.raises(ArtifactError, match="characters, and the most is"):
+        dataclasses.replace(FULL, source="s" * LONGEST).to_json()
+    with pytest.raises(ArtifactError, match="field 'classes'"):
+        Manifest.from_json(altered(classes=10**7 + 1, class_names=None))
 
 
 def test_an_unknown_field_is_named() -> None:
