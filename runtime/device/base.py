@@ -87,7 +87,8 @@ class Device(Protocol):
 
 def parse(device: str) -> tuple[str, int]:
     """Parse "cpu", "cuda", "cuda:1" or "auto" into a kind and a number; raises ProviderError otherwise."""
-    match = re.fullmatch(r"(cpu|auto)|(cuda)(?::(\d+))?", device)
+    text = device if isinstance(device, str) else ""
+    match = re.fullmatch(r"(cpu|auto)|(cuda)(?::(\d{1,6}))?", text, re.ASCII)
     if match is None:
         raise ProviderError(f"device is {device!r}, it must be 'cpu', 'cuda', 'cuda:1' (and so on) or 'auto'")
     return match[1] or match[2], int(match[3] or 0)

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 import torch_modules as modules  # noqa: E402
 from torch import nn  # noqa: E402
 
-from fluxpath import archive  # noqa: E402
+from fluxpath import archive, script  # noqa: E402
 from fluxpath.errors import ArtifactError, ModelError, VerificationError  # noqa: E402
 from fluxpath.export import gradient_from_onnx, gradient_from_torch, verify  # noqa: E402
 from fluxpath.export.objectives import OBJECTIVES  # noqa: E402
@@ -214,6 +214,15 @@ def test_where_scripting_fails_there_is_no_file(
 
     monkeypatch.setattr(torch.jit, stage, fails)
     with pytest.raises(ModelError, match=r"^torch cannot script the module's gradient: no such operator:$"):
+        gradient_from_torch(modules.made(modules.tiny), ROW, tmp_path / "g.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_could_not_be_opened_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "OPERATORS", script.OPERATORS - {"tanh_backward"})
+    with pytest.raises(
+        ModelError, match=r"cannot be a \.pt file, .* a call of 'torch\.tanh_backward': export"
+    ):
         gradient_from_torch(modules.made(modules.tiny), ROW, tmp_path / "g.pt")
     assert list(tmp_path.iterdir()) == []
 

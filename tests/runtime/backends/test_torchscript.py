@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -261,6 +262,26 @@ def test_a_sealed_file_that_torch_cannot_read(
     (tmp_path / "g.pt").write_bytes(archive.seal(entries, manifest))
     with pytest.raises(ArtifactError, match=r"torch cannot load '.*g.pt'"):
         TorchScriptSession(tmp_path / "g.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("score", "torch.sum({})"), ("gradient", "torch.select({}, 0, 0)"), ("label", "torch.mul({}, 0.5)")],
+)
+def test_outputs_of_other_sizes_and_types(
+    pair: Callable[[str], tuple[Path, Path]], tmp_path: Path, name: str, instead: str
+) -> None:
+    """Torch would repeat one number for all rows, and round a label."""
+    entries, manifest = archive.unseal(pair("tiny")[1].read_bytes())
+    del entries["archive/extra/fluxpath.json"]
+    code = next(entry for entry in entries if entry.endswith(".py"))
+    text = entries[code].decode()
+    entries[code] = re.sub(rf'"{name}": (\w+)', lambda m: f'"{name}": ' + instead.format(m[1]), text).encode()
+    (tmp_path / "g.pt").write_bytes(archive.seal(entries, manifest))
+    session = TorchScriptSession(tmp_path / "g.pt")
+    session.bind(Lanes(3, (6,), 0.0, 1.0))
+    with pytest.raises(ArtifactError, match=f"the graph gives '{name}' as"):
+        session.run(2)
 
 
 def test_a_graph_that_fails_at_run_time(pair: Callable[[str], tuple[Path, Path]]) -> None:

@@ -16,7 +16,9 @@ def test_devices_by_name(text, meant):
     assert parse(text) == meant
 
 
-@pytest.mark.parametrize("text", ["", "cuda:", "cuda:-1", "CUDA", "cpu:0", "cuda:x"])
+@pytest.mark.parametrize(
+    "text", ["", "cuda:", "cuda:-1", "CUDA", "cpu:0", "cuda:x", "cuda:99999999999", None, 0]
+)
 def test_a_device_that_has_no_such_name(text):
     with pytest.raises(ProviderError, match="it must be 'cpu', 'cuda', 'cuda:1'"):
         parse(text)
