@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fluxpath.export import gradient_from_torch
-from fluxpath.export.verification.running import evaluator
+from fluxpath.export.verification.running import Evaluate, evaluator
 
 ROWS = 3
 
@@ -26,16 +26,27 @@ class Errors(NamedTuple):
 
 
 def measure(module: nn.Module, example: Any, path: Path, bounded: bool = True) -> Errors:
-    """Give `module` random weights, export it to `path`, and hold its gradient against float64."""
+    """Give `module` random weights, export it to `path`, .onnx or .pt, and hold its gradient against float64."""
     randomise(module, example)
     done = gradient_from_torch(module, example, path, input_range=(0.0, 1.0) if bounded else None)
     inputs = _inputs(done.manifest.input, example, bounded)
     true = _autograd(copy.deepcopy(module).double(), done.manifest.input, inputs, torch.float64)
     single = _autograd(module, done.manifest.input, inputs, torch.float32)
     feeds = {name: value.numpy() for name, value in inputs.items()}
-    out = evaluator(onnx.load(path))({**feeds, "target": np.full(ROWS, -1, np.int64)})
+    names = [done.manifest.input, "target", *(c.name for c in done.manifest.companions)]
+    run = _traced(path, names) if path.suffix == ".pt" else evaluator(onnx.load(path))
+    out = run({**feeds, "target": np.full(ROWS, -1, np.int64)})
     scale = out["scale"].astype(np.float64).reshape(-1, *[1] * (true.ndim - 1))
     return Errors(_relative(scale * out["gradient"], true), _relative(single, true), done.notes)
+
+
+def _traced(path: Path, names: list[str]) -> Evaluate:
+    module = torch.jit.load(str(path))
+
+    def run(feeds: dict[str, Any]) -> dict[str, Any]:
+        return {k: v.numpy() for k, v in module(*(torch.from_numpy(feeds[n]) for n in names)).items()}
+
+    return run
 
 
 def randomise(module: nn.Module, example: Any) -> None:

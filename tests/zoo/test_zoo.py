@@ -15,6 +15,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("transformers", reason="transformers is not installed")
 from zoo import measure  # noqa: E402
+from zoo.architectures import ARCHITECTURES  # noqa: E402
 from zoo.image_models import IMAGE_MODELS  # noqa: E402
 from zoo.sound_models import SOUND_MODELS  # noqa: E402
 from zoo.text_models import TEXT_MODELS  # noqa: E402
@@ -22,8 +23,8 @@ from zoo.toys import TOYS  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning", "default::FutureWarning")
 
-MODELS = {**TOYS, **IMAGE_MODELS, **TEXT_MODELS, **SOUND_MODELS}
-QUICK = {"lstm", "conv1d", "resnet-basic", "vit", "bert"}
+MODELS = {**TOYS, **ARCHITECTURES, **IMAGE_MODELS, **TEXT_MODELS, **SOUND_MODELS}
+QUICK = {"lstm", "conv1d", "resnet-basic", "vit", "bert", "nf-resnet"}
 FACTOR, SMALL = 2, 1e-4
 
 
@@ -42,9 +43,21 @@ def one_thread() -> Iterator[None]:
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.zoo) for n in MODELS]
 )
 def test_gradient(name: str, report: list[tuple[str, str, str, str]], tmp_path: Path) -> None:
+    measured(name, tmp_path / "g.onnx", report)
+
+
+@pytest.mark.zoo
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
+def test_gradient_in_torchscript(name: str, report: list[tuple[str, str, str, str]], tmp_path: Path) -> None:
+    measured(name, tmp_path / "g.pt", report)
+
+
+def measured(name: str, path: Path, report: list[tuple[str, str, str, str]]) -> None:
     entry = MODELS[name]
-    errors = measure.measure(entry.build(), entry.example(), tmp_path / "g.onnx", name in IMAGE_MODELS)
-    report.append((name, f"{errors.graph:.1e}", f"{errors.autograd:.1e}", "; ".join(errors.notes)))
+    errors = measure.measure(entry.build(), entry.example(), path, name in IMAGE_MODELS | ARCHITECTURES)
+    row = f"{name}{path.suffix if path.suffix == '.pt' else ''}"
+    report.append((row, f"{errors.graph:.1e}", f"{errors.autograd:.1e}", "; ".join(errors.notes)))
     assert errors.graph <= max(FACTOR * errors.autograd, SMALL)
 
 
