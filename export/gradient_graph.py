@@ -35,7 +35,7 @@ from fluxpath.export.passes.pad_fusion import keep_pads
 from fluxpath.export.passes.precision import PRECISIONS, narrow
 from fluxpath.export.passes.scale import fold_scales
 from fluxpath.export.passes.shortcut import convolve_shortcuts
-from fluxpath.export.reading import batch, classifier, load, names
+from fluxpath.export.reading import batch, classifier, ends, load, names
 from fluxpath.export.reading.identities import eliminate_identities
 from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.shape_arithmetic import fold_shapes
@@ -110,6 +110,8 @@ def gradient_from_onnx(
     progress("reading the model")
     try:
         source = load.read(Path(model), settings.oldest_opset)
+        if settings.output is not None:
+            settings = replace(settings, output=ends.free(settings.output))
         return compile_gradient(source, Path(path), settings, progress)
     except MemoryError as error:
         raise ModelError(
@@ -205,11 +207,14 @@ def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelP
     dtype = PRECISIONS[settings.gradient_dtype]
     append_gradient(graph, found, settings.objective, settings.factored, baseline, dtype)
     graph = applied(graph, (keep_blocked, keep_pads) if whole else (keep_pads,))
+    classes = found.classes(settings.objective)
+    if settings.class_names is None and len(source.class_names) == classes:
+        settings = replace(settings, class_names=source.class_names)
     manifest = described(
         settings,
         input=str(found.input.name),
         shape=shape,
-        classes=found.classes(settings.objective),
+        classes=classes,
         objective=found.effective(settings.objective),
         opset=int(graph.opset_imports.get("", 0)),
         source=source.digest,

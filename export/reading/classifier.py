@@ -9,6 +9,8 @@ import onnx_ir as ir
 
 from fluxpath.errors import ModelError
 from fluxpath.export.builder import Builder, dims
+from fluxpath.export.reading.inference import infer_shapes
+from fluxpath.export.reading.probabilities import PER_ROW, PROBABILITIES, before_probabilities, logarithms
 from fluxpath.manifest import COMPANION_DTYPES, Companion
 
 
@@ -64,30 +66,28 @@ def forget_shapes(model: ir.Model) -> None:
 
 _LOGITS = "fluxpath/logits"
 
-_PROBABILITIES = {"Softmax", "LogSoftmax", "Sigmoid"}
-
 _FLOATING = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
-
-_PER_ROW = {"Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Clip", "Dropout"}
-"""What models and converters put behind a Softmax, and which gives every row the same numbers again."""
 
 
 def expose_logits(model: ir.Model, output_name: str | None) -> ir.Model:
     """Where the logits are found in another form than [batch, classes] or [batch], append them as that.
 
     Behind a Softmax they may have another form than the output, and a convolution as the last layer leaves
-    sizes of one: [batch, classes, 1, 1].
+    sizes of one: [batch, classes, 1, 1]. Probabilities that no Softmax made have logarithms, which are
+    logits.
     """
     output = _output(model, output_name)
-    inner = _before_probabilities(output)
-    classes = _classes(output) or _classes(inner)
-    if classes is None or (inner.shape is not None and dims(inner)[1:] in ([classes], [])):
-        return model
+    inner = before_probabilities(output)
     op = Builder(model.graph)
-    logits = op("Reshape", inner, op.ints([-1, classes]))
+    made = logarithms(op, output) if inner is output else None
+    classes = _classes(output) or _classes(inner)
+    in_form = inner.shape is not None and dims(inner)[1:] in ([classes], [])
+    if classes is None or (made is None and in_form):
+        return model
+    logits = op("Reshape", inner if made is None else made, op.ints([-1, classes]))
     batch = dims(output)[0] if output.shape is not None else None
     logits.name, logits.shape = _LOGITS, ir.Shape([batch, classes])
-    return model
+    return model if made is None else infer_shapes(model)
 
 
 def _classes(value: ir.Value) -> int | None:
@@ -108,7 +108,7 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
     """
     x = explained_input(model, input_name)
     exposed = [v for node in model.graph for v in node.outputs if v.name == _LOGITS]
-    logits = exposed[0] if exposed else _before_probabilities(_output(model, output_name))
+    logits = exposed[0] if exposed else before_probabilities(_output(model, output_name))
     # What is appended here has a name that the user has never seen.
     named = _output(model, output_name).name if exposed else logits.name
     try:
@@ -135,27 +135,6 @@ def find(model: ir.Model, input_name: str | None, output_name: str | None) -> Cl
         )
     companions = tuple(_companion(v) for v in model.graph.inputs if v is not x)
     return Classifier(x, logits, shape[1], companions)
-
-
-def _before_probabilities(output: ir.Value) -> ir.Value:
-    """The logits behind an output of probabilities; the output itself where it is none."""
-    value, producer = output, output.producer()
-    while producer is not None and producer.op_type in _PER_ROW and producer.inputs[0] is not None:
-        value, producer = producer.inputs[0], producer.inputs[0].producer()
-    if producer is None or producer.op_type not in _PROBABILITIES:
-        return output
-    inner = producer.inputs[0]
-    whole = producer.op_type == "Sigmoid" or _over_the_row(producer.attributes.get_int("axis", -1), value)
-    return inner if inner is not None and whole else output
-
-
-def _over_the_row(axis: int, value: ir.Value) -> bool:
-    """Whether `axis` is the one along which a row of `value` has more than one entry."""
-    if value.shape is None:
-        return axis == -1
-    sizes = dims(value)
-    axis = axis % len(sizes)
-    return axis > 0 and all(d == 1 for i, d in enumerate(sizes) if i not in (0, axis))
 
 
 def _companion(value: ir.Value) -> Companion:
@@ -227,7 +206,7 @@ def _may_be_scores(value: ir.Value) -> bool:
 def _scores_behind(value: ir.Value) -> ir.Value:
     """What `value` was made of by steps that leave the order of a row's entries as it was."""
     producer = value.producer()
-    while producer is not None and producer.op_type in {*_PER_ROW, *_PROBABILITIES}:
+    while producer is not None and producer.op_type in {*PER_ROW, *PROBABILITIES}:
         first = producer.inputs[0]
         if first is None:
             break

@@ -16,7 +16,9 @@ from google.protobuf.message import DecodeError
 from fluxpath import manifest as contract
 from fluxpath.errors import FluxpathError, ModelError, UnsupportedOperatorError, first_line
 from fluxpath.export.chain import Pass, applied
+from fluxpath.export.reading.classical import write_out_classical
 from fluxpath.export.reading.constants import fold_constants
+from fluxpath.export.reading.ends import plain_ends
 from fluxpath.export.reading.functions import expand_functions
 from fluxpath.export.reading.identities import eliminate_identities
 from fluxpath.export.reading.inference import forget_invented
@@ -39,10 +41,12 @@ USUAL_IR = 10
 
 @dataclass(frozen=True)
 class Source:
-    """A model as it was read: its protobuf (converted to a supported opset) and its file's hash."""
+    """A model as it was read: its protobuf (converted to a supported opset), its file's hash, and the names
+    of its classes, if it tells them."""
 
     proto: onnx.ModelProto
     digest: str
+    class_names: tuple[str, ...] = ()
 
 
 def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
@@ -63,7 +67,8 @@ def read(path: Path, oldest: int = OLDEST_OPSET) -> Source:
     if any(entry.key == contract.KEY for entry in proto.metadata_props):
         raise ModelError(f"'{path}' is what an export wrote: export the model that it was made of")
     _open_negative_sizes(proto.graph)
-    return Source(_for_older_runtimes(converted(proto, str(path), oldest)), f"sha256:{digest}")
+    names = plain_ends(proto.graph)
+    return Source(_for_older_runtimes(converted(proto, str(path), oldest)), f"sha256:{digest}", names)
 
 
 def _open_negative_sizes(graph: onnx.GraphProto) -> None:
@@ -154,6 +159,8 @@ _PLAIN_FORM: tuple[Pass | ir.passes.PassBase, ...] = (
     fold_constants,
     forget_invented,  # an exporter inferred shapes before constants were known
     _refuse_training,
+    common.RemoveUnusedNodesPass(),
+    write_out_classical,
     expand_functions,
     unroll,
     # Now, so that none of them removes the value that the manifest names once it is written.
@@ -166,7 +173,6 @@ _PLAIN_FORM: tuple[Pass | ir.passes.PassBase, ...] = (
 def prepare(proto: onnx.ModelProto) -> ir.Model:
     """The model in memory: functions inlined, constants as initializers, comments and copies gone."""
     _refuse_too_many_nodes(proto)
-    _refuse_other_outputs(proto.graph)
     _forget_comments(proto.graph)
     try:
         model = applied(ir.from_proto(proto), _PLAIN_FORM)
@@ -208,17 +214,6 @@ def _refuse_too_many_nodes(proto: onnx.ModelProto) -> None:
             f"the model has {nodes} nodes once its functions are written out, and it can have at most "
             f"{MOST_NODES}: export a smaller one"
         )
-
-
-def _refuse_other_outputs(graph: onnx.GraphProto) -> None:
-    """ModelError, which says how to get an array, where an output is a list of dictionaries or the like."""
-    for value in graph.output:
-        kind = value.type.WhichOneof("value")
-        if kind in ("sequence_type", "map_type", "optional_type"):
-            raise ModelError(
-                f"output '{value.name}' is a {kind.removesuffix('_type')}, and outputs must be arrays: of "
-                "skl2onnx, convert the model with options={'zipmap': False}"
-            )
 
 
 def _forget_comments(graph: onnx.GraphProto) -> None:

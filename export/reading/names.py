@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
+from fluxpath.export.reading.ends import OURS
 
 
 def free_names(model: ir.Model) -> ir.Model:
-    """Rename inner values that have one of our outputs' names; refuse inputs and outputs that do."""
+    """Rename inner values that have one of our outputs' names; refuse inputs that do."""
     graph = model.graph
-    ours = {contract.TARGET, contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE}
-    for value in (*graph.inputs, *graph.outputs):
-        if value.name in ours:
+    for value in graph.inputs:
+        if value.name in OURS:
             raise ModelError(
-                f"the model has an input or output '{value.name}', a name that the gradient graph uses: "
-                "rename it"
+                f"the model has an input '{value.name}', a name that the gradient graph uses: rename it"
             )
     for node in graph:
         for value in node.outputs:
-            if value.name in ours:
+            if value.name in OURS:
                 value.name = f"model/{value.name}"
-    for name in ours & set(graph.initializers):
+    for name in OURS & set(graph.initializers):
         value = graph.initializers.pop(name)
         assert value.const_value is not None
         # The tensor is the source model's own, and that is read once more: it keeps its name.

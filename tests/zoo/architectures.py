@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional
 from zoo.image_models import LABELS, Entry
 
 Tensor = torch.Tensor
@@ -74,7 +74,7 @@ class _Residual(nn.Module):  # type: ignore[misc]
         self.shortcut = nn.Sequential(*(shortcut if (inputs, stride) != (outputs, 1) else []))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.inner(x) + self.shortcut(x))
+        return functional.relu(self.inner(x) + self.shortcut(x))
 
 
 class _Tree(nn.Module):  # type: ignore[misc]
@@ -150,8 +150,8 @@ class _Standardised(nn.Conv2d):  # type: ignore[misc]
     def forward(self, x: Tensor) -> Tensor:
         flat = self.weight.reshape(1, self.out_channels, -1)
         scale = self.gain * self.weight[0].numel() ** -0.5
-        weight = F.batch_norm(flat, None, None, weight=scale, training=True, momentum=0.0, eps=1e-6)
-        return F.conv2d(x, weight.reshape_as(self.weight), self.bias, self.stride, self.padding)
+        weight = functional.batch_norm(flat, None, None, weight=scale, training=True, momentum=0.0, eps=1e-6)
+        return functional.conv2d(x, weight.reshape_as(self.weight), self.bias, self.stride, self.padding)
 
 
 class _NormFree(nn.Module):  # type: ignore[misc]
@@ -165,9 +165,9 @@ class _NormFree(nn.Module):  # type: ignore[misc]
         self.shortcut = nn.Identity() if same else nn.Sequential(pool, _Standardised(inputs, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        h = 1.7139588594436646 * F.relu(x) * self.beta
+        h = 1.7139588594436646 * functional.relu(x) * self.beta
         shortcut = self.shortcut(h) if isinstance(self.shortcut, nn.Sequential) else x
-        h = self.second(1.7139588594436646 * F.relu(self.first(h)))
+        h = self.second(1.7139588594436646 * functional.relu(self.first(h)))
         return 0.2 * self.gain * h + shortcut
 
 
@@ -259,8 +259,8 @@ class _Shuffle(nn.Module):  # type: ignore[misc]
 
 def _shuffle() -> nn.Module:
     return nn.Sequential(
-        _unit(3, 8, 3, 2), nn.MaxPool2d(3, 2, 1), _Shuffle(8, 16, 2), _Shuffle(16, 16, 1), _Shuffle(16, 24, 2),
-        _unit(24, 32), *_pooled(32),
+        _unit(3, 8, 3, 2), nn.MaxPool2d(3, 2, 1), _Shuffle(8, 16, 2), _Shuffle(16, 16, 1),
+        _Shuffle(16, 24, 2), _unit(24, 32), *_pooled(32),
     )  # fmt: skip
 
 
@@ -279,7 +279,7 @@ class _Grouped(nn.Module):  # type: ignore[misc]
     def forward(self, x: Tensor) -> Tensor:
         h = self.before(x)
         h = self.after(h * self.excite(h.mean((2, 3), keepdim=True)))
-        return F.relu(h + self.shortcut(x))
+        return functional.relu(h + self.shortcut(x))
 
 
 def _regular() -> nn.Module:

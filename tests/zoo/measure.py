@@ -26,7 +26,7 @@ class Errors(NamedTuple):
 
 
 def measure(module: nn.Module, example: Any, path: Path, bounded: bool = True) -> Errors:
-    """Give `module` random weights, export it to `path`, .onnx or .pt, and hold its gradient against float64."""
+    """Give `module` random weights, export it to `path`, and hold its gradient against float64."""
     randomise(module, example)
     done = gradient_from_torch(module, example, path, input_range=(0.0, 1.0) if bounded else None)
     inputs = _inputs(done.manifest.input, example, bounded)

@@ -46,10 +46,9 @@ def test_inner_values_may_have_our_names(tmp_path: Path, ours: str, inner: str) 
 
 
 @pytest.mark.parametrize("ours", ["score", "gradient", "scale", "label", "target"])
-@pytest.mark.parametrize("end", ["x", "z"])
-def test_ends_may_not_have_our_names(tmp_path: Path, ours: str, end: str) -> None:
-    with pytest.raises(ModelError, match=f"an input or output '{ours}', a name that the gradient graph uses"):
-        small.export(renamed(dense(), **{end: ours}), tmp_path)
+def test_inputs_may_not_have_our_names(tmp_path: Path, ours: str) -> None:
+    with pytest.raises(ModelError, match=f"an input '{ours}', a name that the gradient graph uses"):
+        small.export(renamed(dense(), x=ours), tmp_path)
 
 
 def test_a_gradient_graph_is_no_model(tmp_path: Path) -> None:

@@ -21,17 +21,6 @@ def refused(model: onnx.ModelProto, folder: Path, match: str, **settings: object
     assert [p.name for p in folder.iterdir()] == ["model.onnx"]
 
 
-def test_probabilities_as_a_list_of_dictionaries(tmp_path: Path) -> None:
-    model = gradcheck.parse("y = MatMul(x, v)", "batch,6", v=(6, 3))
-    model.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
-    names = helper.make_node("ZipMap", ["y"], ["p"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2])
-    model.graph.node.append(names)
-    value = helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [])
-    pairs = helper.make_map_type_proto(onnx.TensorProto.INT64, value)
-    model.graph.output[0].CopyFrom(helper.make_value_info("p", helper.make_sequence_type_proto(pairs)))
-    refused(model, tmp_path, r"output 'p' is a sequence.*'zipmap': False")
-
-
 def test_what_onnx_ir_cannot_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(proto: object) -> None:
         raise RuntimeError("at graph") from KeyError("no such thing\nat length")
