@@ -26,7 +26,7 @@ from fluxpath.export.chain import Pass, applied
 from fluxpath.export.deeplift import rescale
 from fluxpath.export.double import refuse_double
 from fluxpath.export.objectives import OBJECTIVES
-from fluxpath.export.open_sizes import with_sizes
+from fluxpath.export.open_sizes import with_fills, with_sizes
 from fluxpath.export.passes.batchnorm import fold_batchnorm
 from fluxpath.export.passes.covering_pool import pool_everything
 from fluxpath.export.passes.layout import keep_blocked
@@ -143,11 +143,12 @@ def compile_gradient(
         single, told = differentiated(
             source, replace(settings, precision="float32", gradient_dtype="float32")
         )
-        told = with_sizes(single, told)
+        told = with_sizes(single, with_fills(single, told))
         check(single, _checked_rows(single, told, settings.output)[0], told)
     written, manifest = differentiated(source, settings)
     refuse_double(written)
     progress("verifying against float64")
+    manifest = with_fills(written, manifest)
     sized = with_sizes(written, manifest)
     evaluate, figures = _checked_rows(written, sized, settings.output)
     verification = check(written, evaluate, sized)

@@ -1,4 +1,4 @@
-"""Finds sizes at which a model that leaves some open can be verified."""
+"""Finds sizes and further inputs at which a model can be verified."""
 
 from __future__ import annotations
 
@@ -49,6 +49,20 @@ def with_sizes(graph: onnx.ModelProto, manifest: Manifest) -> Manifest:
         f"{', '.join(map(str, tried))} in their place (with {tried[0]}: {reason[:200]}): give the sizes with "
         "shape= (on the command line, --shape)"
     )
+
+
+def with_fills(graph: onnx.ModelProto, manifest: Manifest) -> Manifest:
+    """The manifest with 0 as the fill of those integers beside the input of which the graph takes no 1."""
+    indices = [c for c in manifest.companions if c.dtype.startswith("int")]
+    run = _runner(graph) if indices else None
+    if run is None:
+        return manifest
+    for zeros in ([], *([c] for c in indices), indices):
+        companions = tuple(replace(c, fill=0) if c in zeros else c for c in manifest.companions)
+        filled = replace(manifest, companions=companions)
+        if run(_filled(filled, SIZES[0])) is None:
+            return filled
+    return manifest
 
 
 def images_for(path: Path) -> npt.NDArray[np.float32]:

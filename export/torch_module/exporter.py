@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import onnx
 import torch
 
+from fluxpath.export.torch_module.spelling import spelled_out, with_plain_weights
 from fluxpath.export.torch_module.subject import Subject
 
 OPSET = 20
@@ -49,7 +50,9 @@ def to_onnx(subject: Subject, attempt: Attempt, opset: int = OPSET) -> onnx.Mode
         call = copy.deepcopy(subject.call).float()
         call.dtype = torch.float32
         subject = replace(subject, call=call)
+    subject = replace(subject, call=with_plain_weights(subject.call))
     with (
+        spelled_out(),
         plain_attention(subject.call) if attempt.plain_attention else _unchanged(),
         quiet(),
         torch.no_grad(),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException
@@ -156,15 +157,32 @@ def _advice(call: Logits) -> str:
 
 @contextmanager
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """`module` in evaluation mode and with gradients to be had; afterwards every mode as it was."""
+    """`module` in evaluation mode and with gradients to be had; afterwards every mode as it was.
+
+    Nor does autocast change types, because the file says which it computes in; and torch's fused encoder
+    layer, which has no derivative, is not used.
+    """
     modes = [(part, part.training) for part in module.modules()]
+    fused = torch.backends.mha.get_fastpath_enabled()
     module.eval()
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), _without_autocast():
             yield
     finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
         for part, training in modes:
             part.training = training
+
+
+@contextmanager
+def _without_autocast() -> Iterator[None]:
+    """No effect of `torch.autocast` that the module's own code enters; torch has no switch for that."""
+    with (
+        mock.patch.object(torch.autocast, "__enter__", return_value=None),
+        mock.patch.object(torch.autocast, "__exit__", return_value=None),
+    ):
+        yield
 
 
 def digest_of(module: torch.nn.Module) -> str:

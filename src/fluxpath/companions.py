@@ -14,8 +14,11 @@ OPEN_SIZE = 32
 
 
 def ones_for(manifest: Manifest, n: int, open_size: int = OPEN_SIZE) -> dict[str, npt.NDArray[Any]]:
-    """Ones [n, ...] for each further input, which is what an attention mask over a whole text holds."""
+    """Ones [n, ...] for each further input, which is what an attention mask over a whole text holds.
+
+    Zeros where the manifest says so: of a table with one row, one is no index.
+    """
     return {
-        c.name: np.ones((n, *(open_size if d is None else d for d in c.shape)), c.dtype)
+        c.name: np.full((n, *(open_size if d is None else d for d in c.shape)), c.fill, c.dtype)
         for c in manifest.companions
     }

@@ -46,11 +46,13 @@ class Companion:
     """A further input of the model, such as an attention mask: passed through, not explained.
 
     `dtype` is numpy's name of the element type; `shape` omits the batch and has None for a dynamic size.
+    `fill` is the number, 1 or 0, that the model takes where nothing better is at hand.
     """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...]
+    fill: int = 1
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,8 @@ class Manifest:
         if unknown:
             raise ArtifactError(f"the manifest has the unknown field '{unknown[0]}': export the model again")
         fields["companions"] = [
-            Companion(c["name"], c["dtype"], tuple(c["shape"])) for c in fields["companions"]
+            Companion(c["name"], c["dtype"], tuple(c["shape"]), c.get("fill", 1))
+            for c in fields["companions"]
         ]
         if fields["weights"] is not None:
             fields["weights"] = Weights(**fields["weights"])
@@ -254,7 +257,8 @@ def _weights(value: Any) -> bool:
 def _companions(value: Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(v, dict)
-        and set(v) == {"name", "dtype", "shape"}
+        and {"name", "dtype", "shape"} <= set(v) <= {"name", "dtype", "shape", "fill"}
+        and v.get("fill", 1) in (0, 1)
         and _text(v["name"])
         and v["dtype"] in COMPANION_DTYPES
         and _sizes(v["shape"])

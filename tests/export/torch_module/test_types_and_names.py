@@ -14,7 +14,7 @@ import torch_modules as modules  # noqa: E402
 from torch import nn  # noqa: E402
 
 from fluxpath.errors import ModelError  # noqa: E402
-from fluxpath.export import Exported, gradient_from_torch  # noqa: E402
+from fluxpath.export import Exported, gradient_from_torch, verify  # noqa: E402
 from fluxpath.runtime import Explainer, Saliency  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
@@ -44,6 +44,10 @@ STEPS: dict[str, Step] = {
     "float": lambda x: torch.tanh(x.float()),
     "to float32": lambda x: torch.tanh(x).to(torch.float32),
     "type": lambda x: torch.tanh(x).type(torch.float32),
+    "an older name": lambda x: torch.tanh(x).type("torch.FloatTensor"),
+    "an older class": lambda x: torch.tanh(x).type(torch.FloatTensor),
+    "asked after": lambda x: torch.tanh(x) if x.dtype == torch.float32 else x,
+    "asked after by name": lambda x: torch.tanh(x) if x.type() == "torch.FloatTensor" else x,
     "double and back": lambda x: torch.softmax(x.double(), 1).float(),
     "a table in float64": lambda x: x * torch.linspace(1, 2, 6, dtype=torch.float64).to(x.dtype),
 }
@@ -56,6 +60,63 @@ def test_types_that_the_module_names(tmp_path: Path, name: str, suffix: str) -> 
     done = gradient_from_torch(module, ROW, tmp_path / f"g{suffix}")
     x = np.random.default_rng(0).random((3, 6)).astype(np.float32)
     np.testing.assert_allclose(saliency(done, x), expected(module, x), rtol=1e-4, atol=1e-6)
+
+
+@FORMS
+def test_autocast_changes_nothing(tmp_path: Path, suffix: str) -> None:
+    """The file says which type it computes in; afterwards autocast works as before."""
+
+    def narrow(net: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return net(x)
+
+    module = modules.Through(narrow)
+    done = gradient_from_torch(module, ROW, tmp_path / f"g{suffix}")
+    assert done.verification.error < 1e-5
+    x = np.random.default_rng(0).random((3, 6)).astype(np.float32)
+    np.testing.assert_allclose(saliency(done, x), expected(module.net, x), rtol=1e-4, atol=1e-6)
+    assert module(ROW).dtype == torch.bfloat16
+
+
+class Masked(nn.Module):
+    """torch makes nested tensors of what a mask leaves, and one fused operator of the layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1, enable_nested_tensor=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
+        return self.head(self.encoder(x, src_key_padding_mask=padding)[:, 0])
+
+
+@FORMS
+def test_an_encoder_with_a_mask(tmp_path: Path, suffix: str) -> None:
+    module = modules.made(Masked)
+    padding = torch.zeros(1, 5, dtype=torch.bool)
+    padding[:, 3:] = True
+    done = gradient_from_torch(module, (torch.rand(1, 5, 8), padding), tmp_path / f"g{suffix}")
+    assert done.verification.error < 1e-5 and done.manifest.companions[0].name == "padding"
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+@FORMS
+@pytest.mark.parametrize(("rows", "fill"), [(1, 0), (2, 1)])
+def test_a_table_with_one_row_is_read_at_its_first(tmp_path: Path, rows: int, fill: int, suffix: str) -> None:
+    class Table(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.net = nn.Embedding(rows, 6), modules.tiny()
+
+        def forward(self, x: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
+            return self.net(x + self.table(kind))
+
+    path = tmp_path / f"g{suffix}"
+    done = gradient_from_torch(modules.made(Table), (ROW, torch.zeros(1, dtype=torch.int64)), path)
+    if suffix == ".onnx":
+        assert done.manifest.companions[0].fill == fill
+        assert verify(path).error < 1e-5
 
 
 class Wide(nn.Module):
@@ -165,9 +226,7 @@ def test_a_batch_size_that_becomes_a_number_is_named(
 
 
 def test_what_torch_cannot_write_as_onnx_is_sent_to_torchscript(tmp_path: Path) -> None:
-    module = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.Tanh(), nn.AdaptiveMaxPool2d((4, 5)), nn.Flatten(), nn.Linear(80, 5)
-    )
+    module = modules.Through(lambda net, x: net(torch.lgamma(1 + x.flatten(1)[:, :6])))
     with pytest.raises(ModelError, match=r"cannot export the module to ONNX .*ends in \.pt"):
         gradient_from_torch(module, IMAGE, tmp_path / "g.onnx")
     assert gradient_from_torch(module, IMAGE, tmp_path / "g.pt").verification.error < 1e-4
