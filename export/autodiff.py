@@ -34,11 +34,13 @@ def differentiate(
     # Taken before the first gradient node is appended behind them.
     path = _path(op.graph, y, x, opset)
     sums: dict[ir.Value, list[ir.Value]] = {y: [seed]}
+    op.unbounded = False
     for node in reversed(path.nodes):
         cotangents = tuple(_sum(op, sums.pop(v, [])) for v in node.outputs)
         if all(c is None for c in cotangents):
             continue
         gradients = apply(op, node, cotangents, opset)
+        op.unbounded = op.unbounded or rules.steep(node)
         for slot, value in enumerate(node.inputs):
             if value is None or value not in path.active:
                 continue

@@ -45,11 +45,13 @@ class Builder:
     """Adds nodes at the end of `graph`, sharing equal small constants.
 
     `op("Mul", a, b)` returns the node's first output; its element type is that of the first input
-    unless `dtype` says otherwise. Shapes of new values are not inferred: no rule needs them.
+    unless `dtype` says otherwise. Shapes of new values are not inferred: no rule needs them. `unbounded` says
+    whether the gradients that a backward pass has added may be infinite, which zero times infinity is not.
     """
 
     def __init__(self, graph: ir.Graph) -> None:
         self.graph = graph
+        self.unbounded = False
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
         self._names = {v.name for v in graph.inputs} | set(graph.initializers)
         self._names |= {v.name for node in graph for v in node.outputs}

@@ -27,6 +27,7 @@ from fluxpath.export.rules import (
     unfold,
 )
 from fluxpath.export.rules._registry import Rule, find, is_cut, rule, supported_operators, unsupported
+from fluxpath.export.rules._slopes import steep
 
 __all__ = [
     "Rule",
@@ -55,6 +56,7 @@ __all__ = [
     "rule",
     "sampling",
     "scatter",
+    "steep",
     "supported_operators",
     "transposed_convolution",
     "unfold",

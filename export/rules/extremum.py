@@ -11,16 +11,16 @@ import onnx_ir as ir
 from fluxpath.export.builder import Builder
 from fluxpath.export.rules._registry import Gradients, cut, rule
 from fluxpath.export.rules.accumulation import reduce_alike
-from fluxpath.export.rules.activation import compare, first
+from fluxpath.export.rules.activation import compare, first, where
 from fluxpath.export.rules.reduction import keep_reduced_axes
 
 cut("Hardmax")
 
 
-def _reached(op: Builder, x: ir.Value, y: ir.Value, g: ir.Value) -> ir.Value:
-    """One where `x` equals the extremum `y`, else zero, in the element type of `g`."""
+def _counted(op: Builder, reached: ir.Value, g: ir.Value) -> ir.Value:
+    """One where `reached`, else zero, in the element type of `g`."""
     assert g.dtype is not None
-    return op("Cast", compare(op, "Equal", x, y), to=int(g.dtype), dtype=g.dtype)
+    return op("Cast", reached, to=int(g.dtype), dtype=g.dtype)
 
 
 @rule("Max", "Min", broadcasts=True)
@@ -28,16 +28,17 @@ def extremum(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     inputs = [v for v in node.inputs if v is not None]
     if len(inputs) == 1:
         return g
-    reached = [_reached(op, v, node.outputs[0], g) for v in inputs]
-    share = op("Div", g, op("Sum", *reached))
-    return [op("Mul", share, r) for r in reached]
+    reached = [compare(op, "Equal", v, node.outputs[0]) for v in inputs]
+    share = op("Div", g, op("Sum", *(_counted(op, r, g) for r in reached)))
+    return [where(op, r, share, op.scalar(0.0, g)) for r in reached]
 
 
 @rule("ReduceMax", "ReduceMin", since=18)
 def reduce_extremum(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     y, g = (keep_reduced_axes(op, node, v) for v in (node.outputs[0], g))
-    reached = _reached(op, first(node), y, g)
-    return op("Mul", op("Div", g, reduce_alike(op, "ReduceSum", node, reached)), reached)
+    reached = compare(op, "Equal", first(node), y)
+    share = op("Div", g, reduce_alike(op, "ReduceSum", node, _counted(op, reached, g)))
+    return where(op, reached, share, op.scalar(0.0, g))
 
 
 @rule("GlobalMaxPool")

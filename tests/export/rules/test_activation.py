@@ -109,3 +109,36 @@ def test_softmax_of_a_sure_prediction_keeps_small_gradients() -> None:
     """dp_1 = p_1 p_0 (g_1 - g_0): the small class's gradient is not lost beside a probability of one."""
     found = gradcheck.evaluate("y = Softmax(x)", np.array([[30.0, 0.0]]), np.array([[0.0, 1.0]]))
     np.testing.assert_allclose(found.single, [[-np.exp(-30), np.exp(-30)]], rtol=1e-5)
+
+
+NORM = "q = Mul(h, h) s = ReduceSum<keepdims=1>(q, axes) y = Sqrt(s)"
+"""Of zeros, its slope is infinite."""
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "h = Relu(x)",
+        "h = HardSwish(x)",
+        "h = Clip(x, zero, two)",
+        "h = Max(x, zero)",
+        "h = ReduceMax<keepdims=1>(w, axes)",
+    ],
+)
+def test_a_mask_lets_no_infinity_through(text: str) -> None:
+    """Where PyTorch selects: zero times infinity would be NaN."""
+    given = {k: v for k, v in {"zero": 0.0, "two": 2.0}.items() if k in text}
+    text = text.replace("(w,", "(v,")
+    text = f"v = Concat<axis=1>(x, nothing) {text}" if "(v," in text else text
+    given |= {"nothing": np.zeros((1, 1), np.float32)} if "nothing" in text else {}
+    found = gradcheck.evaluate(f"{text} {NORM}", np.full((1, 3), -4.0), axes=[1], **given)
+    np.testing.assert_array_equal(found.single, np.zeros((1, 3)))
+
+
+@pytest.mark.parametrize(("end", "count"), [("y = Mul(r, r)", 0), ("y = Sqrt(r)", 1), ("y = Pow(r, p)", 0)])
+def test_only_what_may_be_infinite_is_selected(end: str, count: int) -> None:
+    """A product is faster."""
+    given = {"p": 2.0} if "p)" in end else {}
+    model = gradcheck.differentiated(gradcheck.parse(f"r = Relu(x) {end}", "batch,3", **given))
+    assert sum(node.op_type == "Where" for node in model.graph.node) == count
