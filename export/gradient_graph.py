@@ -39,6 +39,7 @@ from fluxpath.export.reading import batch, classifier, ends, load, names
 from fluxpath.export.reading.identities import eliminate_identities
 from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.shape_arithmetic import fold_shapes
+from fluxpath.export.reading.sizes import refuse_too_large
 from fluxpath.export.settings import Options, Settings, described, takes_settings
 from fluxpath.export.verification.double import in_float64
 from fluxpath.export.verification.gradient import Verification, running, verify_model
@@ -311,6 +312,7 @@ def _read(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
             partial(classifier.fix_sizes, input_name=settings.input, shape=settings.shape),
             *normalization,
             infer_shapes,
+            refuse_too_large,
             fold_shapes,
         ),
     )

@@ -22,6 +22,9 @@ Array = npt.NDArray[Any]
 _LARGEST = 2**22
 """A result with more elements stays a node where it would be larger than what it is made of."""
 
+_SIZES = 64
+"""Arrays of more elements are no sizes of another."""
+
 _FOLDED = {
     *("Abs", "Add", "And", "BatchNormalization", "Cast", "Concat", "ConstantOfShape", "DequantizeLinear"),
     *("Div", "Equal", "Exp", "Expand", "Flatten", "Gather", "Greater", "GreaterOrEqual", "Identity"),
@@ -30,8 +33,6 @@ _FOLDED = {
     *("ReduceSumSquare", "Reshape", "Shape", "Size", "Slice", "Sqrt", "Squeeze", "Sub", "Sum", "Transpose"),
     *("Unsqueeze", "Where"),
 }
-_MAKES = {"ConstantOfShape": 0, "Expand": 1}
-"""Operators whose result is as large as an operand says, and which operand that is."""
 
 
 def fold_constants(model: ir.Model) -> ir.Model:
@@ -49,10 +50,11 @@ def _fold(model: ir.Model) -> None:
             continue
         arrays = [constant_of(v) for v in node.inputs if v is not None]
         given = [a for a in arrays if a is not None]
-        if not given or len(given) < len(arrays) or _too_large(node, given):
+        if not given or len(given) < len(arrays):
             continue
-        results = run_node(node, given, int(model.opset_imports.get("", 0)))
-        if results is None or not all(_fits(a, given) for a in results):
+        largest = max(_LARGEST, *(a.size for a in given))
+        results = run_node(node, given, int(model.opset_imports.get("", 0)), largest)
+        if results is None or not all(_is_array(a) for a in results):
             continue
         for output, array in zip(node.outputs, results, strict=True):
             value = initializer(graph, f"{output.name}/known", array)
@@ -60,26 +62,22 @@ def _fold(model: ir.Model) -> None:
         graph.remove(node, safe=True)
 
 
-def _too_large(node: ir.Node, given: Sequence[Array]) -> bool:
-    """Whether a result would be, asked before any memory is taken for it."""
-    place = _MAKES.get(node.op_type)
-    if place is None:
-        return False
-    return bool(np.prod(np.maximum(given[place].astype(np.float64), 1.0)) > _LARGEST)
+def _is_array(result: Any) -> bool:
+    return isinstance(result, np.ndarray | np.generic) and np.asarray(result).dtype.kind in "fiub"
 
 
-def _fits(result: Any, given: Sequence[Array]) -> bool:
-    if not isinstance(result, np.ndarray | np.generic) or np.asarray(result).dtype.kind not in "fiub":
-        return False
-    return result.size <= _LARGEST or result.nbytes <= sum(a.nbytes for a in given)
+def run_node(node: ir.Node, arrays: Sequence[Array], opset: int, largest: int) -> list[Array] | None:
+    """The results of one node by the reference evaluator.
 
-
-def run_node(node: ir.Node, arrays: Sequence[npt.NDArray[Any]], opset: int) -> list[Array] | None:
-    """The results of one node by the reference evaluator; None where that cannot compute it."""
+    None where that cannot compute it, or where a result has more than `largest` elements: then no memory is
+    taken for it.
+    """
     proto = ir.to_proto(node)
     names = [n for n in proto.input if n]
     feeds: dict[str, Any] = dict(zip(names, arrays, strict=True))
     try:
+        if _most_elements(proto, feeds, opset) > largest:
+            return None
         inputs = [
             onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
             for n, a in feeds.items()
@@ -92,6 +90,21 @@ def run_node(node: ir.Node, arrays: Sequence[npt.NDArray[Any]], opset: int) -> l
     except Exception:  # whatever a kernel raises: the node stays in the graph, where it was
         return None
     return [np.asarray(r) if isinstance(r, np.generic) else r for r in results]
+
+
+def _most_elements(proto: onnx.NodeProto, feeds: dict[str, Array], opset: int) -> float:
+    """How many elements the largest result has, by the standard's shape inference."""
+    types = {
+        name: onnx.helper.make_tensor_type_proto(onnx.helper.np_dtype_to_tensor_dtype(a.dtype), a.shape)
+        for name, a in feeds.items()
+    }
+    small = {n: onnx.numpy_helper.from_array(a, n) for n, a in feeds.items() if a.size <= _SIZES}
+    schema = onnx.defs.get_schema(proto.op_type, opset, proto.domain)
+    found = onnx.shape_inference.infer_node_outputs(
+        schema, proto, types, small, opset_imports=[onnx.helper.make_opsetid("", opset)]
+    )
+    shapes = [t.tensor_type.shape.dim for t in found.values() if t.HasField("tensor_type")]
+    return max((float(np.prod([float(d.dim_value) for d in dims])) for dims in shapes), default=0.0)
 
 
 def _take_branches(graph: ir.Graph) -> bool:

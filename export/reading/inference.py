@@ -5,9 +5,13 @@ from __future__ import annotations
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
+from fluxpath.export.builder import constant_of
+
 _INFERRED_AS = {"GroupNormalization": "InstanceNormalization", "MeanVarianceNormalization": "Identity"}
 """Operators that the standard's shape inference does not know, and one with the same shapes."""
 
+
+_LONGEST = 2**20
 
 _INVENTED = "unk__"
 """How the names begin that inference gives to unknown sizes."""
@@ -31,7 +35,20 @@ def infer_shapes(model: ir.Model) -> ir.Model:
     renamed = [(n, n.op_type) for n in model.graph if n.op_type in _INFERRED_AS and not n.domain]
     for node, op_type in renamed:
         node.op_type = _INFERRED_AS[op_type]
-    inferred = common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model).model
+    # It writes down every number of a Range that it propagates.
+    short = not any(_is_long_range(node) for node in model.graph)
+    inferred = common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=short)(model).model
     for node, op_type in renamed:
         node.op_type = op_type
     return inferred
+
+
+def _is_long_range(node: ir.Node) -> bool:
+    """Whether `node` counts further than any shape arithmetic does."""
+    if node.op_type != "Range" or node.domain:
+        return False
+    ends = [constant_of(v) for v in node.inputs]
+    if any(e is None or e.size != 1 for e in ends):
+        return False
+    start, limit, step = (float(e.item()) for e in ends if e is not None)
+    return step != 0 and (limit - start) / step > _LONGEST

@@ -119,7 +119,7 @@ def _operand(value: ir.Value, known: dict[ir.Value, _Partial]) -> _Partial | Non
 def _run(
     node: ir.Node, arrays: list[npt.NDArray[np.generic]], model: ir.Model
 ) -> npt.NDArray[np.generic] | None:
-    results = run_node(node, arrays, int(model.opset_imports.get("", 0)))
+    results = run_node(node, arrays, int(model.opset_imports.get("", 0)), _LARGEST)
     return None if results is None else np.asarray(results[0])
 
 
