@@ -102,7 +102,33 @@ def split(proto: onnx.ModelProto, data: Path, location: str) -> tuple[onnx.Model
     return stub, digest.hexdigest()
 
 
+_MEANING = {
+    contract.TARGET: "the class to explain, [batch]; negative: the predicted one",
+    contract.SCORE: "the {objective} of the target, [batch]",
+    contract.LABEL: "the predicted class, [batch]",
+    contract.GRADIENT: "the derivative by {input}, but for the factor scale[b] of each row b",
+    contract.SCALE: "what the gradient is to be multiplied by, [batch]",
+}
+"""What stands beside the inputs and outputs of a gradient graph; a model's further ones are its own."""
+
+
+def _describe(proto: onnx.ModelProto, manifest: Manifest) -> None:
+    bounds = "" if manifest.low is None else f", at least {manifest.low:g}, at most {manifest.high:g}"
+    found = "the derivative" if manifest.rules == "gradient" else "DeepLIFT's multipliers"
+    proto.doc_string = (
+        f"A classifier of {manifest.classes} classes and {found} of its {manifest.objective} by "
+        f"'{manifest.input}', in {manifest.precision}, written by fluxpath."
+    )
+    for value in (*proto.graph.input, *proto.graph.output):
+        meaning = _MEANING.get(value.name, "an input or output of the model itself")
+        if value.name == manifest.input:
+            meaning = f"what is explained, the batch first{bounds}"
+        value.doc_string = meaning.format(objective=manifest.objective, input=manifest.input)
+
+
 def _put(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> None:
+    if manifest.method is None:
+        _describe(proto, manifest)
     del proto.metadata_props[:]
     entry = proto.metadata_props.add()
     entry.key, entry.value = contract.KEY, manifest.to_json()

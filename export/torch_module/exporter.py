@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from unittest import mock
 
 import onnx
 import torch
@@ -151,13 +152,18 @@ def _unchanged() -> Iterator[bool]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without torch's own warnings: what matters of them comes back as an error or a note."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without torch's own warnings, and the graph that its older exporter prints where it fails.
+
+    What matters of them comes back as an error or a note.
+    """
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), mock.patch.object(torch._C, "_jit_onnx_log"):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,11 @@ def test_nothing_is_left_where_the_folder_cannot_be_written(model, tmp_path, mon
     with pytest.raises(ModelError, match="cannot write to the folder"):
         gradient_from_onnx(model, tmp_path / "none" / "big.grad.onnx")
     assert not (tmp_path / "none").exists()
+
+
+def test_a_gradient_graph_says_what_it_takes_and_gives(graph: Callable[..., Path]) -> None:
+    proto, manifest = artifact.read(graph("smooth"))
+    assert "4 classes" in proto.doc_string and manifest.objective in proto.doc_string
+    told = {v.name: v.doc_string for v in (*proto.graph.input, *proto.graph.output)}
+    assert all(told.values())
+    assert "at least 0, at most 1" in told["image"] and "image" in told["gradient"]

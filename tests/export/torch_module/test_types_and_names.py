@@ -225,7 +225,9 @@ def test_a_batch_size_that_becomes_a_number_is_named(
         gradient_from_torch(module, ROW, tmp_path / "g.pt")
 
 
-def test_what_torch_cannot_write_as_onnx_is_sent_to_torchscript(tmp_path: Path) -> None:
+def test_what_torch_cannot_write_as_onnx_is_sent_to_torchscript(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     module = modules.Through(lambda net, x: net(torch.lgamma(1 + x.flatten(1)[:, :6])))
     with pytest.raises(ModelError, match=r"cannot export the module to ONNX .*ends in \.pt"):
         gradient_from_torch(module, IMAGE, tmp_path / "g.onnx")
