@@ -185,9 +185,13 @@ def _checked_rows(
             # Further outputs of the model may be what they like.
             counted = {contract.SCORE, contract.GRADIENT, contract.SCALE, output or manifest.outputs[0]}
             names = counted & {v.name for v in written.graph.output}
-            mixing, exact = first_mixing(written), partial(in_float64, written)
+            mixing, exact = first_mixing(written), partial(_in_float64, written)
             figures = check_rows(evaluate, feeds, names, mixing=mixing, exact=exact)
     return evaluate, figures
+
+
+def _in_float64(written: onnx.ModelProto) -> Evaluate:
+    return in_float64(ir.from_proto(written))
 
 
 def _check_by_differences(source: load.Source, settings: Settings) -> Check:

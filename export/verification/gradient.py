@@ -14,7 +14,6 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
-from onnx.reference import ReferenceEvaluator
 
 from fluxpath import archive
 from fluxpath import manifest as contract
@@ -23,8 +22,7 @@ from fluxpath.companions import ones_for
 from fluxpath.errors import ArtifactError, FluxpathError, VerificationError, first_line
 from fluxpath.export.artifact import read
 from fluxpath.export.objectives import OBJECTIVES, Objective
-from fluxpath.export.reference import OPERATORS
-from fluxpath.export.verification.double import in_float64, to_float64
+from fluxpath.export.verification.double import in_float64
 from fluxpath.export.verification.inputs import given_inputs, random_inputs
 from fluxpath.export.verification.running import Evaluate, evaluator
 from fluxpath.manifest import Manifest
@@ -45,7 +43,7 @@ DIRECTIONS = 2
 STEP, LONGEST_STEP, NO_STEP = 1e-8, 1e-2, 1e-9
 """Of a central difference, in widths of the valid range. The shortest crosses the fewest kinks."""
 
-ENOUGH = 1e-6
+ENOUGH = 1e-5
 """The share of a central difference that may be something else before a longer step is tried."""
 
 
@@ -253,7 +251,7 @@ def judge(
         if precision != "float32" or not np.isfinite(found[0]).all():
             raise
         with running("the gradient graph in float64"):
-            exact, score = errors(_row_by_row(in_float64(artifact), feeds))
+            exact, score = errors(_row_by_row(in_float64(ir.from_proto(artifact)), feeds))
         bound = max(EXACT_ERROR, min(noise, LARGEST_ERROR))
         if np.median(exact) > bound or np.max(exact) > LARGEST_ERROR or score > EXACT_ERROR:
             # Weights that were multiplied together in float32 can be all the difference.
@@ -347,15 +345,12 @@ def _float64_logits(
         name: value.astype(np.float64) if value.dtype == np.float32 else value
         for name, value in companions.items()
     }
-    reference = ReferenceEvaluator(to_float64(model), new_ops=list(OPERATORS))
+    evaluate = in_float64(model)
 
     def logits(x: Float64) -> Float64:
-        # Row by row, because the evaluator keeps every value of a run: 0.6 GB per row of a ViT-B.
         values = {manifest.input: x, **feeds}
-        runs = (
-            reference.run(None, {name: v[i : i + 1] for name, v in values.items()}) for i in range(len(x))
-        )
-        z = np.stack([np.asarray(result, np.float64).reshape(-1) for (result,) in runs])
+        rows = (evaluate({name: v[i : i + 1] for name, v in values.items()}) for i in range(len(x)))
+        z = np.stack([np.asarray(row[manifest.logits], np.float64).reshape(-1) for row in rows])
         # One logit of a binary classifier is compared with the zero of the other class.
         return np.concatenate([np.zeros_like(z), z], axis=1) if z.shape[1] < manifest.classes else z
 

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from fluxpath.export.verification.double import to_float64
+from fluxpath.export.verification.double import in_float64, to_float64
 
 FINE = np.array([[1 + 1e-12, -2 - 1e-12]])
 """Indistinguishable from whole numbers in float32."""
@@ -52,3 +52,20 @@ def test_weights_keep_the_values_they_have() -> None:
 def test_integers_and_booleans_stay() -> None:
     text = "k = Greater(x, zero) i = Cast<to=7>(k) f = Cast<to=1>(i) y = Mul(x, f)"
     np.testing.assert_array_equal(run(gradcheck.parse(text, "batch,2", zero=0.0)), FINE * [[1, 0]])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = Mul(x, x) b = Add(a, x) c = Relu(a) y = Sub(b, c)",
+        "a = Neg(x) b, c = Split<axis=1, num_outputs=2>(a) d = Concat<axis=1>(c, b) y = Mul(d, a)",
+        "t = Greater(total, zero) a = Neg(x) y = If (t) <then_branch = g () => (float[batch,2] u) "
+        "{ u = Add(a, x) }, else_branch = h () => (float[batch,2] w) { w = Identity(x) }>",
+    ],
+)
+def test_values_that_are_let_go_early_change_nothing(text: str) -> None:
+    constants = {"total": np.float32(1), "zero": np.float32(0)} if "If" in text else {}
+    model = gradcheck.parse(text, "batch,2", **constants)
+    given = in_float64(ir.from_proto(model))({"x": FINE})
+    assert given.keys() == {"y"}
+    np.testing.assert_array_equal(given["y"], run(model))
