@@ -58,7 +58,7 @@ def gradient_from_torch(
 
     progress("reading the model")
     with evaluating(module):
-        subject = subject_of(module, example, settings.input, settings.output)
+        subject = subject_of(module, example, settings.input, settings.output, settings.objective)
         digest = digest_of(module)
         if Path(path).suffix == archive.SUFFIX:
             from fluxpath.export.torch_module.torchscript import write_torchscript

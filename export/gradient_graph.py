@@ -25,7 +25,7 @@ from fluxpath.export.builder import Builder, dims, named
 from fluxpath.export.chain import Pass, applied
 from fluxpath.export.deeplift import rescale
 from fluxpath.export.double import refuse_double
-from fluxpath.export.objectives import OBJECTIVES
+from fluxpath.export.objectives import AMONG_CLASSES, OBJECTIVES
 from fluxpath.export.open_sizes import with_fills, with_sizes
 from fluxpath.export.passes.batchnorm import fold_batchnorm
 from fluxpath.export.passes.covering_pool import pool_everything
@@ -327,7 +327,11 @@ def _prepared(proto: onnx.ModelProto, settings: Settings) -> ir.Model:
         _read(proto, settings),
         (
             fold_batchnorm,
-            partial(classifier.expose_logits, output_name=settings.output),
+            partial(
+                classifier.expose_logits,
+                output_name=settings.output,
+                among_classes=settings.objective in AMONG_CLASSES,
+            ),
             names.free_names,
         ),
     )

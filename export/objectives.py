@@ -207,3 +207,6 @@ OBJECTIVES: dict[str, Objective] = {
     "margin": Objective(_margin, _runner_up_margin, _same, np.ones_like),
 }
 """The objectives by the name that `export` takes."""
+
+AMONG_CLASSES = ("softmax", "log_softmax", "margin")
+"""Those that a number which all classes share does not change."""

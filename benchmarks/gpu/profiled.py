@@ -59,7 +59,9 @@ def _report(setup: Setup, side: Side, batch: int) -> None:
         activities = [torch.profiler.ProfilerActivity.CPU]
         if setup.cuda:
             activities.append(torch.profiler.ProfilerActivity.CUDA)
-        with torch.profiler.profile(activities=activities) as profile:
+        # The engine has a thread of its own.
+        threads = torch.profiler._ExperimentalConfig(profile_all_threads=True)
+        with torch.profiler.profile(activities=activities, experimental_config=threads) as profile:
             start = time.perf_counter()
             explain(images, targets, MFABAS[0])
             wall = time.perf_counter() - start

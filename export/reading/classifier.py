@@ -69,17 +69,17 @@ _LOGITS = "fluxpath/logits"
 _FLOATING = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE)
 
 
-def expose_logits(model: ir.Model, output_name: str | None) -> ir.Model:
+def expose_logits(model: ir.Model, output_name: str | None, among_classes: bool = True) -> ir.Model:
     """Where the logits are found in another form than [batch, classes] or [batch], append them as that.
 
     Behind a Softmax they may have another form than the output, and a convolution as the last layer leaves
     sizes of one: [batch, classes, 1, 1]. Probabilities that no Softmax made have logarithms, which are
-    logits.
+    logits but for a number that all classes share: only an objective `among_classes` can take them.
     """
     output = _output(model, output_name)
     inner = before_probabilities(output)
     op = Builder(model.graph)
-    made = logarithms(op, output) if inner is output else None
+    made = logarithms(op, output) if inner is output and among_classes else None
     classes = _classes(output) or _classes(inner)
     in_form = inner.shape is not None and dims(inner)[1:] in ([classes], [])
     if classes is None or (made is None and in_form):

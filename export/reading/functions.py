@@ -111,7 +111,10 @@ def _body(node: ir.Node, opset: int) -> onnx.FunctionProto | None:
     types = [_type(v) for v in node.inputs]
     if version is None or None in types:
         return None
-    call = ir.to_proto(node).SerializeToString()
+    whole = ir.to_proto(node)
+    # An output without a name is left out of a body that names it as its own.
+    whole.output[:] = [name or f"unused_{i}" for i, name in enumerate(whole.output)]
+    call = whole.SerializeToString()
     given = [t.SerializeToString() for t in types if t is not None]
     return _parsed(schema.get_context_dependent_function_with_opset_version(version, call, given))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -13,7 +14,7 @@ from fluxpath.errors import ModelError
 from fluxpath.export.torch_module.one_type import one_type
 
 _PROBABILITIES = {"softmax", "log_softmax", "sigmoid", "expit"}
-_SQUASHING = {"softmax", "sigmoid", "expit", "tanh", "erf", "exp", "clamp", "clip", "hardsigmoid"}
+_SQUASHING = {"softmax", "sigmoid", "expit", "tanh", "hardsigmoid"}
 _WEIGHTED = {"linear", "matmul", "__matmul__", "addmm", "mm", "bmm", "einsum", "conv1d", "conv2d", "conv3d"}
 
 
@@ -21,7 +22,8 @@ class Logits(torch.nn.Module):  # type: ignore[misc]  # mypy does not follow tor
     """Calls `module` with positional tensors and returns its logits alone.
 
     keywords: the names to pass them by, None to pass them by position. output: which of several outputs.
-    `dtype`, where it is set, is the only floating type in which the module computes.
+    `dtype`, where it is set, is the only floating type in which the module computes. `logarithms`: the module
+    gives probabilities that no closing softmax made, as an ensemble does; their logarithms are logits.
     """
 
     def __init__(self, module: torch.nn.Module, keywords: Sequence[str] | None, output: str | None) -> None:
@@ -30,6 +32,7 @@ class Logits(torch.nn.Module):  # type: ignore[misc]  # mypy does not follow tor
         self.keywords = keywords
         self.output = output
         self.dtype: torch.dtype | None = None
+        self.logarithms = False
         # torch's older exporter puts back the mode of the outermost module, in all of them.
         self.training = module.training
 
@@ -46,7 +49,10 @@ class Logits(torch.nn.Module):  # type: ignore[misc]  # mypy does not follow tor
             else:
                 result = self.module(**dict(zip(self.keywords, values, strict=True)))
         own = pick_logits(result, self.output)
-        return own, _by_row(mode.before(own)), mode.squashed
+        logits = mode.before(own)
+        if self.logarithms and logits is own:
+            logits = own.clamp_min(torch.finfo(own.dtype).tiny).log()
+        return own, _by_row(logits), mode.squashed(own)
 
 
 def _by_row(logits: torch.Tensor) -> torch.Tensor:
@@ -84,15 +90,17 @@ def pick_logits(result: Any, output: str | None) -> torch.Tensor:
 
 
 class _Remember(TorchFunctionMode):  # type: ignore[misc]  # mypy does not follow torch
-    """Keeps the input of every softmax or sigmoid that may be a classifier's last step.
-
-    `squashed`: whether anything with a bounded range came after the last weights.
-    """
+    """Keeps the input of every softmax or sigmoid that may be a classifier's last step."""
 
     def __init__(self) -> None:
         super().__init__()
         self._found: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self.squashed = False
+        self._bounded: dict[int, weakref.ref[torch.Tensor]] = {}
+
+    def squashed(self, value: torch.Tensor) -> bool:
+        """Whether `value` is made only of what has a bounded range and of numbers, after the last weights."""
+        kept = self._bounded.get(id(value))
+        return kept is not None and kept() is value
 
     def before(self, value: torch.Tensor) -> torch.Tensor:
         """The logits of which `value` holds the probabilities; `value` itself if it holds others.
@@ -107,13 +115,21 @@ class _Remember(TorchFunctionMode):  # type: ignore[misc]  # mypy does not follo
         given = dict(kwargs or {})
         result = function(*args, **given)
         name = getattr(function, "__name__", "")
-        self.squashed = (self.squashed and name not in _WEIGHTED) or name in _SQUASHING
+        if isinstance(result, torch.Tensor) and self._stays_bounded(name, [*args, *given.values()]):
+            self._bounded[id(result)] = weakref.ref(result)
         if name in _PROBABILITIES and isinstance(result, torch.Tensor):
             inner = args[0] if args else given.get("input")
             dim = given.get("dim", args[1] if len(args) > 1 else None)
             if name in ("sigmoid", "expit") or _over_the_row(result, dim):
                 self._found.append((result, inner))
         return result
+
+    def _stays_bounded(self, name: str, given: Sequence[Any]) -> bool:
+        if name in _SQUASHING:
+            return True
+        lists = [v for v in given if isinstance(v, list | tuple)]
+        tensors = [v for v in (*given, *(v for each in lists for v in each)) if isinstance(v, torch.Tensor)]
+        return name not in _WEIGHTED and tensors != [] and all(map(self.squashed, tensors))
 
 
 def _over_the_row(result: torch.Tensor, dim: Any) -> bool:

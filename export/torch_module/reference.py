@@ -6,11 +6,13 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnx_ir as ir
 import torch
 
 from fluxpath import manifest as contract
@@ -19,17 +21,17 @@ from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.settings import Settings
 from fluxpath.export.torch_module.objectives import TORCH_OBJECTIVES, choose, compared
 from fluxpath.export.torch_module.subject import Subject, reason
+from fluxpath.export.verification.double import in_float64
 from fluxpath.export.verification.gradient import (
     Errors,
     Verification,
     judge,
-    judged,
     scale_ratio,
     score_error,
 )
 from fluxpath.export.verification.inputs import POINTS, random_inputs
 from fluxpath.export.verification.probabilities import compare
-from fluxpath.export.verification.rows import EXACT, LOOSE, check_rows
+from fluxpath.export.verification.rows import EXACT, check_rows
 from fluxpath.export.verification.running import Evaluate
 from fluxpath.manifest import Manifest
 
@@ -47,7 +49,7 @@ class Reference:
     def __init__(self, subject: Subject, settings: Settings) -> None:
         self._subject = subject
         self._settings = settings
-        with _in_float64(subject):
+        with numbers_in_float64(subject):
             self._call = copy.deepcopy(subject.call).double().requires_grad_(False)
             self._call.dtype = torch.float64
             self._margin(self._call, np.zeros((2, *subject.shape)), np.zeros(2, np.int64))
@@ -55,27 +57,38 @@ class Reference:
     def check_model(self, artifact: onnx.ModelProto, evaluate: Evaluate, manifest: Manifest) -> Verification:
         """`check` of a graph in ONNX, which `evaluate` runs."""
         feeds, errors, unavoidable = self._compared(manifest)
-        return judge(
-            artifact, evaluate, feeds, errors, manifest.precision, _AUTOGRAD, unavoidable=unavoidable
+        exact = partial(in_float64, ir.from_proto(artifact))
+        verification = judge(
+            evaluate, exact, feeds, errors, manifest.precision, _AUTOGRAD, unavoidable=unavoidable
         )
+        figures = self._probabilities(feeds, evaluate(feeds), manifest)
+        return replace(verification, figures={**verification.figures, **figures})
 
-    def check(self, evaluate: Evaluate, manifest: Manifest) -> Verification:
+    def check(self, evaluate: Evaluate, exact: Callable[[], Evaluate], manifest: Manifest) -> Verification:
         """Hold the whole gradient of a graph, at a few random inputs, against autograd's in float64.
 
-        And its score against the module's own probabilities, and its rows alone and among others.
+        And its score against the module's own probabilities, and its rows alone and among others. exact:
+        gives the graph in float64.
         """
         feeds, errors, unavoidable = self._compared(manifest)
-        out = evaluate(feeds)
         figures: dict[str, float] = {}
         if manifest.precision == "float32":
-            figures |= check_rows(evaluate, feeds, LOOSE.keys(), bounds=LOOSE)
-        verification = judged(*errors(out), manifest.precision, _AUTOGRAD, unavoidable())
-        with torch.no_grad(), _in_float64(self._subject):
-            own, _, squashed = self._call.both(
-                *self._values(torch.from_numpy(feeds[manifest.input]).double())
-            )
-        figures |= compare(own.cpu().numpy(), out, feeds[contract.TARGET], manifest, squashed)
+            counted = (contract.SCORE, contract.GRADIENT, contract.SCALE)
+            figures |= check_rows(evaluate, feeds, counted, exact=exact)
+        verification = judge(
+            evaluate, exact, feeds, errors, manifest.precision, _AUTOGRAD, unavoidable=unavoidable
+        )
+        figures |= self._probabilities(feeds, evaluate(feeds), manifest)
         return replace(verification, figures={**verification.figures, **figures})
+
+    def _probabilities(
+        self, feeds: dict[str, Array], out: dict[str, Any], manifest: Manifest
+    ) -> dict[str, float]:
+        """ModelError unless the score is the module's own probability, where it gives probabilities."""
+        with torch.no_grad(), numbers_in_float64(self._subject):
+            x = torch.from_numpy(feeds[manifest.input]).double()
+            own, _, squashed = self._call.both(*self._values(x))
+        return compare(own.cpu().numpy(), out, feeds[contract.TARGET], manifest, squashed)
 
     def _compared(
         self, manifest: Manifest
@@ -84,7 +97,7 @@ class Reference:
         rng = np.random.default_rng(20240229)
         x = random_inputs(manifest, rng)
         wanted = np.where(np.arange(POINTS) % 2, rng.integers(manifest.classes, size=POINTS), -1)
-        with _in_float64(self._subject):
+        with numbers_in_float64(self._subject):
             logits, true = self._margin(self._call, x.astype(np.float64), wanted)
         if not true.any():
             raise ModelError(
@@ -120,13 +133,13 @@ class Reference:
         """
 
         def both(feeds: dict[str, Array]) -> dict[str, Array]:
-            with _in_float64(self._subject):
+            with numbers_in_float64(self._subject):
                 logits, gradient = self._margin(self._call, feeds["x"].astype(np.float64), feeds["target"])
             return {"logits": logits, "gradient": gradient}
 
         x = np.random.default_rng(20240229).random((POINTS, *self._subject.shape), np.float32)
         target = np.arange(POINTS) % self._subject.classes(self._settings.objective)
-        check_rows(both, {"x": x, "target": target}, ["logits", "gradient"], bounds=EXACT)
+        check_rows(both, {"x": x, "target": target}, ["logits", "gradient"], bound=EXACT)
 
     def _logits(self, call: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
         return compared(call(*self._values(x)), self._subject.binary(self._settings.objective))
@@ -196,7 +209,7 @@ def normalised(x: torch.Tensor, settings: Settings) -> torch.Tensor:
 
 
 @contextmanager
-def _in_float64(subject: Subject) -> Iterator[None]:
+def numbers_in_float64(subject: Subject) -> Iterator[None]:
     """Tensors that the module makes as it runs are float64 as well."""
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)

@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from fluxpath.errors import FluxpathError, ModelError
+from fluxpath.export.objectives import AMONG_CLASSES
 from fluxpath.export.torch_module.logits import Logits
 from fluxpath.manifest import COMPANION_DTYPES, Companion
 
@@ -69,10 +70,17 @@ class Subject:
         return "softmax" if self.binary(objective) and objective == "sigmoid" else objective
 
 
-def subject_of(module: torch.nn.Module, example: Any, input: str | None, output: str | None) -> Subject:
+def subject_of(
+    module: torch.nn.Module,
+    example: Any,
+    input: str | None = None,
+    output: str | None = None,
+    objective: str = "softmax",
+) -> Subject:
     """Check `module` on the example; ModelError if it is not a classifier. Call it in evaluation mode.
 
     example: a tensor, a sequence of them, or a mapping of argument names to tensors, the batch first in each.
+    objective: what is to be explained, of probabilities by their logarithms where classes are compared.
     """
     for name, part in module.named_modules():
         if ".quantized" in type(part).__module__:
@@ -91,7 +99,9 @@ def subject_of(module: torch.nn.Module, example: Any, input: str | None, output:
             )
     rows = tuple(v.detach()[:1] for v in values)
     call = Logits(module, names if by_keyword else None, output)
-    return Subject(call, names, rows, _explained(names, values, input), _outputs(call, rows))
+    subject = Subject(call, names, rows, _explained(names, values, input), _outputs(call, rows))
+    call.logarithms = objective in AMONG_CLASSES and _probable(subject)
+    return subject
 
 
 def repeated(rows: Sequence[torch.Tensor], count: int) -> tuple[torch.Tensor, ...]:
@@ -145,6 +155,18 @@ def _outputs(call: Logits, rows: Sequence[torch.Tensor]) -> int:
             "floating point [batch, classes], or [batch]"
         )
     return int(logits.shape[1]) if logits.ndim == 2 else 1
+
+
+def _probable(subject: Subject) -> bool:
+    """Whether the module gives probabilities: rows that sum to one, squashed after its last weights."""
+    rows = list(subject.rows(4))
+    given = rows[subject.explained]
+    rows[subject.explained] = torch.rand(given.shape, generator=torch.Generator().manual_seed(0)).to(given)
+    with torch.no_grad():
+        own, logits, squashed = subject.call.both(*rows)
+    if logits is not own or own.ndim != 2 or not squashed or subject.outputs < 2:
+        return False
+    return bool(own.min() >= 0) and bool((own.sum(1) - 1).abs().max() < 1e-5)
 
 
 def _advice(call: Logits) -> str:

@@ -17,9 +17,9 @@ from fluxpath.errors import ArtifactError, ModelError
 from fluxpath.export.gradient_graph import Exported, Progress
 from fluxpath.export.settings import Settings, described
 from fluxpath.export.torch_module.exporter import quiet
-from fluxpath.export.torch_module.reference import Reference
+from fluxpath.export.torch_module.reference import Reference, numbers_in_float64
 from fluxpath.export.torch_module.subject import Subject, reason
-from fluxpath.export.torch_module.trace import LOGITS, OUTPUTS, trace
+from fluxpath.export.torch_module.trace import LOGITS, OUTPUTS, trace, traced
 from fluxpath.export.verification.running import Evaluate
 from fluxpath.files import replacing_model
 
@@ -48,7 +48,8 @@ def write_torchscript(
         outputs=OUTPUTS,
     )
     progress("verifying against float64")
-    verification = reference.check(_evaluator(archive.seal(entries, manifest), manifest), manifest)
+    evaluate = _evaluator(archive.seal(entries, manifest), manifest)
+    verification = reference.check(evaluate, lambda: _in_float64(subject, settings, manifest), manifest)
     manifest = replace(manifest, error=verification.error, verified=verification.figures)
     with replacing_model(path) as temporary:
         temporary.write_bytes(archive.seal(entries, manifest))
@@ -80,12 +81,25 @@ def _entries(module: torch.jit.ScriptModule) -> dict[str, bytes]:
 def _evaluator(data: bytes, manifest: contract.Manifest) -> Evaluate:
     """Runs the bytes that go into the file."""
     with quiet():
-        module = torch.jit.load(io.BytesIO(data), "cpu")
+        return _called(torch.jit.load(io.BytesIO(data), "cpu"), manifest, torch.float32)
+
+
+def _in_float64(subject: Subject, settings: Settings, manifest: contract.Manifest) -> Evaluate:
+    """Runs what the file would be if all its numbers were float64."""
+    with numbers_in_float64(subject):
+        return _called(traced(subject, settings, torch.float64), manifest, torch.float64)
+
+
+def _called(module: torch.nn.Module, manifest: contract.Manifest, dtype: torch.dtype) -> Evaluate:
     order = [manifest.input, contract.TARGET, *(c.name for c in manifest.companions)]
+
+    def given(value: Any) -> torch.Tensor:
+        tensor = torch.from_numpy(value)
+        return tensor.to(torch.promote_types(tensor.dtype, dtype)) if tensor.is_floating_point() else tensor
 
     def evaluate(feeds: Mapping[str, Any]) -> dict[str, Any]:
         with torch.inference_mode():
-            out = module(*(torch.from_numpy(feeds[name]) for name in order))
-        return {name: (v.float() if v.is_floating_point() else v).numpy() for name, v in out.items()}
+            out = module(*(given(feeds[name]) for name in order))
+        return {name: (v.to(dtype) if v.is_floating_point() else v).numpy() for name, v in out.items()}
 
     return evaluate

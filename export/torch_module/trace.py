@@ -39,13 +39,14 @@ def trace(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
     return graph
 
 
-def traced(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
+def traced(subject: Subject, settings: Settings, dtype: torch.dtype | None = None) -> torch.fx.GraphModule:
     """The gradient graph of `subject`: (explained input, target, further inputs) -> a dict of OUTPUTS.
 
     make_fx sees through torch.autograd.grad, so that forward and backward pass are one list of operators. It
-    traces symbolic tensors, because real ones would leave the batch as a number in every view.
+    traces symbolic tensors, because real ones would leave the batch as a number in every view. dtype: the
+    type of all numbers, in place of the settings'.
     """
-    gradient = _Gradient(subject, settings)
+    gradient = _Gradient(subject, settings, dtype)
     arguments = _symbolic(subject)
     try:
         # Fused attention is one operator on a CPU and another on a GPU; written out it runs on both.
@@ -70,9 +71,10 @@ def traced(subject: Subject, settings: Settings) -> torch.fx.GraphModule:
 class _Gradient:
     """The function that is traced."""
 
-    def __init__(self, subject: Subject, settings: Settings) -> None:
-        self._dtype: torch.dtype = getattr(torch, settings.precision)
-        self._gradient: torch.dtype = getattr(torch, settings.gradient_dtype)
+    def __init__(self, subject: Subject, settings: Settings, dtype: torch.dtype | None) -> None:
+        self._dtype: torch.dtype = dtype or getattr(torch, settings.precision)
+        self._gradient: torch.dtype = dtype or getattr(torch, settings.gradient_dtype)
+        self._objective: torch.dtype = dtype or torch.float32
         # On the CPU: a GPU has operators of its own, cuDNN's, that nothing else runs.
         self._call = copy.deepcopy(subject.call).to("cpu", self._dtype).requires_grad_(False)
         self._call.dtype = self._dtype
@@ -89,7 +91,7 @@ class _Gradient:
             x = x.detach().to(self._gradient).requires_grad_()
             values = [v.to(self._dtype) if v.is_floating_point() else v for v in companions]
             values.insert(self._explained, normalised(x, self._settings).to(self._dtype))
-            output = self._call(*values).float()
+            output = self._call(*values).to(self._objective)
             logits = compared(output, self._binary)
             label, onehot = choose(logits.detach(), target)
             head = self._head(logits.detach(), onehot)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,8 @@ def verify_model(
     noise = 10 * max(s.noise for s in slopes)
     against = "central differences in float64"
     try:
-        return judge(artifact, evaluate, feeds, errors, manifest.precision, against, noise)
+        exact = partial(in_float64, ir.from_proto(artifact))
+        return judge(evaluate, exact, feeds, errors, manifest.precision, against, noise)
     except VerificationError as error:
         if not noise >= LARGEST_ERROR:
             raise
@@ -225,8 +227,8 @@ Errors = tuple[Float64, float]
 
 
 def judge(
-    artifact: onnx.ModelProto,
     evaluate: Evaluate,
+    exact: Callable[[], Evaluate],
     feeds: dict[str, npt.NDArray[Any]],
     errors: Callable[[dict[str, Any]], Errors],
     precision: str,
@@ -240,7 +242,8 @@ def judge(
 
     Of an ill-conditioned network a right gradient is far off in float32, and torch's own as far. So where the
     graph in float32 does not pass, its rules are judged in float64, tightly; the errors that are told remain
-    float32's. against: what the gradient is held against, in words. noise: how far off that may be itself.
+    float32's. exact: gives the graph in float64. against: what the gradient is held against, in words. noise:
+    how far off that may be itself.
     unavoidable: a median error that a right gradient may have in float32, asked for where nothing else helps.
     """
     with running("the gradient graph"):
@@ -251,12 +254,13 @@ def judge(
         if precision != "float32" or not np.isfinite(found[0]).all():
             raise
         with running("the gradient graph in float64"):
-            exact, score = errors(_row_by_row(in_float64(ir.from_proto(artifact)), feeds))
+            found_exact, score = errors(_row_by_row(exact(), feeds))
         bound = max(EXACT_ERROR, min(noise, LARGEST_ERROR))
-        if np.median(exact) > bound or np.max(exact) > LARGEST_ERROR or score > EXACT_ERROR:
+        typical = float(np.median(found_exact))
+        if typical > bound or np.max(found_exact) > LARGEST_ERROR or score > EXACT_ERROR:
             # Weights that were multiplied together in float32 can be all the difference.
             return judged(*found, precision, against, max(noise, unavoidable()))
-    return _right_but_rounded(found, float(np.median(exact)), against)
+    return _right_but_rounded(found, typical, against)
 
 
 def _right_but_rounded(found: Errors, exact: float, against: str) -> Verification:

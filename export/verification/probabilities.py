@@ -38,7 +38,7 @@ _OF_LOGITS: dict[str, Callable[[Array], Array]] = {
 """Objectives that take logits, and the probability that their score stands for."""
 
 _WEIGHTED = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "LSTM", "GRU", "RNN"}
-_SQUASHING = {"Softmax", "Sigmoid", "HardSigmoid", "Tanh", "Erf", "Exp", "Clip"}
+_SQUASHING = {"Softmax", "Sigmoid", "HardSigmoid", "Tanh"}
 
 _COMPARED = "score against the model's own probability, relative"
 
@@ -86,11 +86,13 @@ def compare(
     apart = np.maximum(np.abs(score - own) - TINY, 0) / np.maximum(np.abs(own), TINY)
     if not apart.max() <= NEAR[manifest.precision]:
         what = "the model's output" if name is None else f"output '{name}'"
+        each = "take the objective 'sigmoid' if each class has a probability of its own, or "
+        first = each if manifest.objective != "sigmoid" else ""
         raise ModelError(
             f"{what} holds probabilities ({own[0]:.3g}), and the value '{manifest.logits}' that was taken "
-            f"for their logits gives another ({score[0]:.3g}): name the logits with output= (on the command "
-            "line, --logits NAME), which in an ONNX model may be any value inside, or explain the output as "
-            "it is with the objective 'logit'"
+            f"for their logits gives another ({score[0]:.3g}): {first}name the logits with output= (on the "
+            "command line, --logits NAME), which in an ONNX model may be any value inside, or explain the "
+            "output as it is with the objective 'logit'"
         )
     return {_COMPARED: float(apart.max())}
 
@@ -111,19 +113,23 @@ def probable(given: Array, manifest: Manifest, squashed: bool, near: float = 1e-
 
 
 def _squashed(source: onnx.ModelProto, name: str) -> bool:
-    """Whether an operator with a bounded range lies between the model's last weights and its output."""
+    """Whether the output is made of what has a bounded range, and of constants, after the last weights."""
     made = {output: node for node in source.graph.node for output in node.output}
-    ahead, seen = [name], set()
+    inputs = {v.name for v in source.graph.input} - {v.name for v in source.graph.initializer}
+    ahead, seen, found = [name], set(), False
     while ahead:
-        node = made.get(ahead.pop())
-        if node is None or node.output[0] in seen:
+        value = ahead.pop()
+        node = made.get(value)
+        if value in inputs or (node is not None and node.op_type in _WEIGHTED):
+            return False
+        if node is None or value in seen:
             continue
+        seen.add(value)
         if node.op_type in _SQUASHING:
-            return True
-        seen.add(node.output[0])
-        if node.op_type not in _WEIGHTED:
+            found = True
+        else:
             ahead.extend(node.input)
-    return False
+    return found
 
 
 def _outputs(source: onnx.ModelProto, manifest: Manifest, feeds: dict[str, Array], name: str) -> Array:

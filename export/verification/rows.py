@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 
-from fluxpath import manifest as contract
 from fluxpath.errors import ModelError
 from fluxpath.export.verification.running import Evaluate, runner
 
@@ -18,9 +17,6 @@ Feeds = dict[str, npt.NDArray[Any]]
 
 SAME = 1e-4
 """How far float32's rounding usually moves a row's outputs when others are beside it (relative, in L2)."""
-
-LOOSE = {contract.GRADIENT: 0.05, contract.SCORE: 1e-3, contract.SCALE: 1e-3}
-"""How far it can move them at most: a rounded activation may cross a kink."""
 
 EXACT = 1e-8
 """What float64's rounding can do."""
@@ -35,26 +31,24 @@ def check_rows(
     *,
     mixing: Callable[[Feeds], str] | None = None,
     exact: Callable[[], Evaluate] | None = None,
-    bounds: Mapping[str, float] | float = SAME,
+    bound: float = SAME,
 ) -> dict[str, float]:
     """ModelError if a row of `feeds` [n >= 4, ...] gets another result when it is run again, or run alone.
 
     Attributions would then depend on who else asks at the same time. names: the outputs that count. mixing:
-    names the operator that mixes. bounds: how far a row may move, by output or in all of them. exact: gives
-    the graph in float64, which tells rounding from mixing beyond that. Returns how far what was compared is
-    apart.
+    names the operator that mixes. bound: how far a row may move. exact: gives the graph in float64, which
+    tells rounding from mixing beyond that. Returns how far what was compared is apart.
     """
-    bound = bounds if isinstance(bounds, Mapping) else dict.fromkeys(names, bounds)
     among, again = evaluate(feeds), evaluate(feeds)
     apart = {n: _apart(again[n], among[n]) for n in names}
     repeated = max(apart.values())
-    if any(apart[n] > bound[n] / 100 for n in names):
+    if repeated > bound / 100:
         raise ModelError(
             "the model gives another result when it is run again on the same input: it draws random numbers, "
             "as a dropout does that is left on: export it in evaluation mode"
         )
     apart = _moved(evaluate, feeds, names, among)
-    suspect = {n for n in names if apart[n] > bound[n]}
+    suspect = {n for n in names if apart[n] > bound}
     if suspect and exact is not None:
         wide = exact()
         moved = _moved(wide, feeds, suspect, wide(feeds))

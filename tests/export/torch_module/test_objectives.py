@@ -52,20 +52,26 @@ def test_the_reference_fails_on_another_gradient() -> None:
     """Verification itself: a gradient 1% off is not let through."""
     from fluxpath.export.settings import Settings
     from fluxpath.export.torch_module.subject import evaluating, subject_of
+    from fluxpath.export.verification.running import Evaluate
 
     module = modules.made(modules.tiny)
     with evaluating(module):
         subject = subject_of(module, ROW, None, None)
     reference = torch_reference.Reference(subject, Settings())
 
-    def evaluate(feeds: dict[str, np.ndarray], factor: float) -> dict[str, np.ndarray]:
-        score, gradient = modules.float64_gradient(module, feeds["input"], feeds["target"])
-        return {"score": score, "gradient": factor * gradient, "scale": np.ones(len(score))}
+    def times(factor: float) -> Evaluate:
+        def evaluate(feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            score, gradient = modules.float64_gradient(module, feeds["input"], feeds["target"])
+            label = np.zeros(len(score), np.int64)
+            outputs = {"score": score, "gradient": factor * gradient, "scale": np.ones(len(score))}
+            return {**outputs, "label": label}
+
+        return evaluate
 
     from fluxpath.manifest import Manifest
 
     manifest = Manifest("input", (6,), modules.CLASSES, "softmax", 20, "none", "logits", factored=False)
-    right = reference.check(lambda feeds: evaluate(feeds, 1.0), manifest)
+    right = reference.check(times(1.0), lambda: times(1.0), manifest)
     assert right.error < 1e-12
     with pytest.raises(VerificationError):
-        reference.check(lambda feeds: evaluate(feeds, 1.01), manifest)
+        reference.check(times(1.01), lambda: times(1.01), manifest)

@@ -13,6 +13,7 @@ from torch import nn
 
 from fluxpath.errors import ModelError
 from fluxpath.export import gradient_from_onnx, gradient_from_torch
+from fluxpath.runtime import Explainer, Saliency
 
 TAILS = {
     "reshape": "q = Softmax<axis=1>(z) y = Reshape(q, five)",
@@ -29,7 +30,6 @@ HIDDEN = {
     "percent": "q = Softmax(z) y = Mul(q, hundred)",
     "without the first class": "q = Softmax(z) y = Slice(q, first, end, last)",
     "what is left of one": "q = Softmax(z) y = Sub(high, q)",
-    "two networks": "q = Softmax(z) d = Mul(z, third) n = Softmax(d) s = Add(q, n) y = Mul(s, half)",
     "two sigmoids": "q = Sigmoid(z) d = Mul(z, third) n = Sigmoid(d) s = Add(q, n) y = Mul(s, half)",
 }
 HIDING = {
@@ -56,7 +56,10 @@ def test_the_logits_are_found_behind_what_keeps_every_row(tmp_path: Path, tail: 
 
 
 def test_probabilities_from_elsewhere_are_refused_and_the_logits_can_be_named(tmp_path: Path) -> None:
-    model = small.cnn(WRITTEN_OUT, last=[1])
+    """Rows that sum to one by numbers that no structure shows."""
+    model = small.cnn(
+        f"{WRITTEN_OUT.replace('y =', 'u =')} h = Mul(u, half) k = Add(h, h) y = Abs(k)", last=[1], half=0.5
+    )
     with pytest.raises(ModelError, match=r"output 'y' holds probabilities .* --logits NAME"):
         small.export(model, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
@@ -96,19 +99,29 @@ class Ensemble(nn.Module):
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".pt"])
-@pytest.mark.parametrize("classes", [1, 5, 1000])
-def test_a_module_that_gives_probabilities_of_its_own_making(
-    tmp_path: Path, classes: int, suffix: str
-) -> None:
+@pytest.mark.parametrize("classes", [5, 1000])
+def test_a_modules_probabilities_of_its_own_making(tmp_path: Path, classes: int, suffix: str) -> None:
     torch.manual_seed(0)
-    module = Ensemble(torch.sigmoid if classes == 1 else lambda z: z.softmax(-1), classes).eval()
+    module, example = Ensemble(lambda z: z.softmax(-1), classes).eval(), torch.zeros(1, 3, 2, 2)
+    path, x = tmp_path / f"model.grad{suffix}", small.images(4, 3, 2, 2)
+    gradient_from_torch(module, example, path)
+    with torch.no_grad():
+        own = module(torch.from_numpy(x)).max(dim=1).values.numpy()
+    with Explainer(path) as explainer:
+        np.testing.assert_allclose(explainer.attribute(x, method=Saliency()).score, own, rtol=1e-5)
+    done = gradient_from_torch(module, example, path, objective="logit")
+    with Explainer(done.path) as explainer:
+        np.testing.assert_allclose(explainer.attribute(x, method=Saliency()).score, own, rtol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt"])
+@pytest.mark.parametrize("classes", [1, 5])
+def test_a_module_that_averages_sigmoids(tmp_path: Path, classes: int, suffix: str) -> None:
+    torch.manual_seed(0)
+    module, path = Ensemble(torch.sigmoid, classes).eval(), tmp_path / f"model.grad{suffix}"
     with pytest.raises(ModelError, match="holds probabilities"):
-        gradient_from_torch(module, torch.zeros(1, 3, 2, 2), tmp_path / f"model.grad{suffix}")
+        gradient_from_torch(module, torch.zeros(1, 3, 2, 2), path, objective="sigmoid")
     assert list(tmp_path.iterdir()) == []
-    done = gradient_from_torch(
-        module, torch.zeros(1, 3, 2, 2), tmp_path / f"model.grad{suffix}", objective="logit"
-    )
-    assert done.path.exists()
 
 
 def test_a_probability_itself_can_be_explained_as_a_number(tmp_path: Path) -> None:
