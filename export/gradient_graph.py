@@ -7,25 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
-import numpy as np
-import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from fluxpath import archive
-from fluxpath import manifest as contract
-from fluxpath.companions import ones_for
-from fluxpath.errors import ModelError, first_line
+from fluxpath.errors import FluxpathError, ModelError, first_line
 from fluxpath.export.artifact import write
-from fluxpath.export.autodiff import differentiate
-from fluxpath.export.builder import Builder, dims, named
+from fluxpath.export.backward_pass import append_gradient
+from fluxpath.export.builder import dims, named
 from fluxpath.export.chain import Pass, applied
-from fluxpath.export.deeplift import rescale
 from fluxpath.export.double import refuse_double
-from fluxpath.export.objectives import AMONG_CLASSES, OBJECTIVES
+from fluxpath.export.objectives import AMONG_CLASSES
 from fluxpath.export.open_sizes import with_fills, with_sizes
 from fluxpath.export.passes.batchnorm import fold_batchnorm
 from fluxpath.export.passes.covering_pool import pool_everything
@@ -41,12 +36,11 @@ from fluxpath.export.reading.inference import infer_shapes
 from fluxpath.export.reading.shape_arithmetic import fold_shapes
 from fluxpath.export.reading.sizes import refuse_too_large
 from fluxpath.export.settings import Options, Settings, described, takes_settings
-from fluxpath.export.verification.double import in_float64
-from fluxpath.export.verification.gradient import Verification, running, verify_model
-from fluxpath.export.verification.inputs import random_inputs
+from fluxpath.export.verification.gradient import verify_model
+from fluxpath.export.verification.judgement import Verification
 from fluxpath.export.verification.probabilities import check_probabilities
-from fluxpath.export.verification.rows import check_rows, first_mixing
-from fluxpath.export.verification.running import Evaluate, evaluator
+from fluxpath.export.verification.rows import check_graph
+from fluxpath.export.verification.running import Evaluate
 from fluxpath.files import spare_source
 from fluxpath.manifest import Manifest
 
@@ -114,10 +108,17 @@ def gradient_from_onnx(
         if settings.output is not None:
             settings = replace(settings, output=ends.free(settings.output))
         return compile_gradient(source, Path(path), settings, progress)
+    except FluxpathError:
+        raise
     except MemoryError as error:
         raise ModelError(
             f"'{model}' needs more memory than there is ({first_line(error)}): check its sizes, or export it "
             "on a larger machine"
+        ) from error
+    except Exception as error:  # a damaged model leads anywhere
+        raise ModelError(
+            f"'{model}' cannot be compiled ({type(error).__name__}: {first_line(error)}): see what "
+            "onnx.checker.check_model(..., full_check=True) says of it, and if nothing, please report it"
         ) from error
 
 
@@ -145,13 +146,13 @@ def compile_gradient(
             source, replace(settings, precision="float32", gradient_dtype="float32")
         )
         told = with_sizes(single, with_fills(single, told))
-        check(single, _checked_rows(single, told, settings.output)[0], told)
+        check(single, check_graph(single, told, settings.output)[0], told)
     written, manifest = differentiated(source, settings)
     refuse_double(written)
     progress("verifying against float64")
     manifest = with_fills(written, manifest)
     sized = with_sizes(written, manifest)
-    evaluate, figures = _checked_rows(written, sized, settings.output)
+    evaluate, figures = check_graph(written, sized, settings.output)
     verification = check(written, evaluate, sized)
     figures |= check_probabilities(source.proto, evaluate, sized, settings.output)
     manifest = replace(manifest, error=verification.error, verified={**verification.figures, **figures})
@@ -165,33 +166,6 @@ _ZERO = (
     "the gradient is zero at all inputs that were tried: an attribution will show nothing; load trained "
     "weights if the last layer's are still zero"
 )
-
-
-def _checked_rows(
-    written: onnx.ModelProto, manifest: Manifest, output: str | None
-) -> tuple[Evaluate, dict[str, float]]:
-    """Runs the graph, which gives an image the same result twice and alone as among others, or ModelError.
-
-    Also how far those results were apart.
-    """
-    x = random_inputs(manifest, np.random.default_rng(20240229))
-    feeds: dict[str, npt.NDArray[Any]] = {manifest.input: x, **ones_for(manifest, len(x))}
-    # Gradients of different targets do not hide what one row has of another.
-    feeds[contract.TARGET] = np.arange(len(x)) % manifest.classes
-    figures: dict[str, float] = {}
-    with running("the gradient graph"):
-        evaluate = evaluator(written)
-        if manifest.precision == "float32":
-            # Further outputs of the model may be what they like.
-            counted = {contract.SCORE, contract.GRADIENT, contract.SCALE, output or manifest.outputs[0]}
-            names = counted & {v.name for v in written.graph.output}
-            mixing, exact = first_mixing(written), partial(_in_float64, written)
-            figures = check_rows(evaluate, feeds, names, mixing=mixing, exact=exact)
-    return evaluate, figures
-
-
-def _in_float64(written: onnx.ModelProto) -> Evaluate:
-    return in_float64(ir.from_proto(written))
 
 
 def _check_by_differences(source: load.Source, settings: Settings) -> Check:
@@ -229,77 +203,6 @@ def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelP
         outputs=tuple(str(v.name) for v in graph.graph.outputs),
     )
     return ir.to_proto(applied(graph, _FINISH)), manifest
-
-
-def append_gradient(
-    model: ir.Model,
-    classifier: classifier.Classifier,
-    objective: str,
-    factored: bool = True,
-    baseline: npt.NDArray[np.float32] | None = None,
-    dtype: ir.DataType = ir.DataType.FLOAT,
-) -> None:
-    """Add the target input, the objective's head, the backward pass and the outputs to `model` in place.
-
-    dtype: of the output `gradient`.
-    """
-    graph, x = model.graph, classifier.input
-    op = Builder(graph)
-    batch = dims(x)[0]
-    apply = None if baseline is None else rescale(op, x, op.constant(baseline[None]))
-    target = ir.Value(name=contract.TARGET, type=ir.TensorType(ir.DataType.INT64), shape=ir.Shape([batch]))
-    graph.inputs.append(target)
-    logits = classifier.logits
-    one = classifier.outputs == 1
-    compared = op("Reshape", logits, op.ints([-1, 1])) if len(dims(logits)) == 1 else logits
-    if classifier.binary(objective):
-        zeros = op.zeros(op("Shape", compared, dtype=ir.DataType.INT64), compared)
-        compared = op("Concat", zeros, compared, axis=1)
-    label, onehot = _choose(op, compared, target, classifier.classes(objective))
-    head = OBJECTIVES[classifier.effective(objective)].build(op, compared, onehot)
-    seed = head.seed
-    if classifier.binary(objective):
-        seed = op("Slice", seed, op.ints([1]), op.ints([2]), op.ints([1]))
-    if one:
-        seed = op("Reshape", seed, op.shape_of(logits))
-    gradient = differentiate(op, logits, seed, x, int(model.opset_imports.get("", 0)), apply)
-    scale = head.scale
-    if not factored:
-        shape = op.ints([-1, *[1] * (len(dims(x)) - 1)])
-        gradient = op("Mul", gradient, op("Reshape", scale, shape))
-        scale = op("Expand", op.scalar(1.0, scale), op("Shape", scale, dtype=ir.DataType.INT64))
-    gradient = _of_type(op, gradient, dtype)
-    for name, value, value_dims in (
-        (contract.SCORE, head.score, [batch]),
-        (contract.LABEL, label, [batch]),
-        (contract.GRADIENT, gradient, dims(x)),
-        (contract.SCALE, scale, [batch]),
-    ):
-        # An output of its own node: the value may be an input or serve as another output already.
-        out = op("Identity", value)
-        out.name, out.shape = name, ir.Shape(value_dims)
-        graph.outputs.append(out)
-
-
-def _of_type(op: Builder, value: ir.Value, dtype: ir.DataType) -> ir.Value:
-    """`value` in `dtype`; what was widened from it is taken as it was before."""
-    if value.dtype == dtype:
-        return value
-    producer = value.producer()
-    if producer is not None and producer.op_type == "Cast":
-        before = producer.inputs[0]
-        if before is not None and before.dtype == dtype:
-            return before
-    return op("Cast", value, to=int(dtype), dtype=dtype)
-
-
-def _choose(op: Builder, logits: ir.Value, target: ir.Value, classes: int) -> tuple[ir.Value, ir.Value]:
-    """The predicted class [batch], and the target (a negative one: the prediction) as a boolean one-hot."""
-    label = op("ArgMax", logits, axis=-1, keepdims=0, dtype=ir.DataType.INT64)
-    missing = op("Less", target, op.ints(0), dtype=ir.DataType.BOOL)
-    chosen = op("Where", missing, label, target, dtype=ir.DataType.INT64)
-    column = op("Unsqueeze", chosen, op.ints([1]))
-    return label, op("Equal", op.ints(list(range(classes))), column, dtype=ir.DataType.BOOL)
 
 
 def _read(proto: onnx.ModelProto, settings: Settings) -> ir.Model:

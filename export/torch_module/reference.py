@@ -22,14 +22,14 @@ from fluxpath.export.settings import Settings
 from fluxpath.export.torch_module.objectives import TORCH_OBJECTIVES, choose, compared
 from fluxpath.export.torch_module.subject import Subject, reason
 from fluxpath.export.verification.double import in_float64
-from fluxpath.export.verification.gradient import (
+from fluxpath.export.verification.inputs import POINTS, random_inputs
+from fluxpath.export.verification.judgement import (
     Errors,
     Verification,
     judge,
     scale_ratio,
     score_error,
 )
-from fluxpath.export.verification.inputs import POINTS, random_inputs
 from fluxpath.export.verification.probabilities import compare
 from fluxpath.export.verification.rows import EXACT, check_rows
 from fluxpath.export.verification.running import Evaluate

@@ -107,9 +107,10 @@ def probable(given: Array, manifest: Manifest, squashed: bool, near: float = 1e-
     rows = given.reshape(len(given), -1).astype(np.float64)
     if not rows.min() >= -near * np.abs(rows).max():
         return False
-    # As far as entries are from one another: large numbers have nearly one sum as well.
-    one_sum = rows.shape[1] > 1 and bool(np.ptp(rows.sum(axis=1)) <= 10 * near * np.ptp(rows))
-    return (one_sum and rows.max() > rows.min()) or (squashed and bool(rows.max() <= 1 + near))
+    # As far as rows differ: large numbers have nearly one sum as well, and constant ones have.
+    varied = float(np.ptp(rows, axis=0).max())
+    one_sum = rows.shape[1] > 1 and varied > 0 and bool(np.ptp(rows.sum(axis=1)) <= 10 * near * varied)
+    return one_sum or (squashed and bool(rows.max() <= 1 + near))
 
 
 def _squashed(source: onnx.ModelProto, name: str) -> bool:

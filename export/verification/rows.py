@@ -10,8 +10,13 @@ import numpy.typing as npt
 import onnx
 import onnx_ir as ir
 
+from fluxpath import manifest as contract
+from fluxpath.companions import ones_for
 from fluxpath.errors import ModelError
-from fluxpath.export.verification.running import Evaluate, runner
+from fluxpath.export.verification.double import in_float64
+from fluxpath.export.verification.inputs import random_inputs
+from fluxpath.export.verification.running import Evaluate, evaluator, runner, running
+from fluxpath.manifest import Manifest
 
 Feeds = dict[str, npt.NDArray[Any]]
 
@@ -60,6 +65,34 @@ def check_rows(
             "a batch normalisation without running statistics; make each image's independent"
         )
     return {_AGAIN: repeated, _OTHERS: max(apart.values())}
+
+
+def check_graph(
+    written: onnx.ModelProto, manifest: Manifest, output: str | None
+) -> tuple[Evaluate, dict[str, float]]:
+    """Runs a gradient graph whose results `check_rows` has let pass, and how far they were apart.
+
+    output: the model's own that is explained, if it is not the first. Raises ModelError, or VerificationError
+    where the graph cannot be run.
+    """
+    x = random_inputs(manifest, np.random.default_rng(20240229))
+    feeds: dict[str, npt.NDArray[Any]] = {manifest.input: x, **ones_for(manifest, len(x))}
+    # Gradients of different targets do not hide what one row has of another.
+    feeds[contract.TARGET] = np.arange(len(x)) % manifest.classes
+    figures: dict[str, float] = {}
+    with running("the gradient graph"):
+        evaluate = evaluator(written)
+        if manifest.precision == "float32":
+            # Further outputs of the model may be what they like.
+            counted = {contract.SCORE, contract.GRADIENT, contract.SCALE, output or manifest.outputs[0]}
+            figures = check_rows(
+                evaluate,
+                feeds,
+                counted & {v.name for v in written.graph.output},
+                mixing=first_mixing(written),
+                exact=lambda: in_float64(ir.from_proto(written)),
+            )
+    return evaluate, figures
 
 
 def first_mixing(artifact: onnx.ModelProto) -> Callable[[Feeds], str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import onnx
 from onnx.reference import ReferenceEvaluator
 
+from fluxpath.errors import FluxpathError, VerificationError, first_line
 from fluxpath.export.artifact import split, too_large
 from fluxpath.telemetry import disable_telemetry
 
@@ -22,6 +24,20 @@ Evaluate = Callable[[dict[str, Any]], dict[str, Any]]
 
 MOST_OPTIMIZED = 6000
 """Nodes of a graph that the optimizers take seconds for; a ViT-B's gradient graph has half as many."""
+
+
+@contextmanager
+def running(what: str) -> Iterator[None]:
+    """Whatever a runtime raises while it runs `what` comes out as VerificationError."""
+    try:
+        yield
+    except FluxpathError:
+        raise
+    except Exception as error:  # runtimes raise types of their own and of their C++ side
+        raise VerificationError(
+            f"{what} cannot be run ({first_line(error)[:300]}): check that the model itself runs, and if it "
+            "does, please report it"
+        ) from error
 
 
 def evaluator(artifact: onnx.ModelProto) -> Evaluate:

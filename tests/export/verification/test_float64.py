@@ -15,7 +15,7 @@ from fluxpath.artifact import read_manifest
 from fluxpath.errors import ModelError, VerificationError
 from fluxpath.export import gradient_from_torch
 from fluxpath.export.rules import _registry
-from fluxpath.export.verification.gradient import TYPICAL_ERROR
+from fluxpath.export.verification.judgement import TYPICAL_ERROR
 
 STEEP = "steeper = Mul(z, steep) wave = Sin(steeper) y = Mul(wave, little)"
 CONSTANTS = {"steep": np.float32(2e5), "little": np.float32(1e-2)}

@@ -13,7 +13,7 @@ import small
 
 from fluxpath.errors import ArtifactError, InputError, VerificationError
 from fluxpath.export import verify
-from fluxpath.export.verification.gradient import LARGEST_ERROR, TYPICAL_ERROR
+from fluxpath.export.verification.judgement import LARGEST_ERROR, TYPICAL_ERROR
 from fluxpath.manifest import GRADIENT, KEY, SCALE, SCORE, UNSEALED, Manifest
 from fluxpath.seal import seal
 
