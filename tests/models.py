@@ -129,8 +129,17 @@ def hole() -> onnx.ModelProto:
     return _model("hole", nodes, {"w": _dense(np.random.default_rng(4), 36, 4), "axis": np.array([1])})
 
 
+def smooth255() -> onnx.ModelProto:
+    """The smooth model behind a division by 255: for images in [0, 255]."""
+    model = smooth()
+    model.graph.node[0].input[0] = "shares"
+    model.graph.node.insert(0, helper.make_node("Div", ["image", "width"], ["shares"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(255), "width"))
+    return model
+
+
 MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
-    m.__name__: m for m in (smooth, relu, linear, sure, flat, hole)
+    m.__name__: m for m in (smooth, smooth255, relu, linear, sure, flat, hole)
 }
 
 

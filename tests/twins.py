@@ -50,11 +50,13 @@ def mfaba(
     step_size: float | None = None,
     low: float = 0.0,
     high: float = 1.0,
+    width: float = 1.0,
 ) -> Walk:
-    """MFABA on one image; `target` None is the class predicted at it."""
+    """MFABA on one image; `target` None is the class predicted at it. width: the unit of lengths."""
     if step_size is None:
         step_size = 0.1 if ascent == "sharp" else 0.001
-    radius = math.inf if ascent == "sharp" else SMOOTH_RADIUS
+    step_size *= width
+    radius = math.inf if ascent == "sharp" else SMOOTH_RADIUS * width
     x = np.asarray(image, np.float64)
     points, gradients, scores = [x], [], []
     while True:

@@ -22,8 +22,9 @@ def agi(
     max_steps: int = 20,
     low: float = 0.0,
     high: float = 1.0,
+    width: float = 1.0,
 ) -> Walk:
-    """A walk to each false class; the points are those evaluated, in order."""
+    """A walk to each false class; the points are those evaluated, in order. width: the step's unit."""
     whole = Walk(np.zeros_like(image), [], [], 0, BOUNDARY)
     for false in false_classes:
         x, steps = np.asarray(image, np.float64), 0
@@ -41,7 +42,12 @@ def agi(
             if not toward.any():
                 status = ZERO_GRADIENT
                 break
-            d = np.array([min(max(a, low), high) for a in x + step_size * direction(toward, "smooth")]) - x
+            d = (
+                np.array(
+                    [min(max(a, low), high) for a in x + step_size * width * direction(toward, "smooth")]
+                )
+                - x
+            )
             whole.values = whole.values - g * d
             x = x + d
             steps += 1
@@ -61,8 +67,12 @@ def big(
     integration_steps: int = 50,
     low: float = 0.0,
     high: float = 1.0,
+    width: float = 1.0,
 ) -> Walk:
-    """Attack in ball after ball, bisection, integral; `gradient` is that of the class `target`."""
+    """Attack in ball after ball, bisection, integral; `gradient` is that of the class `target`.
+
+    width: the unit of the radii.
+    """
     first = np.asarray(image, np.float64)
     walk = Walk(np.zeros_like(first), [], [], 0, MAX_STEPS)
 
@@ -95,7 +105,7 @@ def big(
         walk.status = ZERO_GRADIENT
         return walk
     for radius in sorted(radii):
-        adversarial = attack(radius)
+        adversarial = attack(radius * width)
         if adversarial is not None:
             break
     else:

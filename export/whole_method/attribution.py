@@ -44,7 +44,8 @@ def attribution_from_onnx(
     the status 6 (non-finite), zeros as its attribution and NaN as its score, beside whatever others.
 
     method: "mfaba-sharp", "mfaba-smooth", "neflag", "integrated-gradients", with the given `settings` by
-        name; or the settings themselves, such as `fluxpath.export.whole_method.MFABA(max_steps=20)`.
+        name; or the settings themselves, such as `fluxpath.export.whole_method.MFABA(max_steps=20)`. Lengths
+        (step_size, radius) are in units of the model's range, as the runtime's.
     options: those of `gradient_from_onnx`, as objective="logit".
 
     The file is verified against the method computed step by step in numpy, its gradient in float64, before

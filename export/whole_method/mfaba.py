@@ -26,7 +26,7 @@ from fluxpath.export.whole_method.base import (
 )
 from fluxpath.export.whole_method.expression import Expr, first_of, where
 from fluxpath.manifest import Manifest
-from fluxpath.methods import MFABASettings
+from fluxpath.methods import MFABASettings, length, width_of
 from fluxpath.status import Status
 
 PENDING, LENGTH = "pending", "length"
@@ -102,7 +102,8 @@ class MFABA(MFABASettings):
 
     def _displacement(self, tick: Tick) -> Expr:
         """Clamped itself, not the point it leads to, which would round a small step away."""
-        x, image, size = tick.state[POINT], tick.image, self.effective_step_size
+        x, image = tick.state[POINT], tick.image
+        size, radius = self._lengths(tick.low, tick.high)
         low: Expr | float | None = tick.low
         high: Expr | float | None = tick.high
         if self.ascent == "sharp":
@@ -110,10 +111,15 @@ class MFABA(MFABASettings):
         else:
             wanted = -size * tick.gradient.sign()
             low, high = (
-                (image - self.SMOOTH_RADIUS).clamp(low, None),
-                (image + self.SMOOTH_RADIUS).clamp(None, high),
+                (image - radius).clamp(low, None),
+                (image + radius).clamp(None, high),
             )
         return wanted.clamp(None if low is None else low - x, None if high is None else high - x)
+
+    def _lengths(self, low: float | None, high: float | None) -> tuple[float, float]:
+        """The step size and the smooth walk's radius, in units of the input."""
+        width = width_of(low, high)
+        return length("step_size", self.effective_step_size, width), self.SMOOTH_RADIUS * width
 
     def finish(self, outside: Outside, start: Start, state: State) -> Expr:
         """The norm path maps the walk onto the straight line to its end (Eq. 16)."""
@@ -124,7 +130,8 @@ class MFABA(MFABASettings):
 
     def walk(self, evaluate: Evaluate, image: Float64, target: int, manifest: Manifest) -> Walk:
         """Eq. 11 and 12, or 16, with all points and gradients kept."""
-        radius = np.inf if self.ascent == "sharp" else self.SMOOTH_RADIUS
+        size, radius = self._lengths(manifest.low, manifest.high)
+        radius = np.inf if self.ascent == "sharp" else radius
         points, gradients = [image], []
         while True:
             label, g, scale = evaluate(points[-1])
@@ -140,7 +147,7 @@ class MFABA(MFABASettings):
                 status = Status.ZERO_GRADIENT
             else:
                 direction = g / np.linalg.norm(g) if self.ascent == "sharp" else np.sign(g)
-                x = np.clip(points[-1] - self.effective_step_size * direction, image - radius, image + radius)
+                x = np.clip(points[-1] - size * direction, image - radius, image + radius)
                 points.append(np.clip(x, manifest.low, manifest.high))
                 continue
             return Walk(self._integral(points, gradients), steps, status)

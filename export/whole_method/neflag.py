@@ -32,7 +32,7 @@ from fluxpath.export.whole_method.base import (
 from fluxpath.export.whole_method.expression import Expr, first_of, where
 from fluxpath.export.whole_method.philox import normals
 from fluxpath.manifest import Manifest
-from fluxpath.methods import NeFLAGSettings
+from fluxpath.methods import NeFLAGSettings, length, width_of
 from fluxpath.status import Status
 
 SAMPLE, STEP, WORST = "sample", "step", "worst"
@@ -139,7 +139,11 @@ class NeFLAG(NeFLAGSettings):
         return self._at(tick, tick.shared[UNIT].row(place))
 
     def _at(self, tick: Tick, direction: Expr) -> Expr:
-        return (tick.image + self.radius * direction).clamp(tick.low, tick.high)
+        return (tick.image + self._radius(tick.low, tick.high) * direction).clamp(tick.low, tick.high)
+
+    def _radius(self, low: float | None, high: float | None) -> float:
+        """The radius in units of the input."""
+        return length("radius", self.radius, width_of(low, high))
 
     def finish(self, outside: Outside, start: Start, state: State) -> Expr:
         """The sum of the samples."""
@@ -148,10 +152,11 @@ class NeFLAG(NeFLAGSettings):
     def walk(self, evaluate: Evaluate, image: Float64, target: int, manifest: Manifest) -> Walk:
         """Algorithm 1, its points in float32: at a kink of the model, the last bit sends a sign elsewhere."""
         values, steps, worst = np.zeros_like(image), 0, Status.RUNNING
+        radius = np.float32(self._radius(manifest.low, manifest.high))
         for signs in self.trial(image.shape)[NOISE][:, 0]:
             direction, step = signs / np.sqrt(np.float32(image.size)), 0
             while True:
-                x = image.astype(np.float32) + np.float32(self.radius) * direction
+                x = image.astype(np.float32) + radius * direction
                 x = np.clip(x, manifest.low, manifest.high).astype(np.float64)
                 label, g, scale = evaluate(x)
                 negative, changed = float(np.sum(g * (x - image))) < 0, label != target

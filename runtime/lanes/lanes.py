@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from fluxpath import kernels
 from fluxpath.errors import ArtifactError
+from fluxpath.methods import width_of
 from fluxpath.runtime.lanes.gathering import Collector, Gathering, InOrder
 
 Slots = npt.NDArray[np.int32]
@@ -44,10 +45,11 @@ class Lanes:
     `point`), `score`, `label` and `number` (the lane's number within its image). It writes `point`, `sum`,
     `step` and `status`, can use `pending` and `kept` freely, and can set `target` for the next gradient
     (`first_target` stays the explained class). Rows are flat: float32 [slots, features]. `kernel` holds the
-    compiled recurrences on these arrays, see `kernels.Lanes`. `low` and `high` bound a valid input. `output`
-    is the model's own first output at `point`, float32 [slots, classes], if that is logits or probabilities,
-    else None. `classes` is the model's number of classes, 0 if unknown. `baseline`, float32 [features], is
-    the baseline of DeepLIFT's multipliers. `companions` are the model's further inputs, [slots, *shape].
+    compiled recurrences on these arrays, see `kernels.Lanes`. `low` and `high` bound a valid input; `width`
+    is high - low, or 1.0 if one is infinite: the unit of settings that are lengths. `output` is the model's
+    own first output at `point`, float32 [slots, classes], if that is logits or probabilities, else None.
+    `classes` is the model's number of classes, 0 if unknown. `baseline`, float32 [features], is the baseline
+    of DeepLIFT's multipliers. `companions` are the model's further inputs, [slots, *shape].
     """
 
     far = False
@@ -69,6 +71,7 @@ class Lanes:
         self.features = int(np.prod(shape))
         self.low = -np.inf if low is None else low
         self.high = np.inf if high is None else high
+        self.width = width_of(low, high)
         self.classes = classes
         self.baseline = np.zeros(self.features, np.float32) if baseline is None else baseline
         self.number = np.zeros(slots, np.int32)

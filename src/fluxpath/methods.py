@@ -1,12 +1,14 @@
 """The methods' names, settings and defaults, which `fluxpath.runtime` and `fluxpath.export` share.
 
-The classes of the runtime's methods, and of whole methods in a file, derive from the settings here.
+The classes of the runtime's methods, and of whole methods in a file, derive from the settings here. Settings
+that are lengths (a step, a radius, the deviation of noise) are in units of the model's range: see `width_of`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, ClassVar, Literal
 
 import numpy.typing as npt
@@ -32,6 +34,23 @@ NAMES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """For each method's name on the command line: its class, and the settings that the name implies."""
 
 
+def width_of(low: float | None, high: float | None) -> float:
+    """The unit of every setting that is a length: high - low, the width of the valid range.
+
+    1.0 where an end is open (None or infinite), as it is for images in [0, 1].
+    """
+    width = 1.0 if low is None or high is None else high - low
+    return width if isfinite(width) else 1.0
+
+
+def length(name: str, setting: float, width: float) -> float:
+    """The length in units of the input that a setting is; InputError, by its name, if float32 has none."""
+    made = setting * width
+    if made != setting:
+        positive(f"{name} times the width of the input's range ({width:g})", made)
+    return made
+
+
 @dataclass(frozen=True)
 class MFABASettings:
     """See `fluxpath.runtime.MFABA`."""
@@ -44,7 +63,7 @@ class MFABASettings:
 
     PATHS: ClassVar[tuple[str, ...]] = ("taylor", "norm", "cosine")
     SMOOTH_RADIUS: ClassVar[float] = 0.3
-    """How far the smooth walk can move a pixel from the image, as in the published code."""
+    """How far the smooth walk can move an element from the image, as in the published code; a length."""
 
     def __post_init__(self) -> None:
         one_of("ascent", self.ascent, ("sharp", "smooth"))
@@ -56,7 +75,7 @@ class MFABASettings:
 
     @property
     def effective_step_size(self) -> float:
-        """The step size; if none is given, the published code's."""
+        """The step size, a length; if none is given, the published code's."""
         default = 0.1 if self.ascent == "sharp" else 0.001
         return default if self.step_size is None else self.step_size
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from fluxpath.checks import one_of, positive, whole
 from fluxpath.errors import InputError
+from fluxpath.methods import length
 from fluxpath.runtime.lanes import Collector, Lanes, Slots
 from fluxpath.runtime.lanes.gathering import Total, Variance
 from fluxpath.runtime.methods.base import Method
@@ -23,14 +24,14 @@ from fluxpath.runtime.methods.points.weights import GRADIENT, SQUARED
 
 @dataclass(frozen=True)
 class SmoothGrad(Method):
-    """Settings of SmoothGrad. With g_k = grad f(x + sigma * range * z_k), z_k ~ N(0, 1) in each element:
+    """Settings of SmoothGrad. With g_k = grad f(x + sigma * width * z_k), z_k ~ N(0, 1) in each element:
 
         "mean":      1/n sum_k g_k
         "squared":   1/n sum_k g_k^2
         "variance":  1/n sum_k (g_k - mean)^2   (VarGrad)
 
-    n: the number of samples, 1 or more. sigma: standard deviation of the noise, above 0, as a multiple of
-    the model's range (high - low), or in units of the input if the model has no range. variant: as above.
+    n: the number of samples, 1 or more. sigma: standard deviation of the noise, above 0, in units of width,
+    the model's range (high - low; 1, so of the input, if the model has no range). variant: as above.
     seed: of the counter-based generator (Philox); the noise depends only on seed, sample and element.
     clip: whether to clip the noisy images to the model's range; the paper does not.
 
@@ -64,11 +65,10 @@ class SmoothGrad(Method):
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """Put each lane at its noisy image."""
-        width = lanes.high - lanes.low
         lanes.kernel.start_noise(
             slots,
             numbers,
-            deviation=self.sigma * (width if np.isfinite(width) else 1.0),
+            deviation=length("sigma", self.sigma, lanes.width),
             low=lanes.low if self.clip else -np.inf,
             high=lanes.high if self.clip else np.inf,
             seed=self.seed,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from fluxpath.checks import one_of, positive, whole
 from fluxpath.errors import FluxpathError
+from fluxpath.methods import length
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.walks.derivative import finite_derivative
@@ -34,8 +35,9 @@ class AGI(Method):
     choice: "random", drawn with `seed`, the same for every image, as in the paper; or "top", the classes
         with the largest output at the image (needs the model's own output in the gradient graph, unless
         there are two classes).
-    step_size: change of each element in a step, in units of the input. max_steps: the most steps of a walk;
-        0.05 and 20 are the paper's (50 steps in the published code).
+    step_size: change of each element in a step, in units of the model's range (high - low; of the input if
+        the model has no range). max_steps: the most steps of a walk; 0.05 and 20 are the paper's (50 steps
+        in the published code).
 
     If i is already the predicted class at the image (and t is not), the walk is empty. A step costs two
     gradients, the arrival one more: 2 * steps + 1 evaluations per false class. A model with one class has no
@@ -90,7 +92,7 @@ class AGI(Method):
         on = sign.any(axis=1)
         lanes.status[slots[~on]] = Status.ZERO_GRADIENT
         slots, point = slots[on], lanes.point[slots[on]]
-        moved = point + np.float32(self.step_size) * sign[on]
+        moved = point + np.float32(length("step_size", self.step_size, lanes.width)) * sign[on]
         moved = np.clip(moved, np.float32(lanes.low), np.float32(lanes.high))
         lanes.sum[slots] -= lanes.pending[slots] * (moved - point)
         lanes.point[slots] = moved

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from fluxpath.checks import positive, whole
 from fluxpath.errors import InputError
+from fluxpath.methods import length
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.walks.derivative import finite_derivative
@@ -54,8 +55,9 @@ class BIG(Method):
 
         attribution = (x - x') * 1/n sum_{k<n} grad f(x' + (k + 1/2)/n (x - x'))
 
-    radii: the r, one or more numbers above zero, in units of the input, as L2 distances; they are tried in
-        ascending order. The defaults are the published code's, which uses them on normalised images.
+    radii: the r, one or more numbers above zero, L2 distances in units of the model's range (high - low; of
+        the input if the model has no range); they are tried in ascending order. The defaults are the
+        published code's, which uses them on normalised images.
     max_steps: the steps of the attack in each ball, 1 or more.
     bisections: the number of bisections, 0 to 30; 0 uses the end of the attack itself.
     integration_steps: n, 1 or more; 10 in the published code.
@@ -119,7 +121,8 @@ class BIG(Method):
                 lanes.status[slot] = Status.MAX_STEPS
                 return
             lanes.point[slot], gradient = lanes.image[slot], lanes.pending[slot]
-        lanes.point[slot] = self._moved(lanes, slot, gradient, self.radii[walk.radius])
+        radius = length("a radius", self.radii[walk.radius], lanes.width)
+        lanes.point[slot] = self._moved(lanes, slot, gradient, radius)
         walk.done += 1
 
     def _moved(self, lanes: Lanes, slot: np.int32, gradient: npt.NDArray[np.float32], radius: float) -> Row:

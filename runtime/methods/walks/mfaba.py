@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from fluxpath import kernels
-from fluxpath.methods import MFABASettings
+from fluxpath.methods import MFABASettings, length
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.status import Status
@@ -31,11 +31,12 @@ class MFABA(MFABASettings, Method):
         of x_j - x_0 on x_n - x_0 in units of its length (Eq. 17). With "cosine" a lane keeps all its points
         and gradients until the end is known: 8 bytes per input element and step.
     max_steps: the most steps of a walk, 1 or more.
-    step_size: L2 length of a step (sharp) or change of each element (smooth), in units of the input;
-        None is 0.1 for sharp and 0.001 for smooth, as in the published code.
+    step_size: L2 length of a step (sharp) or change of each element (smooth), in units of the model's range
+        (high - low; of the input if the model has no range); None is 0.1 for sharp and 0.001 for smooth, as
+        in the published code.
 
-    A walk takes at least one step. The smooth walk stays within 0.3 of the image in each element; both
-    stay in the input's valid range. Raises InputError for invalid settings.
+    A walk takes at least one step. The smooth walk stays within 0.3 of the image in each element, in the
+    same units; both stay in the input's valid range. Raises InputError for invalid settings.
     """
 
     @property
@@ -47,22 +48,22 @@ class MFABA(MFABASettings, Method):
         """Take one step of each walk, or end it."""
         if self.path == "cosine":
             _keep(lanes, slots)
-        lanes.kernel.advance_mfaba(slots, _settings(self, lanes.low, lanes.high))
+        lanes.kernel.advance_mfaba(slots, _settings(self, lanes.low, lanes.high, lanes.width))
         if self.path == "cosine":
             for slot in slots[lanes.status[slots] != Status.RUNNING]:
                 _map_onto_chord(lanes, int(slot), self.rule)
 
 
 @lru_cache(maxsize=256)
-def _settings(method: MFABA, low: float, high: float) -> kernels.Mfaba:
+def _settings(method: MFABA, low: float, high: float, width: float) -> kernels.Mfaba:
     sharp = method.ascent == "sharp"
     return kernels.Mfaba(
         sharp=sharp,
         trapezoid=method.rule == "trapezoid",
         norm_path=method.path == "norm",
         max_steps=method.max_steps,
-        step_size=method.effective_step_size,
-        radius=np.inf if sharp else method.SMOOTH_RADIUS,
+        step_size=length("step_size", method.effective_step_size, width),
+        radius=np.inf if sharp else method.SMOOTH_RADIUS * width,
         low=low,
         high=high,
     )

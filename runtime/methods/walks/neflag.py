@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fluxpath import kernels
-from fluxpath.methods import NeFLAGSettings
+from fluxpath.methods import NeFLAGSettings, length
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 
@@ -20,7 +20,8 @@ class NeFLAG(NeFLAGSettings, Method):
         x~ = x - radius * sign(F(x~)),   F = grad f;  at the end  attribution += F(x~) * (x - x~)
 
     n: the number of flux samples, 1 or more (NeFLAG-1, -10 and -20 in the paper).
-    radius: epsilon, in units of the input. max_steps: m, the most sign steps of a sample.
+    radius: epsilon, in units of the model's range (high - low; of the input if the model has no range).
+    max_steps: m, the most sign steps of a sample.
     stop: "flux", when the flux F(x~) . (x~ - x) is negative, or "label", when the predicted class is no
         longer the target. The paper does not define the stop; "flux" is the default because it gave the
         better insertion minus deletion score on 200 CIFAR-10 images and ResNet-20 with n = 20: 0.042 against
@@ -50,19 +51,21 @@ class NeFLAG(NeFLAGSettings, Method):
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """Put each sample at a random point on the sphere."""
-        lanes.kernel.start_neflag(slots, numbers, _settings(self, lanes.low, lanes.high), self.seed)
+        lanes.kernel.start_neflag(
+            slots, numbers, _settings(self, lanes.low, lanes.high, lanes.width), self.seed
+        )
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """Take one sign step of each sample, or end it with its flux."""
-        lanes.kernel.advance_neflag(slots, _settings(self, lanes.low, lanes.high))
+        lanes.kernel.advance_neflag(slots, _settings(self, lanes.low, lanes.high, lanes.width))
 
 
 @lru_cache(maxsize=256)
-def _settings(method: NeFLAG, low: float, high: float) -> kernels.Neflag:
+def _settings(method: NeFLAG, low: float, high: float, width: float) -> kernels.Neflag:
     return kernels.Neflag(
         stop_at_flux=method.stop == "flux",
         max_steps=method.max_steps,
-        radius=method.radius,
+        radius=length("radius", method.radius, width),
         low=low,
         high=high,
     )

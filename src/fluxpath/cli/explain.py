@@ -31,7 +31,8 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("images", type=Path, nargs="+", help="photos, or folders of them")
     parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                        help="a setting of the method, as in n=20; arrays are .npy files")  # fmt: skip
+                        help="a setting of the method, as in n=20; arrays are .npy files; lengths (steps, "
+                        "radii, sigma) are in units of the width of the model's range")  # fmt: skip
     parser.add_argument("--target", type=int, help="the class to explain (default: the predicted one)")
     parser.add_argument("--out", default="heatmaps",
                         help="folder, or .npz, .npy or .parquet file, to write to (default heatmaps); a "

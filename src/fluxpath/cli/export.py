@@ -76,7 +76,8 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--method", metavar="NAME", help="write a whole method, loop and all, in place of a "
                         "gradient graph: mfaba-sharp, -smooth, neflag, integrated-gradients")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                        help="a setting of the method, as in --set max_steps=20")  # fmt: skip
+                        help="a setting of the method, as in --set max_steps=20; lengths (steps, radii) are "
+                        "in units of the width of --range")  # fmt: skip
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="print what was verified against what, and how far it was apart")  # fmt: skip
     parser.set_defaults(run=run)
