@@ -117,6 +117,29 @@ def sure() -> onnx.ModelProto:
     return _linear("sure", _dense(np.random.default_rng(3), 36, 4, 3.0), favour=40.0)
 
 
+def surer() -> onnx.ModelProto:
+    """The same with 1 - p of 1e-30, whose square float32 cannot express."""
+    return _linear("surer", _dense(np.random.default_rng(3), 36, 4, 3.0), favour=70.0)
+
+
+def surest() -> onnx.ModelProto:
+    """The same with 1 - p of 1e-77, which float32 cannot express."""
+    return _linear("surest", _dense(np.random.default_rng(3), 36, 4, 3.0), favour=177.0)
+
+
+def surest_flat() -> onnx.ModelProto:
+    """As sure, and without a gradient. (Its logits are of both signs: else they look like probabilities.)"""
+    model = _linear("surest_flat", np.zeros((36, 4)))
+    bias = 177 * np.array([0.75, -0.25, -0.25, -0.25], np.float32)
+    model.graph.initializer[1].CopyFrom(numpy_helper.from_array(bias, "b"))
+    return model
+
+
+def steep() -> onnx.ModelProto:
+    """A linear model whose logits differ by thousands, but close to the boundary."""
+    return _linear("steep", 1e4 * _dense(np.random.default_rng(3), 36, 4, 3.0))
+
+
 def hole() -> onnx.ModelProto:
     """A linear model that gives NaN at the black image: its logits times sum(x) / sum(x)."""
     nodes = [
@@ -139,7 +162,8 @@ def smooth255() -> onnx.ModelProto:
 
 
 MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
-    m.__name__: m for m in (smooth, smooth255, relu, linear, sure, flat, hole)
+    m.__name__: m
+    for m in (smooth, smooth255, relu, linear, sure, surer, surest, surest_flat, steep, flat, hole)
 }
 
 

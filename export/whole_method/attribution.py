@@ -41,7 +41,8 @@ def attribution_from_onnx(
     objective and the predicted class at the input), `explained` int64 [batch] (the target that was used).
 
     A file cannot raise: an input that is not finite or leaves its range, or a target that is no class, has
-    the status 6 (non-finite), zeros as its attribution and NaN as its score, beside whatever others.
+    the status 6 (non-finite), zeros as its attribution and NaN as its score, beside whatever others. Zeros of
+    a saturated probability, whose gradients are too small for float32, have the status 7 (underflow).
 
     method: "mfaba-sharp", "mfaba-smooth", "neflag", "integrated-gradients", with the given `settings` by
         name; or the settings themselves, such as `fluxpath.export.whole_method.MFABA(max_steps=20)`. Lengths

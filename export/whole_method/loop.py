@@ -34,7 +34,8 @@ ATTRIBUTION, EXPLAINED = "attribution", "explained"
 OUTPUTS = (ATTRIBUTION, STEPS, STATUS, contract.SCORE, contract.LABEL, EXPLAINED)
 """What the file gives, in this order."""
 
-_NUMBER = "number"
+_NUMBER, _LOST = "number", "lost"
+"""State of the loop's own: the turn, and 1 where a gradient's scale was too small for float32 on the way."""
 
 _MEANING = {
     contract.TARGET: "The class to explain, one per row; a negative number: the predicted class.",
@@ -42,7 +43,7 @@ _MEANING = {
     "out: a warning of ONNX Runtime about an initializer among the inputs means this one.",
     BASELINE: "What the images are compared with. It may be left out: a warning of ONNX Runtime about an "
     "initializer among the inputs means this one.",
-    ATTRIBUTION: "How much each element of the input counted, in the input's shape; zeros where status is 6.",
+    ATTRIBUTION: "How much each element of the input counted, in its shape; zeros where status is 6 or 7.",
     STEPS: "How many steps each row took.",
     STATUS: "How each row ended: " + ", ".join(f"{s.value} {s.name.lower()}" for s in Status) + ".",
     contract.SCORE: "The explained number (as a probability) at the input; NaN where status is 6.",
@@ -79,7 +80,7 @@ def wrap(gradient: ir.Model, manifest: Manifest, method: WholeMethod) -> ir.Mode
     after = _turn(method, outside, start, entering, results)
     last = _loop(outside, body, before, after, method.turns)
     attribution = where(last[STATUS].equals(Status.NON_FINITE), 0.0, method.finish(outside, start, last))
-    last |= {ATTRIBUTION: attribution, EXPLAINED: last[contract.TARGET]}
+    last |= {ATTRIBUTION: attribution, EXPLAINED: last[contract.TARGET], STATUS: _ended(last, attribution)}
     last[contract.SCORE] = where(valid, last[contract.SCORE], math.nan)
     for name in OUTPUTS:
         out = op("Identity", last[name].value)
@@ -92,6 +93,13 @@ def wrap(gradient: ir.Model, manifest: Manifest, method: WholeMethod) -> ir.Mode
     model.doc_string = _description(manifest, method)
     model = common.RemoveUnusedNodesPass()(model).model
     return common.NameFixPass()(model).model
+
+
+def _ended(last: State, attribution: Expr) -> Expr:
+    """The status: of zeros that float32 made of an attribution, UNDERFLOW; else the walk's."""
+    status = last[STATUS]
+    vanished = attribution.abs().largest().equals(0.0) & (last[_LOST] > 0)
+    return where(vanished & ~status.equals(Status.NON_FINITE), Status.UNDERFLOW, status)
 
 
 def _description(manifest: Manifest, method: WholeMethod) -> str:
@@ -133,6 +141,7 @@ def _initial(outside: Outside, target: Expr, start: Start, valid: Expr) -> State
         SUM: outside.zeros(),
         STEPS: outside.rows(0, ir.DataType.INT32),
         STATUS: where(valid, running, Status.NON_FINITE),
+        _LOST: outside.rows(0, ir.DataType.INT32),
         contract.TARGET: target,
         contract.SCORE: outside.rows(0, ir.DataType.FLOAT),
         contract.LABEL: outside.rows(-1, ir.DataType.INT64),
@@ -184,7 +193,9 @@ def _turn(
         high=outside.manifest.high,
     )
     first = number.equals(0)
+    lost = tick.alive & (largest > 0) & (scale.abs() * largest).equals(0.0)
     return {
+        _LOST: state[_LOST].most(lost.to(ir.DataType.INT32)),
         contract.TARGET: target,
         contract.SCORE: where(first, score, state[contract.SCORE]),
         contract.LABEL: where(first, label, state[contract.LABEL]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fluxpath.export.verification.running import Run, runner
 from fluxpath.export.whole_method.base import STATUS, STEPS, Float64, Walk, WholeMethod
 from fluxpath.export.whole_method.loop import ATTRIBUTION
 from fluxpath.manifest import Manifest
+from fluxpath.status import Status
 
 Feeds = dict[str, npt.NDArray[Any]]
 
@@ -70,14 +72,19 @@ _GRADIENT_OUTPUTS = [contract.SCORE, contract.LABEL, contract.GRADIENT, contract
 def _walk(graph: Run, method: WholeMethod, manifest: Manifest, feeds: Feeds, i: int) -> Walk:
     """The walk of image `i`, evaluated in a batch of the file's size, in which kernels round alike."""
     images, targets = feeds[manifest.input], feeds[contract.TARGET]
+    lost = False
 
     def evaluate(point: Float64) -> tuple[int, Float64, float]:
         batch = np.broadcast_to(point.astype(np.float32), images.shape)
         at = {**feeds, manifest.input: batch, contract.TARGET: np.full_like(targets, targets[i])}
+        nonlocal lost
         _, label, gradient, scale = graph(_GRADIENT_OUTPUTS, at)
+        lost |= bool(gradient[i].any() and not (scale[i] * gradient[i]).any())
         return int(label[i]), gradient[i].astype(np.float64), float(scale[i])
 
-    return method.walk(evaluate, images[i].astype(np.float64), int(targets[i]), manifest)
+    walk = method.walk(evaluate, images[i].astype(np.float64), int(targets[i]), manifest)
+    vanished = lost and walk.status != Status.NON_FINITE and not walk.values.astype(np.float32).any()
+    return replace(walk, status=Status.UNDERFLOW) if vanished else walk
 
 
 def _relative(given: npt.NDArray[np.float32], true: Float64) -> float:

@@ -40,6 +40,8 @@ class Engine:
         self._leaving: list[Lane] = []
         """The last lanes of images whose attributions are still to be fetched."""
         self._groups: list[tuple[Method, Slots]] | None = []
+        self._again: list[int] = []
+        """The slots, among those grouped, of lanes that run once more."""
         self._timed = False
         """Whether any request since the engine was last idle had a deadline."""
 
@@ -74,11 +76,15 @@ class Engine:
             return
         active = self._evaluate()
         self._lanes.note_start(active)
-        for method, slots in self._grouped(active):
+        groups = self._grouped(active)
+        scales = [(slot, self._to_size_one(slot)) for slot in self._again]
+        for method, slots in groups:
             try:
                 method.advance(self._lanes, slots)
             except BaseException as error:  # a user-defined method can raise anything
                 self._fail_lanes(slots, error)
+        for slot, scale in scales:
+            self._lanes.scale[slot] = scale
         if self._lanes.far:
             self._leave()
             if self._waiting:
@@ -86,6 +92,20 @@ class Engine:
         ended = self._lanes.ended(active)
         if ended:
             self._retire(ended)
+
+    def _to_size_one(self, slot: int) -> float:
+        """Replace the lane's scale by one that gives its derivative the size one; return what it was.
+
+        A lost scale was not the same at two points, so lanes get different ones: their variance counts too.
+        """
+        lanes = self._lanes
+        gradient, scale = lanes.gradient[slot], float(lanes.scale[slot])
+        largest = float(np.abs(gradient).max())
+        if 0.0 < largest < np.inf:
+            lost = not (np.float32(scale) * gradient).any()
+            size = 1.0 + int(lanes.number[slot]) if lost else 1.0
+            lanes.scale[slot] = min(size / largest, 1e37)
+        return scale
 
     def _drop(self) -> None:
         """Fail requests past their deadline and free the slots of all requests that are over."""
@@ -169,7 +189,8 @@ class Engine:
         leaving, self._leaving = self._leaving, []
         for lane in leaving:
             try:
-                lane.request.finish(lane.index)
+                if lane.request.finish(lane.index):
+                    self._waiting.add(lane.request, soon=True)
             except BaseException as error:  # a user-defined collector can raise anything
                 lane.request.fail(error)
 
@@ -199,6 +220,7 @@ class Engine:
         """Return the first `active` slots grouped by method, from the cache if it is valid."""
         if self._groups is None:
             self._groups = self._by_method(range(active))
+            self._again = [slot for slot in range(active) if self._running[slot].again]
         return self._groups
 
     def _by_method(self, slots: Sequence[int]) -> list[tuple[Method, Slots]]:

@@ -20,12 +20,16 @@ from fluxpath.status import Status
 
 _PROBE = Probe()
 
+_FAINT = 1e-9
+"""A scale below which an attribution of zeros may be one that float32 cannot express."""
+
 
 @dataclass(frozen=True)
 class Lane:
     """Lane `number` of image `index` of a request, as it waits in the queue.
 
-    opens: whether the image's other lanes wait for this one to determine their target.
+    opens: whether the image's other lanes wait for this one to determine their target. again: whether it
+    runs a second time, with derivatives of size one (`Request.finish`).
     """
 
     request: Request
@@ -33,6 +37,7 @@ class Lane:
     number: int
     method: Method
     opens: bool = False
+    again: bool = False
 
     def begin(self, slot: int) -> Fresh:
         """The initial state of the lane in `slot`."""
@@ -83,6 +88,8 @@ class Request:
         self._steps, self._status, self._label = [0] * n, [0] * n, [0] * n
         self._score, self._end_score = [0.0] * n, [0.0] * n
         self._left = [self._per_image + self._probes] * n
+        self._faint, self._again = [False] * n, [False] * n
+        """Whether an image's attribution may be too small for float32; whether its lanes run once more."""
         self._unfinished = n
         self._alone = self._per_image == 1 and type(method).collector is Method.collector
         """Whether an image has a single lane, whose sum is the attribution unchanged."""
@@ -148,11 +155,15 @@ class Request:
     def _lanes_of(self, index: int, but: int | None = None) -> Iterator[Lane]:
         for number in range(self._per_image):
             if number != but:
-                yield Lane(self, index, number, self.method)
+                yield Lane(self, index, number, self.method, again=self._again[index])
 
     def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> bool:
         """Take the results of the lane that ended in `slot`; return whether it was its image's last."""
         i = lane.index
+        if lane.again:
+            self._keep(lane, lanes, slot)
+            self._left[i] -= 1
+            return self._left[i] == 0
         probe = lane.method is _PROBE
         status = int(lanes.status[slot])
         if probe or self.method.starts_at_image or lane.number == self._image_lane:
@@ -169,21 +180,23 @@ class Request:
                 self._end_score[i] = lanes.score[slot]
             self._steps[i] += int(lanes.step[slot])
             self._status[i] = max(self._status[i], status)
-            if self._alone and not lanes.far:
-                self._values[i] = lanes.sum[slot]
-            else:
-                self._take(lane, lanes, slot)
+            # A walk can cross the boundary from where the scale is zero to where it is not.
+            if status == Status.BOUNDARY or abs(lanes.scale[slot]) < _FAINT:
+                self._faint[i] = True
+            self._keep(lane, lanes, slot)
         self._left[i] -= 1
         return self._left[i] == 0
 
-    def _take(self, lane: Lane, lanes: Lanes, slot: int) -> None:
-        if not self._alone:
-            self._gather(lane.index, lanes).take(lane.number, slot)
-            return
-        try:
-            self._gather(lane.index, lanes).take(0, slot)
-        except OutOfMemoryError:  # no room to keep it until the next evaluation, so it is fetched now
+    def _keep(self, lane: Lane, lanes: Lanes, slot: int) -> None:
+        if self._alone and not lanes.far:
             self._values[lane.index] = lanes.sum[slot]
+        elif not self._alone:
+            self._gather(lane.index, lanes).take(lane.number, slot)
+        else:
+            try:
+                self._gather(lane.index, lanes).take(0, slot)
+            except OutOfMemoryError:  # no room to keep it until the next evaluation, so it is fetched now
+                self._values[lane.index] = lanes.sum[slot]
 
     def _gather(self, index: int, lanes: Lanes) -> Gathering:
         gathering = self._gatherings.get(index)
@@ -191,18 +204,32 @@ class Request:
             gathering = self._gatherings[index] = lanes.gathering(self.method.collector(lanes.features))
         return gathering
 
-    def finish(self, index: int) -> None:
-        """Write the image's attribution, now that all of its lanes were delivered."""
+    def finish(self, index: int) -> bool:
+        """Write the image's attribution, now that all of its lanes were delivered.
+
+        Returns whether its lanes run once more. Only with derivatives of size one does it show whether zeros
+        are what is right, or what float32 made of an attribution that it cannot express.
+        """
         gathering = self._gatherings.pop(index, None) if self._gatherings else None
         if gathering is not None:
             gathering.result(self._values[index])
         elif self.over:
-            return  # it failed after the last delivery
-        if self._status[index] == Status.NON_FINITE:
-            self._values[index] = 0.0
+            return False  # it failed after the last delivery
+        values = self._values[index]
+        if self._again[index]:
+            if values.any():
+                self._status[index] = Status.UNDERFLOW
+            values[:] = 0.0
+        elif self._status[index] == Status.NON_FINITE:
+            values[:] = 0.0
+        elif self._faint[index] and self._steps[index] and not values.any():
+            self._again[index], self._left[index] = True, self._per_image
+            self._ready.append(self._lanes_of(index))
+            return True
         self._unfinished -= 1
         if self._unfinished == 0:
             self._complete()
+        return False
 
     def _complete(self) -> None:
         result = Attribution(

@@ -8,7 +8,7 @@ from enum import IntEnum
 class Status(IntEnum):
     """How a walk ended, in order of severity: an image with several lanes reports the largest.
 
-    The numbers are the same as in `lanes.h`.
+    The numbers of lanes, up to NON_FINITE, are the same as in `lanes.h`.
     """
 
     RUNNING = 0
@@ -24,3 +24,9 @@ class Status(IntEnum):
     """The objective does not change with the input here; the attribution so far is returned."""
     NON_FINITE = 6
     """The model gave NaN or infinity; the attribution is zero."""
+    UNDERFLOW = 7
+    """The attribution is zero because it is too small for float32; the gradient is not zero.
+
+    Said of an image in place of its lanes' status. The softmax probability of a prediction that is surer than
+    1 - 1e-45 has such derivatives.
+    """

@@ -70,7 +70,7 @@ class GuidedIG(Method):
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """Take one step of each walk."""
         slots, derivative = finite_derivative(lanes, slots)
-        lanes.length[slots] += derivative.any(axis=1)  # counts the gradients that are not zero
+        lanes.length[slots] += lanes.gradient[slots].any(axis=1)  # counts the gradients that are not zero
         lanes.step[slots] += 1
         sizes, steps = np.abs(lanes.gradient[slots]), lanes.step[slots]
         before, points, images = lanes.point[slots], lanes.point[slots], lanes.image[slots]

@@ -223,6 +223,20 @@ def test_a_model_without_gradient(whole, method):
 
 
 @every_method
+def test_what_float32_cannot_express_is_a_status_and_zeros(whole, graph, method):
+    images = models.images("surest", 3)
+    settings = {**METHODS[method], **({"baseline": 0.5} if method.startswith("int") else {})}
+    out = whole("surest", method, **settings)(images)
+    assert set(out["status"]) == {Status.UNDERFLOW} and not out["attribution"].any() and out["steps"].all()
+    less = whole("sure", method, **settings)(images)
+    assert Status.UNDERFLOW not in less["status"] and less["attribution"].any(axis=(1, 2, 3)).all()
+    flat = whole("surest_flat", method, **settings)(images)
+    assert Status.UNDERFLOW not in flat["status"] and not flat["attribution"].any()
+    refused = whole("surest", method, **settings)(images + 2)
+    assert set(refused["status"]) == {Status.NON_FINITE}
+
+
+@every_method
 def test_an_empty_batch(whole, method):
     out = whole("smooth", method, **METHODS[method])(np.zeros((0, 1, 6, 6), np.float32))
     assert out["attribution"].shape == (0, 1, 6, 6) and len(out["steps"]) == len(out["explained"]) == 0
