@@ -16,8 +16,9 @@ class Attribution:
     target: int64 [n], the explained class. label: int64 [n], the predicted class.
     steps: int32 [n], steps taken, summed over the image's lanes. status: int32 [n], a `Status`.
     score: float32 [n], the objective at the image.
-    end_score: float32 [n], the objective where the walk ended, or at the baseline; None for methods that
-        have no single end point or take no gradient there.
+    end_score: float32 [n], the objective where the walk ended, or at the baseline; NaN where an image has no
+        such point (BIG finds no boundary). None for methods that have no single end point or do not evaluate
+        the model there.
     """
 
     values: npt.NDArray[np.float32]
@@ -37,11 +38,11 @@ class Attribution:
 
         |sum(values) - (score(x_0) - score(x_n))| / |score(x_0) - score(x_n)|: how far the ratio in the MFABA
         paper's "error rate evaluation indicators" is from one, which its Table 1 reports.
-        Infinite where the score did not change but the sum is not zero. Raises ValueError for methods
-        without a single end point (`end_score` is None).
+        Infinite where the score did not change but the sum is not zero. NaN where there is no end score: for
+        every image of a method that has none (`end_score` is None), as NeFLAG of several samples or Saliency.
         """
         if self.end_score is None:
-            raise ValueError("the method has several end points, so its attribution has no error rate")
+            return np.full(len(self), np.nan)
         change = self.score.astype(np.float64) - self.end_score
         total = self.values.reshape(len(self), -1).sum(axis=1, dtype=np.float64)
         gap = np.abs(total - change)

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import models
 import numpy as np
 import pytest
+from sessions import FEATURES, LinearSession, explain, some_images
+from twins_walks import big
 
-from fluxpath.runtime import Attribution, Explainer, NeFLAG
+from fluxpath.baseline import pack_baseline
+from fluxpath.runtime import (
+    AGI,
+    BIG,
+    LPI,
+    MFABA,
+    Attribution,
+    DeepLIFT,
+    ExpectedGradients,
+    Explainer,
+    GuidedIG,
+    InputXGradient,
+    IntegratedGradients,
+    NeFLAG,
+    Saliency,
+    SmoothGrad,
+    Status,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +43,80 @@ def test_error_rate_by_hand(explainer):
     np.testing.assert_allclose(result.error_rate, abs(total - change) / abs(change), rtol=1e-12)
 
 
-def test_methods_of_several_ends_have_no_error_rate(explainer):
-    result = explainer.attribute(models.images("smooth", 2), None, NeFLAG(n=2))
+BLACK = np.zeros((2, 1, 6, 6), np.float32)
+ENDS = [
+    (MFABA(), "last"),
+    (MFABA("smooth", "left", "norm", max_steps=3), "last"),
+    (AGI(classes=1, step_size=0.005), "last"),
+    (BIG(integration_steps=100), "boundary"),
+    *((IntegratedGradients(100, rule), "black") for rule in ("trapezoid", "left")),
+    (GuidedIG(steps=400), "black"),
+]
+ENDLESS = [
+    *(NeFLAG(n=1), NeFLAG(n=2), Saliency(), InputXGradient(), SmoothGrad(n=2), AGI(classes=2)),
+    *(IntegratedGradients(5, rule) for rule in ("right", "middle", "gauss-legendre")),
+    *(ExpectedGradients(BLACK, n=3), LPI(BLACK)),
+]
+
+
+@pytest.mark.parametrize(("method", "end"), ENDS, ids=repr)
+def test_the_error_rate_of_a_method_with_an_end(explainer, float64, method, end):
+    """What is integrated from the image to the end is the change of the score between them."""
+    images = models.images("smooth", 4)
+    result = explainer.attribute(images, None, method)
+    rate = result.error_rate
+    assert rate.dtype == np.float64 and rate.shape == (4,) and (rate < 0.2).all()
+    for i, image in enumerate(images.astype(np.float64)):
+        model = float64("smooth").for_target(int(result.target[i]))
+        score = model(image)[0]
+        if end == "black":
+            assert result.end_score[i] == pytest.approx(model(0 * image)[0], rel=1e-5)
+        elif end == "boundary":
+            walk = big(
+                lambda p, m=model: lost_shape(m, p),
+                image.ravel(),
+                int(result.target[i]),
+                integration_steps=100,
+            )
+            assert walk.points[-1].tolist() != image.ravel().tolist()
+            near = walk.points[-100] - (walk.points[-99] - walk.points[-100]) / 2
+            assert result.end_score[i] == pytest.approx(lost_shape(model, near)[0], rel=1e-4)
+        assert rate[i] == pytest.approx(
+            abs(result.values[i].sum(dtype=np.float64) / (score - result.end_score[i]) - 1), abs=1e-4
+        )
+
+
+def lost_shape(model, point):
+    """The model at a point without its shape."""
+    score, label, gradient = model(point.reshape(models.shape_of("smooth")))
+    return score, label, gradient.ravel()
+
+
+@pytest.mark.parametrize("method", ENDLESS, ids=repr)
+def test_the_error_rate_of_a_method_without_an_end_is_nan(explainer, method):
+    result = explainer.attribute(models.images("smooth", 2), None, method)
     assert result.end_score is None
-    with pytest.raises(ValueError, match="several end points"):
-        _ = result.error_rate
+    assert result.error_rate.dtype == np.float64 and np.isnan(result.error_rate).tolist() == [True] * 2
+
+
+def test_the_error_rate_of_multipliers_is_nan():
+    session = LinearSession()
+    baseline = pack_baseline(np.zeros(FEATURES, np.float32))
+    session.manifest = replace(session.manifest, rules="deeplift", baseline=baseline)
+    assert np.isnan(explain(session, some_images(2), DeepLIFT()).error_rate).all()
+
+
+def test_a_search_that_finds_no_end_has_the_error_rate_nan():
+    result = explain(LinearSession(), some_images(2), BIG(radii=1e-6, max_steps=2))
+    assert np.isnan(result.end_score).all() and np.isnan(result.error_rate).all()
+
+
+def test_a_walk_that_another_class_has_no_gradient_for_ends_with_the_explained_classs_score():
+    session = LinearSession()
+    session.weight[:] = 0.0
+    result = explain(session, some_images(2), AGI(classes=1), target=2)
+    assert result.status.tolist() == [Status.ZERO_GRADIENT] * 2
+    assert result.end_score.tolist() == result.score.tolist() and result.error_rate.tolist() == [0.0, 0.0]
 
 
 def test_the_error_rate_is_zero_where_exact_and_infinite_where_the_score_did_not_change():

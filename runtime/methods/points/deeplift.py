@@ -16,10 +16,16 @@ from fluxpath.status import Status
 class DeepLIFT(Method):
     """DeepLIFT by the rescale rule (Shrikumar, Greenside, Kundaje, ICML 2017): one evaluation per image.
 
-    values = multipliers * (image - baseline), which sum to score(image) - score(baseline).
+    values = multipliers * (image - baseline), which sum to score(image) - score(baseline). The baseline is
+    not evaluated, so there is no end score.
     """
 
     rules: ClassVar[str] = "deeplift"
+
+    @property
+    def end_lane(self) -> int | None:
+        """None: the only evaluation is at the image."""
+        return None
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """Multiply the multipliers by image - baseline and end the lanes."""

@@ -68,7 +68,7 @@ class AGI(Method):
         return replace(self, classes=min(self.classes, max(classes - 1, 1)))
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:
-        """Take half a step: store the explained class's gradient, or move by the false class's."""
+        """Take half a step: store the explained class's gradient and score, or move by the false class's."""
         slots, derivative = finite_derivative(lanes, slots)
         arrived = lanes.target[slots] == lanes.first_target[slots]
         self._arrive(lanes, slots[arrived], derivative[arrived])
@@ -84,6 +84,7 @@ class AGI(Method):
         lanes.status[slots] = np.select(ends, [Status.BOUNDARY, Status.MAX_STEPS], Status.RUNNING)
         on = ~(ends[0] | ends[1])
         lanes.pending[slots[on]] = derivative[on]
+        lanes.length[slots[on]] = lanes.score[slots[on]]
         lanes.target[slots[on]] = false[on]
 
     def _move(self, lanes: Lanes, slots: Slots) -> None:
@@ -91,6 +92,7 @@ class AGI(Method):
         sign = np.sign(lanes.gradient[slots])
         on = sign.any(axis=1)
         lanes.status[slots[~on]] = Status.ZERO_GRADIENT
+        lanes.score[slots[~on]] = lanes.length[slots[~on]]
         slots, point = slots[on], lanes.point[slots[on]]
         moved = point + np.float32(length("step_size", self.step_size, lanes.width)) * sign[on]
         moved = np.clip(moved, np.float32(lanes.low), np.float32(lanes.high))

@@ -39,6 +39,8 @@ class _Walk:
     """The class changes between the shares `low` and `high` of the way from the image to `far`."""
     far: Row = field(default_factory=lambda: np.zeros(0))
     """The adversarial point, or the boundary point in the last phase."""
+    end: float = np.nan
+    """The objective at the point whose share is `high`."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ class BIG(Method):
     steps count all except the first, at the image. If no ball contains another class, the attribution is
     zero, with the status MAX_STEPS (the published code uses the end of the first attack). If the image
     itself is not predicted as the explained class, the attack in the first ball takes all its steps and
-    there is no bisection. In units of the objective; the published code uses the logit.
-    Raises InputError for invalid settings.
+    there is no bisection. The end score is the objective at x', NaN if there is none.
+
+    In units of the objective; the published code uses the logit. Raises InputError for invalid settings.
     """
 
     radii: Sequence[float] | npt.ArrayLike = (36 / 255, 64 / 255, 0.3, 0.5, 0.7, 0.9, 1.1)
@@ -111,14 +114,14 @@ class BIG(Method):
                 lanes.status[slot] = Status.ZERO_GRADIENT
                 return
         elif crossed and (walk.inside or walk.done == self.max_steps):
-            walk.far = lanes.point[slot].astype(np.float64)
+            walk.far, walk.end = lanes.point[slot].astype(np.float64), float(lanes.score[slot])
             walk.phase, walk.done = "bisect", 0
             self._halve(lanes, slot, walk)
             return
         elif walk.done == self.max_steps or not gradient.any():
             walk.radius, walk.done = walk.radius + 1, 0
             if walk.radius == len(self.radii):
-                lanes.status[slot] = Status.MAX_STEPS
+                lanes.status[slot], lanes.score[slot] = Status.MAX_STEPS, walk.end
                 return
             lanes.point[slot], gradient = lanes.image[slot], lanes.pending[slot]
         radius = length("a radius", self.radii[walk.radius], lanes.width)
@@ -137,7 +140,7 @@ class BIG(Method):
     def _bisect(self, lanes: Lanes, slot: np.int32, walk: _Walk, _: npt.NDArray[np.float32]) -> None:
         middle = (walk.low + walk.high) / 2
         if lanes.label[slot] != lanes.target[slot]:
-            walk.high = middle
+            walk.high, walk.end = middle, float(lanes.score[slot])
         else:
             walk.low = middle
         walk.done += 1
@@ -159,7 +162,7 @@ class BIG(Method):
         lanes.sum[slot] += (lanes.image[slot] - walk.far) / self.integration_steps * derivative
         walk.done += 1
         if walk.done == self.integration_steps:
-            lanes.status[slot] = Status.BOUNDARY
+            lanes.status[slot], lanes.score[slot] = Status.BOUNDARY, walk.end
         else:
             self._place(lanes, slot, walk)
 

@@ -63,6 +63,11 @@ class GuidedIG(Method):
         """False: the walk starts at the baseline."""
         return False
 
+    @property
+    def end_lane(self) -> int | None:
+        """The only lane, whose end score is the one at the baseline."""
+        return 0
+
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """Put the lanes at the baseline."""
         lanes.point[slots] = self.baseline
@@ -81,6 +86,7 @@ class GuidedIG(Method):
         done = slots[steps == self.steps]
         moved = lanes.length[done] > 0
         lanes.status[done] = np.where(moved, Status.COMPLETE, Status.ZERO_GRADIENT)
+        lanes.score[done] = lanes.first_score[done]
 
     def _move(self, point: Row, image: Row, size: Row, step: int) -> None:
         """Move `point` in place until its distance to the image is the one required after `step` steps."""
