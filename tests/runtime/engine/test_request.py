@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from engines import Walk, engine, request
+from engines import Walk, drain, engine, request
 from sessions import CLASSES, LinearSession, explain, some_images
 
 from fluxpath.runtime import MFABA, Explainer, IntegratedGradients, Method
@@ -70,3 +70,33 @@ def test_so_is_one_that_is_cancelled_while_its_last_lane_is_evaluated():
     running.add(only)
     running.tick()
     assert not running.busy and not wait([only.future], timeout=0).not_done
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_request_can_be_cancelled_while_its_lanes_run_once_more(after):
+    """The first run of one step gives zeros, and the second begins."""
+    session, one = LinearSession(), request(2, Faint())
+    session.before_run = lambda: session.lanes.scale.fill(0.0)
+    running = engine(1, session)
+    running.add(one)
+    for _ in range(after):
+        running.tick()
+    assert running.busy and one.future.cancel()
+    drain(running)
+    assert sum(session.counts) == after
+    again = request(2, Faint())
+    running.add(again)
+    drain(running)
+    result = again.future.result(0)
+    assert result.status.tolist() == [7, 7] and not result.values.any() and result.steps.tolist() == [1, 1]
+    assert sum(session.counts) == after + 4 and session.lanes.scale.tolist() == [0.0]
+
+
+@dataclass(frozen=True)
+class Faint(Method):
+    """The derivative at the image."""
+
+    def advance(self, lanes, slots):
+        lanes.sum[slots] = lanes.scale[slots, None] * lanes.gradient[slots]
+        lanes.step[slots] += 1
+        lanes.status[slots] = 3
