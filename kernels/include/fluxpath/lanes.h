@@ -15,6 +15,7 @@ enum Status : int {
   kMaxSteps = 4,
   kZeroGradient = 5,  // a zero gradient has no direction
   kNonFinite = 6,     // the model gave NaN or infinity
+  kUnderflow = 7,     // of a whole image, which no kernel sees
 };
 
 // Arrays with one row of `features` floats, or one entry, per slot.
