@@ -35,6 +35,8 @@ def append_gradient(
     logits = classifier.logits
     one = classifier.outputs == 1
     compared = op("Reshape", logits, op.ints([-1, 1])) if len(dims(logits)) == 1 else logits
+    if logits.dtype not in (None, ir.DataType.FLOAT):  # a model may end in another type than it computes in
+        compared = op("Cast", compared, to=int(ir.DataType.FLOAT), dtype=ir.DataType.FLOAT)
     if classifier.binary(objective):
         zeros = op.zeros(op("Shape", compared, dtype=ir.DataType.INT64), compared)
         compared = op("Concat", zeros, compared, axis=1)
@@ -45,6 +47,9 @@ def append_gradient(
         seed = op("Slice", seed, op.ints([1]), op.ints([2]), op.ints([1]))
     if one:
         seed = op("Reshape", seed, op.shape_of(logits))
+    if logits.dtype not in (None, seed.dtype):
+        assert logits.dtype is not None
+        seed = op("Cast", seed, to=int(logits.dtype), dtype=logits.dtype)
     gradient = differentiate(op, logits, seed, x, int(model.opset_imports.get("", 0)), apply)
     scale = head.scale
     if not factored:

@@ -96,7 +96,7 @@ def _write_onnx(
             continue
         if failures:
             notes.append(f"exported with {attempt}, because before that {reason(failures[0])}")
-        return replace(done, notes=tuple(notes))
+        return replace(done, notes=(*done.notes, *notes))
     # A missing rule says more than an exporter that failed.
     for failure in failures:
         if isinstance(failure, UnsupportedOperatorError):

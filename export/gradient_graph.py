@@ -154,12 +154,13 @@ def compile_gradient(
     sized = with_sizes(written, manifest)
     evaluate, figures = check_graph(written, sized, settings.output)
     verification = check(written, evaluate, sized)
-    figures |= check_probabilities(source.proto, evaluate, sized, settings.output)
+    compared, doubts = check_probabilities(source.proto, evaluate, sized, settings.output)
+    figures |= compared
     manifest = replace(manifest, error=verification.error, verified={**verification.figures, **figures})
     manifest = write(written, manifest, path)
     # Differences of a gradient that is not zero never agree with it to the last digit.
     zero = verification.error == 0.0 and settings.rules == "gradient"
-    return Exported(path, manifest, verification, (*verification.notes, *((_ZERO,) if zero else ())))
+    return Exported(path, manifest, verification, (*verification.notes, *doubts, *((_ZERO,) if zero else ())))
 
 
 _ZERO = (

@@ -14,7 +14,7 @@ from fluxpath.errors import ModelError
 from fluxpath.export.torch_module.one_type import one_type
 
 _PROBABILITIES = {"softmax", "log_softmax", "sigmoid", "expit"}
-_SQUASHING = {"softmax", "sigmoid", "expit", "tanh", "hardsigmoid"}
+_SQUASHING = {"softmax", "sigmoid", "expit", "tanh", "hardsigmoid", "erf"}
 _WEIGHTED = {"linear", "matmul", "__matmul__", "addmm", "mm", "bmm", "einsum", "conv1d", "conv2d", "conv3d"}
 
 
@@ -128,7 +128,8 @@ class _Remember(TorchFunctionMode):  # type: ignore[misc]  # mypy does not follo
         if name in _SQUASHING:
             return True
         lists = [v for v in given if isinstance(v, list | tuple)]
-        tensors = [v for v in (*given, *(v for each in lists for v in each)) if isinstance(v, torch.Tensor)]
+        every = [v for v in (*given, *(v for each in lists for v in each)) if isinstance(v, torch.Tensor)]
+        tensors = [v for v in every if not isinstance(v, torch.nn.Parameter)]
         return name not in _WEIGHTED and tensors != [] and all(map(self.squashed, tensors))
 
 

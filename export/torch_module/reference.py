@@ -16,7 +16,7 @@ import onnx_ir as ir
 import torch
 
 from fluxpath import manifest as contract
-from fluxpath.errors import ModelError
+from fluxpath.errors import ModelError, VerificationError
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.settings import Settings
 from fluxpath.export.torch_module.objectives import TORCH_OBJECTIVES, choose, compared
@@ -30,7 +30,7 @@ from fluxpath.export.verification.judgement import (
     scale_ratio,
     score_error,
 )
-from fluxpath.export.verification.probabilities import compare
+from fluxpath.export.verification.probabilities import compare, doubts
 from fluxpath.export.verification.rows import EXACT, check_rows
 from fluxpath.export.verification.running import Evaluate
 from fluxpath.manifest import Manifest
@@ -58,11 +58,16 @@ class Reference:
         """`check` of a graph in ONNX, which `evaluate` runs."""
         feeds, errors, unavoidable = self._compared(manifest)
         exact = partial(in_float64, ir.from_proto(artifact))
-        verification = judge(
-            evaluate, exact, feeds, errors, manifest.precision, _AUTOGRAD, unavoidable=unavoidable
-        )
-        figures = self._probabilities(feeds, evaluate(feeds), manifest)
-        return replace(verification, figures={**verification.figures, **figures})
+        try:
+            verification = judge(
+                evaluate, exact, feeds, errors, manifest.precision, _AUTOGRAD, unavoidable=unavoidable
+            )
+        except VerificationError as error:
+            raise VerificationError(
+                f"{error}; where the module cuts or changes gradients (detach, no_grad, hooks) ONNX holds "
+                "nothing of that: write a file that ends in .pt then"
+            ) from error
+        return self._with_probabilities(verification, {}, feeds, evaluate(feeds), manifest)
 
     def check(self, evaluate: Evaluate, exact: Callable[[], Evaluate], manifest: Manifest) -> Verification:
         """Hold the whole gradient of a graph, at a few random inputs, against autograd's in float64.
@@ -78,17 +83,24 @@ class Reference:
         verification = judge(
             evaluate, exact, feeds, errors, manifest.precision, _AUTOGRAD, unavoidable=unavoidable
         )
-        figures |= self._probabilities(feeds, evaluate(feeds), manifest)
-        return replace(verification, figures={**verification.figures, **figures})
+        return self._with_probabilities(verification, figures, feeds, evaluate(feeds), manifest)
 
-    def _probabilities(
-        self, feeds: dict[str, Array], out: dict[str, Any], manifest: Manifest
-    ) -> dict[str, float]:
+    def _with_probabilities(
+        self,
+        verification: Verification,
+        figures: dict[str, float],
+        feeds: dict[str, Array],
+        out: dict[str, Any],
+        manifest: Manifest,
+    ) -> Verification:
         """ModelError unless the score is the module's own probability, where it gives probabilities."""
         with torch.no_grad(), numbers_in_float64(self._subject):
             x = torch.from_numpy(feeds[manifest.input]).double()
             own, _, squashed = self._call.both(*self._values(x))
-        return compare(own.cpu().numpy(), out, feeds[contract.TARGET], manifest, squashed)
+        given = own.cpu().numpy()
+        figures = figures | compare(given, out, feeds[contract.TARGET], manifest, squashed)
+        notes = (*verification.notes, *doubts(given, out, manifest))
+        return replace(verification, figures={**verification.figures, **figures}, notes=notes)
 
     def _compared(
         self, manifest: Manifest

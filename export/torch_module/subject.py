@@ -82,6 +82,8 @@ def subject_of(
     example: a tensor, a sequence of them, or a mapping of argument names to tensors, the batch first in each.
     objective: what is to be explained, of probabilities by their logarithms where classes are compared.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ModelError("the module is TorchScript already: give the torch.nn.Module that it was made of")
     for name, part in module.named_modules():
         if ".quantized" in type(part).__module__:
             raise ModelError(
@@ -158,15 +160,17 @@ def _outputs(call: Logits, rows: Sequence[torch.Tensor]) -> int:
 
 
 def _probable(subject: Subject) -> bool:
-    """Whether the module gives probabilities: rows that sum to one, squashed after its last weights."""
+    """Whether the module gives probabilities: rows that differ, are not negative, and all sum to one."""
     rows = list(subject.rows(4))
     given = rows[subject.explained]
     rows[subject.explained] = torch.rand(given.shape, generator=torch.Generator().manual_seed(0)).to(given)
     with torch.no_grad():
-        own, logits, squashed = subject.call.both(*rows)
-    if logits is not own or own.ndim != 2 or not squashed or subject.outputs < 2:
+        own, logits, _ = subject.call.both(*rows)
+    if logits is not own or own.ndim != 2 or subject.outputs < 2:
         return False
-    return bool(own.min() >= 0) and bool((own.sum(1) - 1).abs().max() < 1e-5)
+    varied = float((own.max(0).values - own.min(0).values).max())
+    alike = bool((own.sum(1) - 1).abs().max() < 1e-5)
+    return alike and varied > 1e-3 / subject.outputs and bool(own.min() >= 0)
 
 
 def _advice(call: Logits) -> str:
@@ -179,12 +183,13 @@ def _advice(call: Logits) -> str:
 
 @contextmanager
 def evaluating(module: torch.nn.Module) -> Iterator[None]:
-    """`module` in evaluation mode and with gradients to be had; afterwards every mode as it was.
+    """`module` in evaluation mode and with gradients to be had; afterwards modes and buffers as they were.
 
     Nor does autocast change types, because the file says which it computes in; and torch's fused encoder
     layer, which has no derivative, is not used.
     """
     modes = [(part, part.training) for part in module.modules()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
     fused = torch.backends.mha.get_fastpath_enabled()
     module.eval()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -195,6 +200,9 @@ def evaluating(module: torch.nn.Module) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fused)
         for part, training in modes:
             part.training = training
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
 
 
 @contextmanager

@@ -23,8 +23,12 @@ def in_float64(model: ir.Model) -> Evaluate:
     last use.
     """
     names = [str(v.name) for v in model.graph.outputs]
-    reference = ReferenceEvaluator(to_float64(model), new_ops=list(OPERATORS))
-    nodes, weights = reference.rt_nodes_, reference.rt_inits_
+    _widen(model)
+    # Given by hand, because a protobuf would hold them a second time.
+    given = model.graph.initializers.items()
+    weights = {name: v.const_value.numpy() for name, v in given if v.const_value is not None}
+    model.graph.initializers.clear()
+    nodes = ReferenceEvaluator(ir.to_proto(model), new_ops=list(OPERATORS)).rt_nodes_
     spent = _spent(nodes, {*names, *weights, ""})
 
     def evaluate(feeds: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +58,11 @@ def _spent(nodes: Sequence[Any], kept: Collection[str]) -> list[list[str]]:
 
 def to_float64(model: ir.Model) -> onnx.ModelProto:
     """`model` (changed in place) with every floating type widened to float64, as a protobuf."""
+    _widen(model)
+    return ir.to_proto(model)
+
+
+def _widen(model: ir.Model) -> None:
     for value in list(model.graph.initializers.values()):
         if value.dtype in _TO_DOUBLE and value.const_value is not None:
             wide = ir.tensor(value.const_value.numpy().astype(np.float64), name=value.name)
@@ -72,7 +81,6 @@ def to_float64(model: ir.Model) -> onnx.ModelProto:
                 node.attributes[name] = ir.AttrInt64(name, int(ir.DataType.DOUBLE))
         if node.op_type in ("Constant", "ConstantOfShape"):
             _widen_constant(node)
-    return ir.to_proto(model)
 
 
 def _widen_constant(node: ir.Node) -> None:

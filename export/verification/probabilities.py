@@ -38,30 +38,33 @@ _OF_LOGITS: dict[str, Callable[[Array], Array]] = {
 """Objectives that take logits, and the probability that their score stands for."""
 
 _WEIGHTED = {"MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "LSTM", "GRU", "RNN"}
-_SQUASHING = {"Softmax", "Sigmoid", "HardSigmoid", "Tanh"}
+_SQUASHING = {"Softmax", "Sigmoid", "HardSigmoid", "Tanh", "Erf"}
 
 _COMPARED = "score against the model's own probability, relative"
 
 
 def check_probabilities(
     source: onnx.ModelProto, evaluate: Evaluate, manifest: Manifest, output: str | None
-) -> dict[str, float]:
+) -> tuple[dict[str, float], tuple[str, ...]]:
     """ModelError if the explained output of `source` holds probabilities, and `score` is not its entry.
 
-    evaluate: runs the gradient graph. Returns how far the score is from the probability, if there is one.
+    evaluate: runs the gradient graph. Returns how far the score is from the probability, if there is one, and
+    notes where that cannot be told.
     """
     name = output or source.graph.output[0].name
     inner = name not in [v.name for v in source.graph.output]
     if manifest.objective not in _OF_LOGITS or manifest.classes < 2 or inner:
-        return {}
+        return {}, ()
     x = random_inputs(manifest, np.random.default_rng(20240303))
     feeds = {manifest.input: x, **ones_for(manifest, len(x))}
     target = np.full(len(x), -1, np.int64)
     out = evaluate({**feeds, contract.TARGET: target})
     squashed = _squashed(source, name)
     if name in out and not probable(out[name], manifest, squashed, near=1e-2):
-        return {}  # the same output in the gradient graph: no need to run the model as well
-    return compare(_outputs(source, manifest, feeds, name), out, target, manifest, squashed, name)
+        # The same output in the gradient graph: no need to run the model as well.
+        return {}, doubts(out[name], out, manifest)
+    given = _outputs(source, manifest, feeds, name)
+    return compare(given, out, target, manifest, squashed, name), doubts(given, out, manifest)
 
 
 def compare(
@@ -95,6 +98,20 @@ def compare(
             "output as it is with the objective 'logit'"
         )
     return {_COMPARED: float(apart.max())}
+
+
+def doubts(given: Array, out: dict[str, Any], manifest: Manifest) -> tuple[str, ...]:
+    """A note where what the model gives may be probabilities, and was taken for logits."""
+    rows = given.reshape(len(given), -1)
+    between = manifest.objective in _OF_LOGITS and 0 <= rows.min() < rows.max() <= 1
+    score = _OF_LOGITS[manifest.objective](out[contract.SCORE]) if between else None
+    if score is None or np.isclose(rows, score[:, None], rtol=1e-2).any(axis=1).all():
+        return ()
+    return (
+        "everything that the model gives lies between 0 and 1: if these are probabilities and not logits, "
+        "name the logits with output= (on the command line, --logits NAME), or explain the output as it is "
+        "with the objective 'logit'",
+    )
 
 
 def probable(given: Array, manifest: Manifest, squashed: bool, near: float = 1e-3) -> bool:

@@ -52,6 +52,14 @@ def check_rows(
             "the model gives another result when it is run again on the same input: it draws random numbers, "
             "as a dropout does that is left on: export it in evaluation mode"
         )
+    alone = evaluate(_only(0, feeds))
+    for n in names:
+        shape, wanted = np.shape(alone[n]), (1, *np.shape(among[n])[1:])
+        if shape != wanted:
+            raise ModelError(
+                f"one image alone gives '{n}' of shape {list(shape)}, and among others {list(wanted)}: keep "
+                "the batch as the first dimension, with squeeze(1) in place of squeeze() for one"
+            )
     apart = _moved(evaluate, feeds, names, among)
     suspect = {n for n in names if apart[n] > bound}
     if suspect and exact is not None:

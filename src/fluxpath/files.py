@@ -67,7 +67,12 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def replacing_model(path: Path) -> Iterator[Path]:
-    """`replacing` for the files of an export: an error of the disk becomes a ModelError."""
+    """`replacing` for the files of an export: an error of the disk becomes a ModelError.
+
+    What is no file, a device for one, is not replaced.
+    """
+    if path.exists() and not path.is_file():
+        raise ModelError(f"'{path}' is not a regular file, and is not replaced: write to another one")
     try:
         with replacing(path) as temporary:
             yield temporary

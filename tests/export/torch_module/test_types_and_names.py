@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,37 @@ def test_types_that_the_module_names(tmp_path: Path, name: str, suffix: str) -> 
     done = gradient_from_torch(module, ROW, tmp_path / f"g{suffix}")
     x = np.random.default_rng(0).random((3, 6)).astype(np.float32)
     np.testing.assert_allclose(saliency(done, x), expected(module, x), rtol=1e-4, atol=1e-6)
+
+
+@FORMS
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_logits_in_another_type(tmp_path: Path, dtype: torch.dtype, suffix: str) -> None:
+    module = modules.Through(lambda net, x: net(x).to(dtype))
+    done = gradient_from_torch(module, ROW, tmp_path / f"g{suffix}")
+    x = np.random.default_rng(0).random((3, 6)).astype(np.float32)
+    near = 1e-5 if dtype == torch.float64 else 1e-2
+    np.testing.assert_allclose(saliency(done, x), expected(module, x), rtol=near, atol=near)
+
+
+@FORMS
+def test_buffers_are_left_as_they_were(tmp_path: Path, suffix: str) -> None:
+    module = modules.Through(lambda net, x: net(x))
+    module.register_buffer("seen", torch.zeros(()))
+
+    def count(module: nn.Module, given: object, out: object) -> None:
+        module.seen.add_(1)
+
+    module.register_forward_hook(count)
+    with contextlib.suppress(ModelError):  # what counts is that nothing of it stays
+        gradient_from_torch(module, ROW, tmp_path / f"g{suffix}")
+    assert module.seen == 0
+
+
+@FORMS
+def test_a_module_that_is_torchscript_already(tmp_path: Path, suffix: str) -> None:
+    traced = torch.jit.trace(modules.Through(lambda net, x: net(x)).eval(), ROW)
+    with pytest.raises(ModelError, match=r"is TorchScript already: give the torch\.nn\.Module"):
+        gradient_from_torch(traced, ROW, tmp_path / f"g{suffix}")
 
 
 @FORMS

@@ -114,6 +114,60 @@ def test_a_modules_probabilities_of_its_own_making(tmp_path: Path, classes: int,
         np.testing.assert_allclose(explainer.attribute(x, method=Saliency()).score, own, rtol=1e-5)
 
 
+class Ends(nn.Module):
+    """A linear layer and `end`."""
+
+    def __init__(self, end, classes):
+        super().__init__()
+        self.linear, self.end = nn.Linear(12, classes), end
+        self.weight = nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, x):
+        return self.end(self, self.linear(x.flatten(1)))
+
+
+SUMS_TO_ONE = {
+    "by hand": lambda m, z: z.exp() / z.exp().sum(1, keepdim=True),
+    "log_softmax": lambda m, z: z.log_softmax(1).exp(),
+    "learned weights": lambda m, z: m.weight * z.softmax(1) + (1 - m.weight) * (3 * z).softmax(1),
+    "evidence": lambda m, z: (1 + z.relu()) / (1 + z.relu()).sum(1, keepdim=True),
+}
+EACH_ITS_OWN = {
+    "by hand": lambda m, z: 1 / (1 + (-z).exp()),
+    "probit": lambda m, z: 0.5 * (1 + torch.erf(z)),
+    "logsigmoid": lambda m, z: nn.functional.logsigmoid(z).exp(),
+}
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt"])
+@pytest.mark.parametrize("end", SUMS_TO_ONE)
+def test_however_a_module_makes_rows_that_sum_to_one(tmp_path: Path, end: str, suffix: str) -> None:
+    torch.manual_seed(0)
+    module, path = Ends(SUMS_TO_ONE[end], 5).eval(), tmp_path / f"model.grad{suffix}"
+    gradient_from_torch(module, torch.zeros(1, 3, 2, 2), path)
+    x = small.images(4, 3, 2, 2)
+    with torch.no_grad():
+        own = module(torch.from_numpy(x)).max(dim=1).values.numpy()
+    with Explainer(path) as explainer:
+        np.testing.assert_allclose(explainer.attribute(x, method=Saliency()).score, own, rtol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt"])
+@pytest.mark.parametrize("classes", [1, 4])
+@pytest.mark.parametrize("end", EACH_ITS_OWN)
+def test_what_lies_between_0_and_1_is_not_explained_in_silence(
+    tmp_path: Path, end: str, classes: int, suffix: str
+) -> None:
+    torch.manual_seed(0)
+    module, path = Ends(EACH_ITS_OWN[end], classes).eval(), tmp_path / f"model.grad{suffix}"
+    told = ""
+    try:
+        told = " ".join(gradient_from_torch(module, torch.zeros(1, 3, 2, 2), path, objective="sigmoid").notes)
+    except ModelError as error:
+        told = str(error)
+    assert "holds probabilities" in told or "between 0 and 1" in told
+
+
 @pytest.mark.parametrize("suffix", [".onnx", ".pt"])
 @pytest.mark.parametrize("classes", [1, 5])
 def test_a_module_that_averages_sigmoids(tmp_path: Path, classes: int, suffix: str) -> None:

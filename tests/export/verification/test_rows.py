@@ -110,6 +110,18 @@ def test_a_module_that_mixes_its_batch(tmp_path: Path, name: str, suffix: str) -
     assert "mixes the images of a batch" in refused(tmp_path, suffix, DEPENDENT[name])
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".pt"])
+def test_a_batch_of_one_that_loses_its_dimension(tmp_path: Path, suffix: str) -> None:
+    class Squeezed(Head):
+        def forward(self, x):
+            return super().forward(x).squeeze()
+
+    with pytest.raises(ModelError, match=r"of shape \[5, 1\], and among others \[1, 5\]: keep the batch"):
+        gradient_from_torch(
+            Squeezed(lambda m, h: h).eval(), torch.zeros(2, 3, 8, 8), tmp_path / f"model.grad{suffix}"
+        )
+
+
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_statistics_of_an_image_by_itself_are_none_of_that(tmp_path: Path, precision: str) -> None:
     model = small.cnn("k = ReduceMean<keepdims=1>(z, axis) y = Sub(z, k)", axis=[1])
