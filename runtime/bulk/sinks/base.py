@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Protocol
 
@@ -155,11 +156,42 @@ class Row:
         )
         if not (isinstance(row.name, str) and scores and numbers and checked and files):
             raise ValueError("no row")
-        return row
+        return replace(row, name=_named(row.name))
 
     def entry(self) -> dict[str, Any]:
         """The row as a JSON object, without `crc` and `files` where they do not apply."""
-        return {k: v for k, v in asdict(self).items() if not (k in ("crc", "files") and not v and v != 0)}
+        kept = {k: v for k, v in asdict(self).items() if not (k in ("crc", "files") and not v and v != 0)}
+        return {**kept, "name": stored(self.name)}
+
+
+# What is no character, and text that looks like an escape of it; each with the backslashes before it.
+_UNFIT = re.compile(r"(\\*)([\ud800-\udfff])|(\\+)(?=ud[89a-f][0-9a-f]{2})")
+_ESCAPE = re.compile(r"(\\+)(ud[89a-f][0-9a-f]{2})")
+
+
+def stored(name: str) -> str:
+    r"""A name as every format holds it: what UTF-8 cannot encode is escaped, as in \udcff for the byte ff.
+
+    Python reads a byte of a file's name that is not UTF-8 as such a code unit. Backslashes just before an
+    escape, or before text that looks like one, are doubled, so that the name can be told from the text.
+    """
+
+    def escaped(found: re.Match[str]) -> str:
+        if found[2] is None:
+            return found[3] * 2
+        return f"{found[1] * 2}\\u{ord(found[2]):04x}"
+
+    return _UNFIT.sub(escaped, name)
+
+
+def _named(text: str) -> str:
+    """The inverse of `stored`."""
+
+    def read(found: re.Match[str]) -> str:
+        pairs, escapes = divmod(len(found[1]), 2)
+        return "\\" * pairs + (chr(int(found[2][1:], 16)) if escapes else found[2])
+
+    return _ESCAPE.sub(read, text)
 
 
 # The numpy types of the columns that stacked rows become.
@@ -174,8 +206,8 @@ COLUMNS = {
 
 
 def as_columns(rows: list[Row]) -> dict[str, npt.NDArray[Any]]:
-    """Rows as arrays [n]: `name` as text, and COLUMNS; a score that is None becomes NaN."""
-    columns: dict[str, npt.NDArray[Any]] = {"name": np.array([r.name for r in rows], np.str_)}
+    """Rows as arrays [n]: `name` as in `stored`, and COLUMNS; a score that is None becomes NaN."""
+    columns: dict[str, npt.NDArray[Any]] = {"name": np.array([stored(r.name) for r in rows], np.str_)}
     for key, kind in COLUMNS.items():
         values = [getattr(row, key) for row in rows]
         columns[key] = np.array([np.nan if v is None else v for v in values], kind)

@@ -12,6 +12,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -106,7 +107,7 @@ class Journal:
         for row, array in zip(rows, values, strict=True):
             data = np.ascontiguousarray(array, "<f4").tobytes()
             self._put(data, row.name)
-            kept.append(Row(**{**row.entry(), "crc": zlib.crc32(data)}))
+            kept.append(replace(row, crc=zlib.crc32(data)))
         # After all the values, so that a broken copy has fewer rows than the finished file: that then counts.
         for i in range(0, len(kept), _AT_ONCE):
             self._rows.append(*kept[i : i + _AT_ONCE])

@@ -155,7 +155,7 @@ class FolderSink:
         inside = not (self._flat or pure.is_absolute() or ".." in pure.parts)
         pure = PurePosixPath(*pure.parts) if inside else PurePosixPath(pure.name)
         wanted = str(pure.with_suffix("") if pure.suffix.lower() in SUFFIXES else pure)
-        wanted = re.sub(r'[<>:"|?*\x00-\x1f\x7f]', "_", wanted).strip(".") or "image"
+        wanted = re.sub(r'[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]', "_", wanted).strip(".") or "image"
         wanted = "/".join(_short(part) for part in wanted.split("/"))
         stem, number = wanted, 1
         while stem in self._taken:
@@ -170,7 +170,7 @@ def _not_ours(path: Path) -> InputError:
 
 
 def _short(part: str) -> str:
-    data = part.encode("utf-8", "surrogateescape")
+    data = part.encode()
     return part if len(data) <= LONGEST else data[:LONGEST].decode("utf-8", "ignore")
 
 

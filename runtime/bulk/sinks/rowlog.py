@@ -101,7 +101,7 @@ def _parsed(line: bytes) -> Any:
 
 def line_of(entry: dict[str, Any]) -> bytes:
     """`entry` as one line of JSON, in UTF-8, with its check."""
-    text = json.dumps(entry, ensure_ascii=False).encode("utf-8", "surrogatepass")[:-1]
+    text = json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace")[:-1]  # as JSON escapes
     return text + _CHECK + str(zlib.crc32(text)).encode() + b"}\n"
 
 

@@ -11,7 +11,7 @@ from sinks import IMAGES, METHOD, SHAPE
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import NeFLAG
-from fluxpath.runtime.bulk.sinks.base import FORMAT, Head, Row, as_columns, from_columns
+from fluxpath.runtime.bulk.sinks.base import FORMAT, Head, Row, as_columns, from_columns, stored
 
 HEAD, PATH = Head({"model": "m", "target": None}, SHAPE), Path("out.npz")
 
@@ -23,6 +23,18 @@ def test_rows_come_back_from_columns_and_from_json(explainer, method):
     assert from_columns(as_columns(rows)) == rows
     assert [Row(**json.loads(json.dumps(row.entry()))) for row in rows] == rows
     assert (rows[0].end_score is None) == (method != METHOD)
+
+
+@pytest.mark.parametrize("slashes", range(4))
+def test_names_that_are_not_utf8_come_back(slashes):
+    """And stay apart from those that look like what is stored for them."""
+    ends = ["\udcff", "udcff", "\ud83d\ude00", "\U0001f600", "ud83d\ude00", "\udcff\\udcff", "n", "uDCFF", ""]
+    names = [before + "\\" * slashes + end for before in ("", "é", "\udc80") for end in ends]
+    rows = [Row(name, 1, 2, None, 3, 4) for name in names]
+    assert len({stored(name).encode() for name in names}) == len(names)
+    assert from_columns(as_columns(rows)) == rows
+    assert [Row.read(json.loads(json.dumps(row.entry()))) for row in rows] == rows
+    assert stored("a\\b.png") == "a\\b.png"
 
 
 def test_a_score_that_is_not_finite_is_none(explainer):

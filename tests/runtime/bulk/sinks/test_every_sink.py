@@ -38,6 +38,23 @@ def test_an_interrupted_run_resumes(explainer, expected, tmp_path, name):
     check(tmp_path / name, expected)
 
 
+@pytest.mark.parametrize("name", SINKS)
+def test_names_that_are_not_utf8(explainer, tmp_path, name):
+    names = ["ok", "\udcff", r"\udcff", "x/\ud800.png", "\ud83d\ude00", "\U0001f600"]
+    items = [(given, IMAGES[0]) for given in names]
+    path = f"{tmp_path}/{name}"
+    first = explainer.attribute_many(items[:2], path, method=METHOD)
+    assert (first.written, first.failures) == (2, {})
+    with pytest.raises(RuntimeError, match="broke"):
+        explainer.attribute_many(breaking(4, items), path, method=METHOD)
+    assert explainer.attribute_many(items, path, method=METHOD).skipped >= 2
+    assert explainer.attribute_many(items, path, method=METHOD).skipped == len(names)
+    found = [str(n) for n in read(tmp_path / name)["name"]]
+    assert found == ["ok", r"\udcff", r"\\udcff", r"x/\ud800.png", r"\ud83d\ude00", "\U0001f600"]
+    for file in tmp_path.rglob("*.jsonl"):
+        file.read_text(encoding="utf-8")
+
+
 KILLED = """
 import os, signal, sys
 sys.path[:0] = [{helpers!r}]
