@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -22,12 +23,15 @@ SMALLEST = 224
 WITH_ARRAY = "with its attribution"
 # Names of files end at 255 bytes on most systems; a number and a suffix may follow.
 LONGEST = 240
+# Of an image's files, each four characters.
+SUFFIXES_WRITTEN = (".png", ".npy")
 
 
 class FolderSink:
     """Writes overlays under `folder`, named after the images: "cats/1.jpg" becomes cats/1.png.
 
-    A second image of that name gets a number (cats/1-2.png). flat: use only the last part of a name.
+    A second image of that name gets a number (cats/1-2.png), and so does a file or folder of a name that a
+    folder or file has. flat: use only the last part of a name.
     low, high: the input's range. npy: also write the attribution, float32 [*shape], beside the picture.
     results.jsonl has one line per image; with `resume`, an image is skipped if its files exist with the sizes
     stated there. Files that fluxpath did not write are never replaced, and links are not followed. Raises
@@ -76,7 +80,10 @@ class FolderSink:
             head.check(log.head, path)
         self._empty = log is None
         self._old = {row.name: row for row in log.rows if row.files} if log else {}
-        self._taken = {_stem_of(row) for row in self._old.values()}
+        self._taken: set[str] = set()
+        self._parents: set[str] = set()  # the folders of what is taken
+        for row in self._old.values():
+            self._take(_stem_of(row))
         keep = None if log is None else log.ends[-1] if log.ends else log.begin
         self._log = RowLog(path, head, keep)
 
@@ -132,6 +139,9 @@ class FolderSink:
         """Raise InputError if what would be written leaves the folder or replaces a file of others."""
         from fluxpath.runtime.pictures import is_ours
 
+        for above in path.relative_to(self._folder).parents:
+            if os.path.lexists(self._folder / above) and not (self._folder / above).is_dir():
+                raise _not_ours(self._folder / above)
         parent = path.parent.resolve()
         if not parent.is_relative_to(self._root):
             raise InputError(f"'{path.parent}' is a link that leaves '{self._folder}': write elsewhere")
@@ -157,12 +167,45 @@ class FolderSink:
         wanted = str(pure.with_suffix("") if pure.suffix.lower() in SUFFIXES else pure)
         wanted = re.sub(r'[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]', "_", wanted).strip(".") or "image"
         wanted = "/".join(_short(part) for part in wanted.split("/"))
-        stem, number = wanted, 1
-        while stem in self._taken:
-            number += 1
-            stem = f"{wanted}-{number}"
-        self._taken.add(stem)
+        *parents, last = wanted.split("/")
+        parent = ""
+        for part in parents:
+            parent = _numbered(f"{parent}{part}", self._is_file) + "/"
+        stem = _numbered(f"{parent}{last}", self._is_taken)
+        self._take(stem)
         return stem
+
+    def _take(self, stem: str) -> None:
+        self._taken.add(stem)
+        self._parents.update(str(parent) for parent in PurePosixPath(stem).parents)
+
+    def _is_file(self, path: str) -> bool:
+        """Whether a file of this run, or of an earlier one, has the path that a folder needs."""
+        from fluxpath.runtime.pictures import is_ours
+
+        stem, suffix = path[:-4], path[-4:]
+        if suffix not in SUFFIXES_WRITTEN:
+            return path == RESULTS
+        comment = None if suffix == ".png" else WITH_ARRAY
+        written = (self._folder / path).is_file() and is_ours(self._folder / f"{stem}.png", comment=comment)
+        return stem in self._taken or written
+
+    def _is_taken(self, stem: str) -> bool:
+        """Whether another image has the stem, or a folder of this or an earlier run a path that it needs."""
+        from fluxpath.runtime.pictures import is_ours
+
+        files = [stem + suffix for suffix in SUFFIXES_WRITTEN]
+        earlier = (picture for f in files for picture in (self._folder / f).rglob("*.png"))
+        return stem in self._taken or not self._parents.isdisjoint(files) or any(map(is_ours, earlier))
+
+
+def _numbered(wanted: str, taken: Callable[[str], bool]) -> str:
+    """`wanted`, or the first of wanted-2, wanted-3, ... that is not taken."""
+    free, number = wanted, 1
+    while taken(free):
+        number += 1
+        free = f"{wanted}-{number}"
+    return free
 
 
 def _not_ours(path: Path) -> InputError:

@@ -42,6 +42,34 @@ def test_names_that_clash_or_leave_the_folder(explainer, tmp_path):
     )
 
 
+@pytest.mark.parametrize("npy", [False, True])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_files_and_folders_of_one_name(explainer, tmp_path, backwards, npy):
+    """In either order, resumed, and over what an earlier run left; what is somebody else's is refused."""
+    names = ["a", "a.png/b", "a.png/c", "a.npy/b", "d/e", "d/e.png/f.png/g", "d/e.png/f", "results.jsonl/a"]
+    names = names[::-1] if backwards else names
+    result = explainer.attribute(IMAGES[0], method=METHOD)
+
+    def run(names, resume):
+        sink = opened(explainer, tmp_path / "out", resume, npy)
+        try:
+            return [sink.write(name, IMAGES[0], result) for name in names if not sink.done(name)]
+        finally:
+            sink.close()
+
+    first = run(names[:3], resume=False)
+    rest = run(names, resume=True)
+    assert (len(first), len(rest)) == (3, len(names) - 3)
+    assert len({*first, *rest}) == len(names) and all(p.is_file() for p in [*first, *rest])
+    assert run(names, resume=True) == []
+    again = run(names[::-1], resume=False)
+    assert len(set(again)) == len(names) and all(p.is_file() for p in again)
+    (tmp_path / "out" / "theirs.png").write_text("")
+    with pytest.raises(InputError, match=r"theirs\.png' would be replaced, and fluxpath did not write it"):
+        run(["theirs.png/h"], resume=True)
+    assert (tmp_path / "out" / "theirs.png").read_text() == ""
+
+
 def test_overlays_replace_no_file_of_others(explainer, tmp_path):
     """Neither the photos themselves nor what lies beside them; fluxpath's own overlays are written again."""
     photos = tmp_path / "photos"
