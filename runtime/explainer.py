@@ -233,8 +233,8 @@ class Explainer:
 
         source: a folder of images, including its subfolders; or an iterable of any length, read as needed, of
             paths, arrays float32 [*shape], (name, image) or (name, image, target). Names must be distinct: an
-            image's is its path (in the folder, or as given), an unnamed array's is its number ("000000"). Results
-            hold a byte of a name that is not UTF-8 as an escape, as in \\udcff.
+            image's is its path (in the folder, or as given), an unnamed array's is its number ("000000").
+            Results hold a byte of a name that is not UTF-8 as an escape, as in \\udcff.
         sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or your own `Sink`.
         target, method: as for `submit`, for every image.
         progress: show a bar if the run takes over a second and stderr is a terminal.
