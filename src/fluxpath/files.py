@@ -72,7 +72,7 @@ def replacing_model(path: Path) -> Iterator[Path]:
     What is no file, a device for one, is not replaced.
     """
     if path.exists() and not path.is_file():
-        raise ModelError(f"'{path}' is not a regular file, and is not replaced: write to another one")
+        raise ModelError(f"cannot write '{path}': it is there already and is no regular file")
     try:
         with replacing(path) as temporary:
             yield temporary
