@@ -17,6 +17,15 @@ from fluxpath.runtime.backends.base import DEFAULTS, GradientSession, Options
 from fluxpath.runtime.backends.rewrites.channels_last import require_images, rewrite
 from fluxpath.runtime.lanes import Lanes
 
+# The kinds of tensors that an operator may be asked for, as torch numbers them. Torch looks up any other
+# number in its tables unchecked. Quantized types and sparse tensors are left out: no export makes them.
+_DTYPES = {*range(12), 15}
+_NEWER_DTYPES = {
+    23: "float8_e5m2", 24: "float8_e4m3fn", 25: "float8_e5m2fnuz", 26: "float8_e4m3fnuz", 27: "uint16",
+    28: "uint32", 29: "uint64",
+}  # fmt: skip
+_LAYOUTS, _MEMORY_FORMATS = {0}, set(range(4))
+
 _RESULTS = (contract.GRADIENT, contract.SCALE, contract.SCORE, contract.LABEL)
 
 
@@ -51,20 +60,22 @@ class TorchScriptSession(GradientSession):
         if options.channels_last:
             require_images(self.manifest, path)
         packed = archive.pack(entries)
-        self._modules(lambda: self._loaded(packed, path, options.channels_last))
+        self._modules(lambda: self._loaded(packed, path, options))
 
     def _modules(self, load: Callable[[], Any]) -> None:
         """Set `_module`, which the runs call; each call of `load` gives another copy of it."""
         self._module = load()
 
-    def _loaded(self, packed: bytes, path: str | os.PathLike[str], channels_last: bool) -> Any:
+    def _loaded(self, packed: bytes, path: str | os.PathLike[str], options: Options) -> Any:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # TorchScript is announced as deprecated
                 module = self._torch.jit.load(io.BytesIO(packed), self._device)
         except Exception as error:  # torch raises RuntimeError and several of its own
             raise ArtifactError(f"torch cannot load '{path}': {first_line(error)}") from error
-        if channels_last:
+        if not options.trust:
+            require_known_kinds(self._torch, module.graph, path)
+        if options.channels_last:
             self._order = rewrite(self._torch, module.graph, len(self.manifest.shape) + 1, path)
         return module
 
@@ -127,6 +138,31 @@ class TorchScriptSession(GradientSession):
         # batch sizes as they come: seconds, for kernels that are no faster than torch's own.
         with self._torch.jit.optimized_execution(False):
             return module(image, *more)
+
+
+def require_known_kinds(torch: Any, graph: Any, path: object) -> None:
+    """Raise ArtifactError unless each kind of tensor that the loaded `graph` asks for is literal and known.
+
+    Here, because only torch knows which of an operator's parameters an argument is for.
+    """
+    dtypes = _DTYPES | {number for number, name in _NEWER_DTYPES.items() if hasattr(torch, name)}
+    known = {"dtype": dtypes, "layout": _LAYOUTS, "format": _MEMORY_FORMATS}
+    for node in graph.nodes():
+        if not node.kind().startswith("aten::"):
+            continue
+        for parameter, value in zip(
+            torch._C.parse_schema(node.schema()).arguments, node.inputs(), strict=True
+        ):
+            kinds = known.get(parameter.name.rpartition("_")[2])
+            if kinds is None:
+                continue
+            given = value.toIValue() if value.node().kind() == "prim::Constant" else "computed"
+            if given is not None and given not in kinds:
+                raise ArtifactError(
+                    f"the TorchScript in '{path}' calls torch.{node.kind()[6:]} with the {parameter.name} "
+                    f"{given}, which no export writes and could crash torch: open it with "
+                    "trust=True (on the command line, --trust) only if you trust whoever made it"
+                )
 
 
 def require_cuda() -> None:

@@ -19,11 +19,21 @@ import torch_modules as modules  # noqa: E402
 from fluxpath import archive  # noqa: E402
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError  # noqa: E402
 from fluxpath.export import gradient_from_torch  # noqa: E402
+from fluxpath.manifest import Manifest  # noqa: E402
 from fluxpath.runtime import AGI, MFABA, Explainer, NeFLAG, OnnxSession, read_manifest  # noqa: E402
 from fluxpath.runtime.backends.torchscript import TorchScriptSession  # noqa: E402
 from fluxpath.runtime.lanes import Lanes  # noqa: E402
+from fluxpath.script_operators import OPERATORS  # noqa: E402
 
 SLOTS = 6
+UNKNOWN = [
+    "torch.to(x, -1)", "torch.to(x, 200)", "torch.to(x, 45, False, False)", "torch.zeros([2], dtype=200)",
+    "torch.to(x, ops.prim.device(x), 200)", "torch.zeros([2], dtype=-1)", "torch.zeros([2], layout=77)",
+    "torch.zeros([2], dtype=12)", "torch.clone(x, memory_format=99)", "torch.contiguous(x, memory_format=-1)",
+    "torch.sum(x, dtype=torch.size(x, 1))", "torch.zeros([2], dtype=int(200.5))",
+    "torch.empty_like(x, dtype=200)", "torch._softmax_backward_data(x, x, 1, 99)",
+    "torch.cumprod(x, 1, dtype=99)",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -289,3 +299,57 @@ def test_a_graph_that_fails_at_run_time(pair: Callable[[str], tuple[Path, Path]]
     session.bind(Lanes(2, (7,), 0.0, 1.0))
     with pytest.raises(FluxpathError, match="torch failed on the gradient graph"):
         session.run(2)
+
+
+def calling(call: str, path: Path) -> Path:
+    """The file at `path` of a gradient graph that makes a call, whose result it gives beside the others."""
+    code = f"""class Graph(Module):
+  __parameters__ = []
+  __buffers__ = []
+  def forward(self: __torch__.fluxpath.Graph, x: Tensor, target: Tensor) -> Dict[str, Tensor]:
+    y = {call}
+    s = torch.sum(x, [1])
+    return {{"y": y, "gradient": x, "scale": s, "score": s, "label": target}}
+"""
+    entries = {
+        "data.pkl": b"\x80\x02c__torch__.fluxpath\nGraph\n)\x81}b.",
+        "code/__torch__/fluxpath.py": code.encode(),
+        "constants.pkl": b"\x80\x02).",
+        "version": b"3\n",
+        "byteorder": b"little",
+    }
+    outputs = ("y", "gradient", "scale", "score", "label")
+    manifest = Manifest("x", (6,), 10, "softmax", None, "none", "logits", outputs=outputs)
+    path.write_bytes(archive.seal({f"archive/{k}": v for k, v in entries.items()}, manifest))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("call", UNKNOWN)
+def test_kinds_of_tensors_that_do_not_exist(call: str, tmp_path: Path) -> None:
+    """They would crash the process."""
+    with pytest.raises(ArtifactError, match="could crash torch"):
+        TorchScriptSession(calling(call, tmp_path / "x.pt"))
+
+
+@pytest.mark.parametrize(
+    "call", ["torch.to(x, 7)", "torch.zeros([2], dtype=None, layout=0)", "torch.add(x, 200)"]
+)
+def test_kinds_of_tensors_that_exist(call: str, tmp_path: Path) -> None:
+    TorchScriptSession(calling(call, tmp_path / "x.pt"))
+
+
+def test_numbers_of_kinds_are_torchs() -> None:
+    """And torch names the parameters that take one as they are looked for."""
+    numbers = {
+        number: torch.zeros(1).to(dtype).dtype
+        for number, dtype in ((0, torch.uint8), (6, torch.float32), (15, torch.bfloat16), (27, torch.uint16))
+    }
+    for number, dtype in numbers.items():
+        made = torch.jit.CompilationUnit(f"def f(x):\n    return x.to({number})\n")
+        assert made.f(torch.zeros(1)).dtype == dtype
+    for schema in torch._C._jit_get_all_schemas():
+        for given in schema.arguments if schema.name.removeprefix("aten::") in OPERATORS else ():
+            kind = str(getattr(given, "real_type", ""))
+            if any(word in kind for word in ("ScalarType", "Layout", "MemoryFormat")):
+                assert given.name.rpartition("_")[2] in ("dtype", "layout", "format"), schema
