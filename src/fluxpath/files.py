@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fluxpath.errors import ModelError
+from fluxpath.errors import FluxpathError, ModelError
 
 
 def regular(path: str | os.PathLike[str], flags: int) -> int:
@@ -51,6 +51,19 @@ def temporary_name(token: str | None = None) -> str:
 
 
 @contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """An OSError of the block that names no file, as of a full disk, names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        elif error.errno is None:  # numpy's
+            raise FluxpathError(f"cannot read or write '{os.fspath(path)}': {error}") from error
+        raise
+
+
+@contextmanager
 def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
     """A temporary name in the folder of `path`, which becomes `path` unless the block raises.
 
@@ -59,7 +72,8 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
     """
     temporary = path.with_name(temporary_name()) if temporary is None else temporary
     try:
-        yield temporary
+        with naming(path):
+            yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from PIL import Image
 
 from fluxpath.cli import main
 from fluxpath.cli._common import table, visible
+from fluxpath.files import replacing
 
 NAME = "a\x1b[2J\x9b31m\r\n\u202eb\x7f"
 SHOWN = r"a\x1b[2J\x9b31m\r\n\u202eb\x7f"
@@ -85,3 +89,32 @@ def test_results_escape_names(
     assert main(["verify", f"{NAME}.grad.onnx"]) == 0
     assert main(["info", str(graph)]) == 0
     assert SHOWN in printed(capsys)
+
+
+@pytest.mark.parametrize("more", [[], ["--format", "png"], ["--format", "npz"]])
+def test_an_empty_output_is_refused(
+    graph: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save("a.png")
+    assert main(["explain", str(graph), "a.png", "--out", "", *more]) == 1
+    assert "--out is empty" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["demo", "--out", ""])
+    assert "--out: it is empty" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disks_are_named(graph: Path) -> None:
+    command = [sys.executable, "-m", "fluxpath", "info", str(graph)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "fluxpath: cannot read or write 'standard output': No space left on device\n"
+    with pytest.raises(OSError, match=r"'x\.png'"), replacing(Path("x.png")):
+        raise OSError(errno.ENOSPC, "No space left on device")

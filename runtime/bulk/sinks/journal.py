@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import ClosedError, FluxpathError
-from fluxpath.files import unlinked
+from fluxpath.files import naming, unlinked
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.bulk.sinks.base import Head, Row, foreign
 from fluxpath.runtime.bulk.sinks.rowlog import Log, RowLog, hold_log, read_log
@@ -125,7 +125,9 @@ class Journal:
 
     def _put(self, data: bytes, name: str) -> None:
         assert self._file is not None
-        if self._file.write(data) != len(data):
+        with naming(self.values):
+            written = self._file.write(data)
+        if written != len(data):
             raise FluxpathError(f"'{self.values}': no space is left for the attribution of '{name}'")
 
     def seal(self) -> list[Row]:

@@ -41,6 +41,8 @@ def open_sink(
 def form_of(path: str | os.PathLike[str]) -> Callable[[], Format] | None:
     """The format of the file that `path` names, or None for a folder; InputError as in `open_sink`."""
     text, plain = os.fspath(path), Path(path)
+    if not text:
+        raise InputError("the path to write to is empty: name a file or a folder ('.' is the current one)")
     if text.endswith(("/", os.sep)) or plain.is_dir() or not plain.suffix:
         return None
     if plain.suffix not in FORMATS:

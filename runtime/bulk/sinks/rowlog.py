@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fluxpath.errors import FluxpathError
-from fluxpath.files import temporary_name, unlinked
+from fluxpath.files import naming, temporary_name, unlinked
 from fluxpath.runtime.bulk.sinks.base import FORMAT, Head, Row, foreign, plain
 from fluxpath.runtime.bulk.sinks.held import Held
 
@@ -130,7 +130,9 @@ class RowLog:
         self._append(b"".join(line_of(row.entry()) for row in rows), f"row of '{rows[-1].name}'")
 
     def _append(self, data: bytes, what: str) -> None:
-        if self._file.write(data) != len(data):
+        with naming(self._file.name):
+            written = self._file.write(data)
+        if written != len(data):
             raise FluxpathError(f"'{self._file.name}': no space is left for the {what}")
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import fluxpath
 from fluxpath.cli import demo, explain, export, info, verify
 from fluxpath.cli._common import in_options, say, visible
 from fluxpath.errors import FluxpathError, first_line
+from fluxpath.files import naming
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Print a warning as one sentence, like an error, without the line of code that raised it.
             warnings.showwarning = lambda message, *_: say(f"fluxpath: {message}", sys.stderr)
             options.run(options)
-        sys.stdout.flush()
+        with naming("standard output"):
+            sys.stdout.flush()
     except FluxpathError as error:
         say(f"fluxpath: {in_options(str(error))}", sys.stderr)
         return 1
@@ -52,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 1
     except OSError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:  # what could not be written is still in its buffer, and would fail again at exit
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         where = "" if error.filename is None else f" '{error.filename}'"
         say(f"fluxpath: cannot read or write{where}: {error.strerror or error}", sys.stderr)
         return 1

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from fluxpath.errors import FluxpathError, InputError, ModelError, first_line
-from fluxpath.files import regular
+from fluxpath.files import naming, regular
 from fluxpath.methods import NAMES
 
 if TYPE_CHECKING:
@@ -32,9 +32,22 @@ def visible(text: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
+def named_path(text: str) -> Path:
+    """The path in an option, which must not be empty: Path("") would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty: name a file or a folder (. is the current one)")
+    return Path(text)
+
+
 def say(text: object, file: TextIO | None = None) -> None:
     """Print one line; names in it are shown as in `visible`."""
-    print(visible(text), file=file)
+    show(visible(text), file)
+
+
+def show(text: str = "", file: TextIO | None = None) -> None:
+    """Print text as it is; an error of standard output names it."""
+    with naming("standard output" if file is None else "standard error"):
+        print(text, file=file)
 
 
 def export_with_progress(

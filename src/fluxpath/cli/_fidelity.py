@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from fluxpath.cli._common import method_from, need_export, say, table
+from fluxpath.cli._common import method_from, need_export, say, show, table
 from fluxpath.cli._images import Images, images_from, noise_for
 from fluxpath.companions import ones_for
 from fluxpath.errors import InputError
@@ -42,8 +42,8 @@ def compare(options: argparse.Namespace) -> None:
     say(
         f"{options.graph} with {options.method}: half precision against float32, {len(images)} images {where}"
     )
-    print(table([HEADER, *rows]))
-    print(
+    show(table([HEADER, *rows]))
+    show(
         "distance: from an image's float32 attribution, relative, in L2, at the median;\n"
         "ranks: the rank correlation with it (Spearman), at the median"
     )

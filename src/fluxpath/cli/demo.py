@@ -16,8 +16,10 @@ from fluxpath.cli._common import (
     export_with_progress,
     make_folder,
     method_from,
+    named_path,
     need_export,
     say,
+    show,
     table,
 )
 
@@ -34,7 +36,7 @@ METHODS = ("mfaba-sharp", "mfaba-smooth", "neflag")
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the subcommand `demo`."""
     parser = commands.add_parser("demo", help="explain real handwritten digits with the bundled model")
-    parser.add_argument("--out", type=Path, default=Path("demo-output"), help="folder to write to")
+    parser.add_argument("--out", type=named_path, default=Path("demo-output"), help="folder to write to")
     parser.set_defaults(run=run)
 
 
@@ -60,9 +62,9 @@ def run(options: argparse.Namespace) -> None:
             rows.append(row)
             pictures.append([heatmap(result.values[i], size=96) for i in shown])
     save_png(contact_sheet(pictures, names, ["image", *METHODS]), sheet)
-    print(f"{COUNT} handwritten digits that the model was not trained on:\n")
-    print(table(rows))
-    print()
+    show(f"{COUNT} handwritten digits that the model was not trained on:\n")
+    show(table(rows))
+    show()
     say(f"gradient graph  {graph}")
     say(f"contact sheet   {sheet}")
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxpath.cli._common import METHOD_NAMES, Commands, add_trust, make_folder, method_from, say, table
+from fluxpath.cli._common import METHOD_NAMES, Commands, add_trust, make_folder, method_from, say, show, table
 from fluxpath.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
         tabled = _Tabled(lambda: _sink(options, explainer, method, source), explainer, _target(options))
         summary = explainer.attribute_many(source, tabled, target=options.target, method=method)
     if 0 < len(tabled.rows) <= TABLE_ROWS:
-        print(table([["image", "class", "score", "steps", "ended by", "written"], *tabled.rows]))
+        show(table([["image", "class", "score", "steps", "ended by", "written"], *tabled.rows]))
     if summary.written > TABLE_ROWS or summary.skipped:
         say(f"{_target(options)}: {summary}")
     _report(summary)
@@ -111,6 +111,8 @@ def _source(paths: list[Path]) -> Source:
 def _target(options: argparse.Namespace) -> str:
     """The path to write to: --out, plus the suffix of --format if that names a file and --out has none."""
     out: str = options.out
+    if not out:
+        raise InputError("--out is empty: name a file or a folder (--out . is the current one)")
     suffix = Path(out).suffix.removeprefix(".")
     if options.format is None or suffix == options.format != "png":
         return out

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fluxpath import archive
-from fluxpath.cli._common import METHOD_NAMES, Commands, add_trust, need_export, say
+from fluxpath.cli._common import METHOD_NAMES, Commands, add_trust, need_export, say, show
 from fluxpath.cli._fidelity import compare
 from fluxpath.cli._images import images_from
 from fluxpath.errors import InputError
@@ -60,5 +60,5 @@ def run(options: argparse.Namespace) -> None:
     deeplift = manifest.rules == "deeplift"
     say(f"{options.graph}: the {'multipliers are' if deeplift else 'gradient is'} right")
     what = "relative error of the " + ("multipliers" if deeplift else "gradient")
-    print(f"  {what}  {done.typical:.1e} at the median, {done.error:.1e} at worst")
-    print(f"  {'error of the score':{len(what)}}  {done.score:.1e}")
+    show(f"  {what}  {done.typical:.1e} at the median, {done.error:.1e} at worst")
+    show(f"  {'error of the score':{len(what)}}  {done.score:.1e}")
