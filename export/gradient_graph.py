@@ -170,8 +170,11 @@ _ZERO = (
 
 
 def _check_by_differences(source: load.Source, settings: Settings) -> Check:
-    forward = ir.to_proto(_prepared(source.proto, settings))
-    return lambda written, evaluate, manifest: verify_model(written, manifest, forward, evaluate=evaluate)
+    def check(written: onnx.ModelProto, evaluate: Evaluate, manifest: Manifest) -> Verification:
+        # Read anew, because it is widened in place; as a protobuf too it would be held twice.
+        return verify_model(written, manifest, _prepared(source.proto, settings), evaluate=evaluate)
+
+    return check
 
 
 def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelProto, Manifest]:

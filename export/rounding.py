@@ -43,7 +43,7 @@ def write_rounded(path: Path, out: Path, precision: str) -> Manifest:
     if manifest.precision != "float32":
         raise ModelError(f"'{path}' computes in {manifest.precision} already, and must be a float32 graph")
     settings = settings_of(manifest, precision)
-    forward = ir.to_proto(forward_part(proto, manifest))
+    forward = ir.to_proto(forward_part(ir.from_proto(proto), manifest))
     forward = load.converted(forward, str(path), settings.oldest_opset)
     half, described = differentiated(load.Source(forward, manifest.source), settings)
     described = replace(described, mean=manifest.mean, std=manifest.std)

@@ -60,22 +60,22 @@ def verify(path: str | os.PathLike[str], images: npt.NDArray[np.float32] | None 
             "'fluxpath info' shows the error"
         )
     proto, manifest = read(Path(path))
-    return verify_model(proto, manifest, proto, images)
+    return verify_model(proto, manifest, ir.from_proto(proto), images)
 
 
 def verify_model(
     artifact: onnx.ModelProto,
     manifest: Manifest,
-    forward: onnx.ModelProto,
+    forward: ir.Model,
     images: npt.NDArray[np.float32] | None = None,
     evaluate: Evaluate | None = None,
 ) -> Verification:
-    """Compare `artifact` in float32 with finite differences of `forward`'s logits in float64.
+    """Compare `artifact` in float32 with finite differences of the logits of `forward` in float64.
 
     At each of a few random inputs x and directions v ~ N(0, I), <gradient, v> is held against the central
     difference of the objective. An error e of the gradient shows as <e, v>, of the size of |e|. The
     difference is taken of the objective's margin, whose slope stays exact where the score saturates.
-    evaluate: runs `artifact`, where it is open already.
+    forward: is changed in place. evaluate: runs `artifact`, where it is open already.
     """
     with running("the gradient graph"):
         evaluate = evaluator(artifact) if evaluate is None else evaluate
@@ -193,7 +193,7 @@ def _completeness(
 
 
 def _float64_logits(
-    forward: onnx.ModelProto, manifest: Manifest, companions: dict[str, npt.NDArray[Any]]
+    forward: ir.Model, manifest: Manifest, companions: dict[str, npt.NDArray[Any]]
 ) -> Callable[[Float64], Float64]:
     model = forward_part(forward, manifest)
     feeds = {
@@ -212,9 +212,8 @@ def _float64_logits(
     return logits
 
 
-def forward_part(proto: onnx.ModelProto, manifest: Manifest) -> ir.Model:
-    """The classifier inside a gradient graph, or before it became one; its one output is the logits."""
-    model = ir.from_proto(proto)
+def forward_part(model: ir.Model, manifest: Manifest) -> ir.Model:
+    """The classifier inside a gradient graph (changed in place): its one output is the logits."""
     wanted = {v.name: v for node in model.graph for v in node.outputs}.get(manifest.logits)
     if wanted is None:
         raise ArtifactError(f"the graph has no value '{manifest.logits}': export the model again")

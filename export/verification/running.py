@@ -68,6 +68,7 @@ def runner(
         return reference(source, proto)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4 if quiet else 3
+    options.enable_cpu_mem_arena = False  # which would keep what a run needed until the session goes
     if not optimized:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
