@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from fluxpath.baseline import unpack_baseline
-from fluxpath.errors import OutOfMemoryError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.lanes import Companions, Lanes
 from fluxpath.runtime.lanes.lanes import NO_COMPANIONS
@@ -52,12 +51,7 @@ class GradientSession(ABC):
 
     def make_lanes(self, slots: int, shape: tuple[int, ...], companions: Companions = NO_COMPANIONS) -> Lanes:
         """Allocate arrays where the backend needs them, here the host; `shape` has no batch, no open size."""
-        try:
-            return Lanes(slots, **self._layout(shape, companions))
-        except (MemoryError, ValueError) as error:  # ValueError: numpy cannot count the bytes
-            raise OutOfMemoryError(
-                f"there is no memory for {slots} slots of an input of shape {list(shape)}: pass fewer slots"
-            ) from error
+        return Lanes(slots, **self._layout(shape, companions))
 
     def _layout(self, shape: tuple[int, ...], companions: Companions) -> dict[str, Any]:
         """The arguments of `Lanes` that do not depend on where the lanes live."""
