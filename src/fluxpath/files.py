@@ -91,7 +91,8 @@ def replacing_model(path: Path) -> Iterator[Path]:
         with replacing(path) as temporary:
             yield temporary
     except OSError as error:
-        refused = error.filename is not None and error.filename2 is None  # the new file could not be opened
+        # What names another file is that the new one could not be opened.
+        refused = error.filename not in (None, os.fspath(path)) and error.filename2 is None
         where = f"to the folder '{path.parent}'" if refused else f"'{path}'"
         raise ModelError(f"cannot write {where}: {error.strerror}") from error
 
