@@ -155,7 +155,7 @@ def _slope(
     rounding, found, step = None, [], STEP
     while True:
         apart, second = at(step)
-        size = max(float(np.median(np.abs(apart))), np.finfo(float).tiny)
+        size = max(float(np.median(np.abs(apart))), float(np.finfo(float).tiny))
         if second > ENOUGH * size and rounding is None:
             # Of a step that short, the second difference is rounding and nothing else.
             rounding = at(NO_STEP)[1]

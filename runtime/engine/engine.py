@@ -42,6 +42,8 @@ class Engine:
         self._groups: list[tuple[Method, Slots]] | None = []
         self._again: list[int] = []
         """The slots, among those grouped, of lanes that run once more."""
+        self._owners: list[Request] | None = []
+        """The requests of the running lanes, each once; None where that has changed."""
         self._timed = False
         """Whether any request since the engine was last idle had a deadline."""
 
@@ -60,7 +62,7 @@ class Engine:
         requests = [*self._waiting.clear(), *(lane.request for lane in (*self._running, *self._leaving))]
         self._running.clear()
         self._leaving.clear()
-        self._groups = None
+        self._groups = self._owners = None
         for request in requests:
             request.fail(error)
 
@@ -77,7 +79,7 @@ class Engine:
         active = self._evaluate()
         self._lanes.note_start(active)
         groups = self._grouped(active)
-        scales = [(slot, self._to_size_one(slot)) for slot in self._again]
+        scales = [(slot, self._to_size_one(slot)) for slot in self._again] if self._again else ()
         for method, slots in groups:
             try:
                 method.advance(self._lanes, slots)
@@ -116,10 +118,12 @@ class Engine:
                     request.fail(
                         DeadlineError("the attribution was not done by its deadline: allow more time")
                     )
-        over = [slot for slot, lane in enumerate(self._running) if lane.request.over]
-        for slot in over:
-            self._running[slot].request.acknowledge()
-        if over:
+        if self._owners is None:
+            self._owners = list({id(lane.request): lane.request for lane in self._running}.values())
+        if any(request.over for request in self._owners):
+            over = [slot for slot, lane in enumerate(self._running) if lane.request.over]
+            for slot in over:
+                self._running[slot].request.acknowledge()
             self._vacate(over)
 
     def _evaluate(self) -> int:
@@ -137,6 +141,8 @@ class Engine:
                 return active
 
     def _admit(self) -> None:
+        if not self._waiting:
+            return
         fresh: list[int] = []
         while len(self._running) < self._limit:
             lane = self._waiting.next_lane()
@@ -150,7 +156,7 @@ class Engine:
         """Fill the slots of newly admitted lanes and let their methods set the first point."""
         if not fresh:
             return
-        self._groups = None
+        self._groups = self._owners = None
         self._lanes.fill([self._running[slot].begin(slot) for slot in fresh])
         for method, slots in self._by_method(fresh):
             numbers = np.asarray([self._running[s].number for s in slots], np.int32)
@@ -213,7 +219,7 @@ class Engine:
                     moves[slot] = moves.pop(last, last)
         if moves:
             self._lanes.rearrange(moves)
-        self._groups = None
+        self._groups = self._owners = None
         self._start(refilled)
 
     def _grouped(self, active: int) -> list[tuple[Method, Slots]]:

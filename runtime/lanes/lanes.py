@@ -149,10 +149,13 @@ class Lanes:
         """Keep score, label and target of the lanes, among the first `count`, evaluated for the first time.
 
         Only this replaces a target of -1 by the predicted class, which is explained along the whole walk.
-        Raises ArtifactError if a label is no class.
+        Raises ArtifactError if one of these labels is no class; later ones are only compared with the target.
         """
-        check_labels(self.label[:count], self.classes)
-        for slot in [s for s in self._fresh if s < count]:
+        fresh = [s for s in self._fresh if s < count]
+        if not fresh:
+            return
+        check_labels(self.label[fresh], self.classes)
+        for slot in fresh:
             self._fresh.remove(slot)
             self.first_score[slot] = self.score[slot]
             label = self.first_label[slot] = self.label[slot]
