@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 
 from fluxpath import manifest as contract
-from fluxpath.companions import ones_for
+from fluxpath.companions import fillers_for
 from fluxpath.errors import ModelError, first_line
 from fluxpath.export.artifact import read
 from fluxpath.export.verification.inputs import random_inputs
@@ -89,7 +89,7 @@ def _runner(graph: onnx.ModelProto) -> Callable[[Manifest], str | None] | None:
 
     def run(filled: Manifest) -> str | None:
         x = random_inputs(filled, np.random.default_rng(0))[:1]
-        feeds = {filled.input: x, contract.TARGET: np.full(1, -1, np.int64), **ones_for(filled, 1)}
+        feeds = {filled.input: x, contract.TARGET: np.full(1, -1, np.int64), **fillers_for(filled, 1)}
         names = [contract.SCORE, contract.GRADIENT]
         try:
             results = evaluate(names, feeds)

@@ -205,9 +205,9 @@ def _relative(given: Array, true: Array) -> Array:
 
 
 def normalised(x: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """(x - mean) / std, one entry per channel; `x` itself where the settings have none."""
+    """(x - mean) / std, one entry per channel; a copy of `x`, which modules can overwrite, without them."""
     if settings.mean is None or settings.std is None:
-        return x
+        return x.clone()
     if x.ndim < 2 or not x.shape[1] == len(settings.mean) == len(settings.std):
         raise ModelError(
             f"mean and std have {len(settings.mean)} and {len(settings.std)} entries, and an input of shape "

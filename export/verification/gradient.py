@@ -18,7 +18,7 @@ import onnx_ir.passes.common as common
 from fluxpath import archive
 from fluxpath import manifest as contract
 from fluxpath.baseline import unpack_baseline
-from fluxpath.companions import ones_for
+from fluxpath.companions import fillers_for
 from fluxpath.errors import ArtifactError, VerificationError
 from fluxpath.export.artifact import read
 from fluxpath.export.objectives import OBJECTIVES
@@ -82,7 +82,7 @@ def verify_model(
     rng = np.random.default_rng(20240229)
     x = random_inputs(manifest, rng) if images is None else given_inputs(images, manifest, rng)
     points = len(x)
-    companions = ones_for(manifest, points)
+    companions = fillers_for(manifest, points)
     with running("the model in float64"):
         logits = _float64_logits(forward, manifest, companions)
         z = logits(x.astype(np.float64))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnx
 
 from fluxpath import manifest as contract
-from fluxpath.companions import ones_for
+from fluxpath.companions import fillers_for
 from fluxpath.errors import ModelError
 from fluxpath.export.verification.inputs import random_inputs
 from fluxpath.export.verification.running import Evaluate, reference, runner, serialized
@@ -56,7 +56,7 @@ def check_probabilities(
     if manifest.objective not in _OF_LOGITS or manifest.classes < 2 or inner:
         return {}, ()
     x = random_inputs(manifest, np.random.default_rng(20240303))
-    feeds = {manifest.input: x, **ones_for(manifest, len(x))}
+    feeds = {manifest.input: x, **fillers_for(manifest, len(x))}
     target = np.full(len(x), -1, np.int64)
     out = evaluate({**feeds, contract.TARGET: target})
     squashed = _squashed(source, name)

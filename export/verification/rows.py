@@ -11,7 +11,7 @@ import onnx
 import onnx_ir as ir
 
 from fluxpath import manifest as contract
-from fluxpath.companions import ones_for
+from fluxpath.companions import fillers_for
 from fluxpath.errors import ModelError
 from fluxpath.export.verification.double import in_float64
 from fluxpath.export.verification.inputs import random_inputs
@@ -84,7 +84,7 @@ def check_graph(
     where the graph cannot be run.
     """
     x = random_inputs(manifest, np.random.default_rng(20240229))
-    feeds: dict[str, npt.NDArray[Any]] = {manifest.input: x, **ones_for(manifest, len(x))}
+    feeds: dict[str, npt.NDArray[Any]] = {manifest.input: x, **fillers_for(manifest, len(x))}
     # Gradients of different targets do not hide what one row has of another.
     feeds[contract.TARGET] = np.arange(len(x)) % manifest.classes
     figures: dict[str, float] = {}

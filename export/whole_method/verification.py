@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath import manifest as contract
-from fluxpath.companions import ones_for
+from fluxpath.companions import fillers_for
 from fluxpath.errors import VerificationError
 from fluxpath.export.verification import Verification
 from fluxpath.export.verification.inputs import random_inputs
@@ -38,7 +38,7 @@ def verify_method(file: Path, gradient: Path, manifest: Manifest, method: WholeM
     images = random_inputs(manifest, rng)
     n, shape = len(images), images.shape[1:]
     target = np.where(np.arange(n) % 2, rng.integers(manifest.classes, size=n), -1)
-    feeds: Feeds = {manifest.input: images, contract.TARGET: target, **ones_for(manifest, n)}
+    feeds: Feeds = {manifest.input: images, contract.TARGET: target, **fillers_for(manifest, n)}
     names = [ATTRIBUTION, STEPS, STATUS, contract.SCORE]
     values, steps, status, score = _run(file)(names, {**feeds, **method.trial(shape)})
     graph = _run(gradient)

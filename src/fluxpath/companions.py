@@ -13,8 +13,8 @@ OPEN_SIZE = 32
 """What stands in for a size that the model leaves open."""
 
 
-def ones_for(manifest: Manifest, n: int, open_size: int = OPEN_SIZE) -> dict[str, npt.NDArray[Any]]:
-    """Ones [n, ...] for each further input, which is what an attention mask over a whole text holds.
+def fillers_for(manifest: Manifest, n: int, open_size: int = OPEN_SIZE) -> dict[str, npt.NDArray[Any]]:
+    """Values [n, ...] for each further input: ones, which is what an attention mask over a whole text holds.
 
     Zeros where the manifest says so: of a table with one row, one is no index.
     """

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from fluxpath.cli._common import method_from, need_export, say, show, table
 from fluxpath.cli._images import Images, images_from, noise_for
-from fluxpath.companions import ones_for
+from fluxpath.companions import fillers_for
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 
@@ -93,7 +93,7 @@ def _attributed(
     """Attributions for the classes that float32 predicts; further inputs are all ones, like a full mask."""
     target = None if exact is None else exact.target
     open_sizes = [size for d, size in zip(manifest.shape, images.shape[1:], strict=True) if d is None]
-    ones = ones_for(manifest, len(images), *open_sizes[:1])
+    ones = fillers_for(manifest, len(images), *open_sizes[:1])
     return explainer.attribute(images, target, method, inputs=ones)
 
 

@@ -296,3 +296,24 @@ class WritesIntoAView(nn.Module):
 def test_what_is_written_in_place_is_not_dead_code(tmp_path: Path) -> None:
     done = gradient_from_torch(modules.made(WritesIntoAView), IMAGE, tmp_path / "g.pt")
     assert done.verification.error < 1e-5
+
+
+class WritesIntoItsInput(nn.Module):
+    """Doubles its images in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3 * modules.SIDE**2, modules.CLASSES)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x.mul_(2)
+        return self.head(torch.sin(x.flatten(1)))
+
+
+def test_a_module_that_writes_into_its_input(tmp_path: Path) -> None:
+    done = gradient_from_torch(modules.made(WritesIntoItsInput), IMAGE, tmp_path / "g.pt")
+    assert done.verification.error < 1e-5
+    images = np.random.default_rng(0).random((2, *IMAGE.shape[1:]), np.float32)
+    given = images.copy()
+    run(tmp_path / "g.pt", images, np.array([-1, -1]))
+    np.testing.assert_array_equal(images, given)
