@@ -9,10 +9,12 @@ from fluxpath.export.gradient_graph import Exported, gradient_from_onnx
 from fluxpath.export.rules import supported_operators
 from fluxpath.export.verification import Verification, verify
 from fluxpath.export.whole_method import attribution_from_gradient, attribution_from_onnx
+from fluxpath.preprocessing import Preprocessing
 
 __all__ = [
     "Cost",
     "Exported",
+    "Preprocessing",
     "Verification",
     "attribution_from_gradient",
     "attribution_from_onnx",

@@ -79,7 +79,8 @@ def gradient_from_onnx(
         with the classes 0 and 1, or with "logit" a regressor with the one class 0.
     input, output: names, where the model has several. input_range: the bounds of a valid input, None if
         there are none. mean, std: a normalisation that the model expects to be done already; the graph
-        then does it, and takes inputs in `input_range`. class_names: one per class, kept in the manifest.
+        then does it, and takes inputs in `input_range`. preprocessing: a `Preprocessing`, which says
+        how photos become inputs, kept in the manifest. class_names: one per class, kept there too.
     factored: False writes scale = 1 and the whole derivative as `gradient`, which loses digits where the
         prediction is saturated.
     precision: "float32", or "float16" or "bfloat16" inside; inputs, outputs and the objective stay float32.

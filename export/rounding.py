@@ -46,7 +46,7 @@ def write_rounded(path: Path, out: Path, precision: str) -> Manifest:
     forward = ir.to_proto(forward_part(ir.from_proto(proto), manifest))
     forward = load.converted(forward, str(path), settings.oldest_opset)
     half, described = differentiated(load.Source(forward, manifest.source), settings)
-    described = replace(described, mean=manifest.mean, std=manifest.std)
+    described = replace(described, mean=manifest.mean, std=manifest.std, preprocessing=manifest.preprocessing)
     return write(rounded(half, PRECISIONS[precision]), described, out)
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.baseline import pack_baseline
-from fluxpath.errors import ModelError
+from fluxpath.errors import InputError, ModelError
 from fluxpath.export.objectives import OBJECTIVES
 from fluxpath.export.passes.precision import BFLOAT16_OPSET, PRECISIONS
 from fluxpath.export.reading.load import OLDEST_OPSET
 from fluxpath.manifest import Companion, Manifest
+from fluxpath.preprocessing import Preprocessing
 
 RULES = ("gradient", "deeplift")
 """What the backward pass may compute."""
@@ -31,6 +32,7 @@ class Settings:
     input_range: tuple[float, float] | None = (0.0, 1.0)
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
+    preprocessing: Preprocessing | None = None
     class_names: Sequence[str] | None = None
     factored: bool = True
     precision: str = "float32"
@@ -61,6 +63,10 @@ class Settings:
             )
         if (self.mean is None) != (self.std is None):
             raise ModelError("mean and std go together, and only one of them was given")
+        if not isinstance(self.preprocessing, Preprocessing | None):
+            raise ModelError(
+                f"preprocessing is {self.preprocessing!r}, it must be fluxpath.export.Preprocessing(...)"
+            )
         if self.rules not in RULES:
             raise ModelError(f"there are no rules '{self.rules}', there are {', '.join(RULES)}")
         if self.rules == "deeplift" and self.objective != "logit":
@@ -100,6 +106,7 @@ class Options(TypedDict, total=False):
     input_range: tuple[float, float] | None
     mean: Sequence[float] | None
     std: Sequence[float] | None
+    preprocessing: Preprocessing | None
     class_names: Sequence[str] | None
     factored: bool
     precision: str
@@ -152,6 +159,11 @@ def described(
     names = settings.class_names
     if names is not None and len(names) != classes:
         raise ModelError(f"{len(names)} class names were given, and the model has {classes} classes")
+    if settings.preprocessing is not None:
+        try:
+            settings.preprocessing.check(shape)
+        except InputError as error:
+            raise ModelError(f"the preprocessing does not fit: {error}") from error
     low, high = settings.input_range if settings.input_range is not None else (None, None)
     return Manifest(
         input=input,
@@ -165,6 +177,7 @@ def described(
         high=high,
         mean=tuple(settings.mean) if settings.mean is not None else None,
         std=tuple(settings.std) if settings.std is not None else None,
+        preprocessing=settings.preprocessing,
         class_names=tuple(names) if names is not None else None,
         factored=settings.factored,
         precision=settings.precision,

@@ -10,6 +10,7 @@ import pytest
 
 from fluxpath.errors import ArtifactError
 from fluxpath.manifest import FORMAT, LONGEST, Companion, Manifest, Weights
+from fluxpath.preprocessing import Preprocessing
 
 PLAIN = Manifest(
     input="x", shape=(3, None, 8), classes=10, objective="softmax", opset=20, source="sha256:0", logits="z"
@@ -20,6 +21,7 @@ FULL = dataclasses.replace(
     high=2,
     mean=(0.25, 0.5, 1e-3),
     std=(1.0, 2.0, 3.0),
+    preprocessing=Preprocessing(256, (224, 8), "bicubic"),
     class_names=("ant", 'b"ee', "cät", "", '"digest": "0"', "\u2028\U0001f41d", "7", "8", "9", "10"),
     precision="float16",
     gradient="float16",
@@ -81,6 +83,32 @@ WRONG: dict[str, list[Any]] = {
     "high": NO_NUMBER,
     "mean": NO_NUMBERS,
     "std": NO_NUMBERS,
+    "preprocessing": [
+        0,
+        "bicubic",
+        [],
+        {"resize": 0},
+        {"resize": 2.5},
+        {"resize": True},
+        {"resize": 2**14 + 1},
+        {"resize": 10**400},
+        {"crop": 0},
+        {"crop": [8]},
+        {"crop": [8, -8]},
+        {"crop": [8, 8, 8]},
+        {"crop": [[8], 8]},
+        {"crop": "88"},
+        {"crop": {}},
+        {"resize": 7, "crop": 8},
+        {"interpolation": "cubic"},
+        {"interpolation": None},
+        {"interpolation": ["bicubic"]},
+        {"pad": 1},
+        {"pad": None},
+        {"pad": True, "crop": 8},
+        {"pad": True, "resize": 8},
+        {"more": 1},
+    ],
     "class_names": ["ant", [1], [None], {}, 3],
     "precision": NO_TEXT,
     "gradient": [None, "", "float64", 1, ["float32"]],
@@ -133,7 +161,15 @@ def test_a_wrong_field_is_named(name: str) -> None:
         assert "\n" not in str(e.value)
 
 
-@pytest.mark.parametrize("name", sorted(set(WRONG) - {"format"}))
+def test_files_from_before_preprocessing_load() -> None:
+    """And files without it have no such field, so that earlier releases read them."""
+    fields = json.loads(PLAIN.to_json())
+    assert "preprocessing" not in fields
+    assert Manifest.from_json(json.dumps(fields)).preprocessing is None
+    assert Manifest.from_json(json.dumps({**fields, "preprocessing": None})) == PLAIN
+
+
+@pytest.mark.parametrize("name", sorted(set(WRONG) - {"format", "preprocessing"}))
 def test_a_missing_field_is_named(name: str) -> None:
     fields = json.loads(FULL.to_json())
     del fields[name]
@@ -155,6 +191,10 @@ def test_a_missing_field_is_named(name: str) -> None:
         {"input": "target"},
         {"shape": [2**16, 2**16]},
         {"outputs": ["y", "y"]},
+        {"preprocessing": {"crop": [224, 9]}},
+        {"shape": [3, 224, 300]},
+        {"shape": [4, None, 8]},
+        {"shape": [8]},
     ],
 )
 def test_a_manifest_that_contradicts_itself(fields: dict[str, Any]) -> None:

@@ -1,9 +1,13 @@
-"""Loads photos from files as arrays."""
+"""Photos to arrays: decoded, turned upright, fitted to the model's input, scaled to its range."""
 
 from __future__ import annotations
 
+import io
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fluxpath.checks import need
 from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
+from fluxpath.preprocessing import DEFAULT, Preprocessing
 
 # Pillow's names of the formats that are read, and the suffixes of their files. Not among them are formats
 # that start a program (EPS: Ghostscript), and those in which nobody keeps photos.
@@ -29,10 +34,12 @@ SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 MAX_PIXELS = 1 << 26
 # Bytes of a file for each pixel that is allowed: twice what the widest pixels take without compression.
 _FILE_BYTES = 16
+# Bytes of an open file that are read at a time.
+_PIECE = 1 << 20
 # Rows that are laid on white at a time, to need less memory.
 _BAND = 256
 
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO, _ORIENTATION = 258, 262, 0, 274
 
 
 def load_image(
@@ -41,13 +48,15 @@ def load_image(
     range: tuple[float, float] = (0.0, 1.0),
     *,
     max_pixels: int | None = MAX_PIXELS,
+    preprocessing: Preprocessing = DEFAULT,
 ) -> NDArray[np.float32]:
     """The photo in a file as float32 [c,h,w]; black becomes range[0] and white range[1].
 
     `shape` is (c, h, w). c: 1 for grey, 3 for RGB, None to keep the file's. h, w: the photo, turned upright
-    by its EXIF orientation, is resized bilinearly to cover h x w and cropped to the centre; if one is None
-    it is resized to the other and keeps its aspect ratio, if both are None it keeps its size. Transparent
-    parts become white, 16-bit grey is rounded to 8 bits, and an animation gives its first frame.
+    by its EXIF orientation, is fitted to h x w as `preprocessing` says (bilinearly resized to cover it and
+    cropped to the centre); if one is None it is resized to the other and keeps its aspect ratio, if both are
+    None it keeps its size. Transparent parts become white, 16-bit grey is rounded to 8 bits, and an animation
+    gives its first frame.
     The formats are FORMATS. A photo of more than `max_pixels` is refused before it is decoded; None leaves
     the limit to Pillow (Image.MAX_IMAGE_PIXELS).
     Raises InputError for a bad argument, and for a file (named) that is missing, cut, too large, no image or
@@ -58,43 +67,127 @@ def load_image(
     need(fits, f"a photo has 1 or 3 channels and sides of 1 pixel or more, got shape {tuple(shape)}")
     need(math.isfinite(white - black) and black < white, f"range must be finite and rising, got {range}")
     need(max_pixels is None or max_pixels >= 1, f"max_pixels must be 1 or more, got {max_pixels}")
+    with reading(str(path)):
+        return scaled(fitted(decoded(path, max_pixels), shape, preprocessing), range)
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what Pillow raises into an InputError that begins with the photo's name."""
     try:
-        photo = _decoded(path, max_pixels)
-        photo = photo.convert(("L" if channels == 1 else "RGB") if channels else photo.mode)
-        if height or width:
-            scale = (height or 0) / photo.height or (width or 0) / photo.width
-            size = (
-                width or max(1, round(photo.width * scale)),
-                height or max(1, round(photo.height * scale)),
-            )
-            photo = ImageOps.fit(photo, size, Image.Resampling.BILINEAR)
-        pixels = np.atleast_3d(np.asarray(photo)).transpose(2, 0, 1) / 255
-        return np.ascontiguousarray(black * (1 - pixels) + white * pixels, np.float32)
+        yield
     except UnidentifiedImageError as error:
         raise InputError(
-            f"{path}: this is not an image in a format that is read ({', '.join(FORMATS)})"
+            f"{name}: this is not an image in a format that is read ({', '.join(FORMATS)})"
         ) from error
     except Exception as error:  # on damaged files Pillow's decoders raise almost anything
         raise InputError(
-            f"{path}: cannot be read: {getattr(error, 'strerror', None) or first_line(error)}"
+            f"{name}: cannot be read: {getattr(error, 'strerror', None) or first_line(error)}"
         ) from error
 
 
-def _decoded(path: str | os.PathLike[str], max_pixels: int | None) -> Image.Image:
-    """The upright photo on white, of mode L or RGB."""
-    # Opened here, because given a name Pillow maps plain TIFFs into memory and scrambles rotated ones.
-    with open(path, "rb", opener=regular) as stream:
-        if max_pixels is not None:
-            size, most = os.fstat(stream.fileno()).st_size, _FILE_BYTES * max_pixels
-            need(size <= most, f"the file has {size} bytes, and at most {most} are read")
-        with Image.open(stream, formats=tuple(FORMATS)) as file:
-            count = file.width * file.height
-            need(
-                max_pixels is None or count <= max_pixels,
-                f"it has {file.width} x {file.height} pixels, and at most {max_pixels} are read",
-            )
-            ImageOps.exif_transpose(file, in_place=True)
-            return opaque(file)
+def decoded(
+    source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image, max_pixels: int | None = MAX_PIXELS
+) -> Image.Image:
+    """The upright photo on white, of mode L or RGB: of a path, a file's bytes, an open file, a PIL image.
+
+    What the caller opened stays open, and a PIL image unchanged. Raises what Pillow raises.
+    """
+    if isinstance(source, Image.Image):
+        return _upright(source, max_pixels)
+    if isinstance(source, str | os.PathLike):
+        # Opened here, because given a name Pillow maps plain TIFFs into memory and scrambles rotated ones.
+        with open(source, "rb", opener=regular) as stream:
+            return _read(stream, os.fstat(stream.fileno()).st_size, max_pixels)
+    if not isinstance(source, bytes):
+        source = _content(source, max_pixels)
+    return _read(io.BytesIO(source), len(source), max_pixels)
+
+
+def _content(stream: BinaryIO, max_pixels: int | None) -> bytes:
+    """What is left of an open file, and no more of it than a photo can have."""
+    most = math.inf if max_pixels is None else _FILE_BYTES * max_pixels
+    parts: list[bytes] = []
+    size = 0
+    while size <= most:  # in pieces, because for one read memory of that size would be taken
+        part = stream.read(_PIECE)
+        need(isinstance(part, bytes), "it gives no bytes: open it in binary mode, as with open(..., 'rb')")
+        if not part:
+            break
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def _read(stream: BinaryIO, size: int, max_pixels: int | None) -> Image.Image:
+    if max_pixels is not None:
+        most = _FILE_BYTES * max_pixels
+        need(size <= most, f"the file has {size} bytes, and at most {most} are read")
+    with Image.open(stream, formats=tuple(FORMATS)) as file:
+        _need_few(file, max_pixels)
+        ImageOps.exif_transpose(file, in_place=True)
+        return opaque(file)
+
+
+def _need_few(image: Image.Image, max_pixels: int | None) -> None:
+    need(
+        max_pixels is None or image.width * image.height <= max_pixels,
+        f"it has {image.width} x {image.height} pixels, and at most {max_pixels} are read",
+    )
+
+
+def _upright(image: Image.Image, max_pixels: int | None) -> Image.Image:
+    _need_few(image, max_pixels)
+    image.load()  # turns a TIFF already
+    turn = image.getexif().get(_ORIENTATION)
+    flat = opaque(image)
+    flat.getexif()[_ORIENTATION] = turn or 1
+    return ImageOps.exif_transpose(flat)
+
+
+def fitted(
+    photo: Image.Image, shape: tuple[int | None, int | None, int | None], how: Preprocessing = DEFAULT
+) -> Image.Image:
+    """The photo with the channels and the size of `shape`; see `load_image`. InputError if it gets huge."""
+    channels, height, width = shape
+    photo = photo.convert(("L" if channels == 1 else "RGB") if channels else photo.mode)
+    if not (height or width):
+        return photo
+    method = Image.Resampling[how.interpolation.upper()]
+    if how.resize is not None and height and width:
+        return _cropped(_shorter(photo, how.resize, method), height, width)
+    scale = (height or 0) / photo.height or (width or 0) / photo.width
+    size = (width or max(1, round(photo.width * scale)), height or max(1, round(photo.height * scale)))
+    if how.pad:
+        return ImageOps.pad(photo, size, method, color="black")
+    return ImageOps.fit(photo, size, method)
+
+
+def _shorter(photo: Image.Image, side: int, method: Image.Resampling) -> Image.Image:
+    """The photo resized so that its shorter side has so many pixels; the longer one is rounded down."""
+    longer = int(side * max(photo.size) / min(photo.size))
+    need(
+        side * longer <= MAX_PIXELS,
+        f"of {photo.width} x {photo.height} pixels it would be resized to {side} x {longer}, and at most "
+        f"{MAX_PIXELS} pixels are made",
+    )
+    return photo.resize((side, longer) if photo.width <= photo.height else (longer, side), method)
+
+
+def _cropped(photo: Image.Image, height: int, width: int) -> Image.Image:
+    need(
+        photo.width >= width and photo.height >= height,
+        f"it is resized to {photo.width} x {photo.height} pixels, less than the input's {width} x {height}",
+    )
+    left, top = round((photo.width - width) / 2), round((photo.height - height) / 2)
+    return photo.crop((left, top, left + width, top + height))
+
+
+def scaled(photo: Image.Image, range: tuple[float, float]) -> NDArray[np.float32]:
+    """The levels of a photo of mode L or RGB as float32 [c,h,w], 0 at range[0] and 255 at range[1]."""
+    black, white = range
+    pixels = np.atleast_3d(np.asarray(photo)).transpose(2, 0, 1) / 255
+    return np.ascontiguousarray(black * (1 - pixels) + white * pixels, np.float32)
 
 
 def opaque(image: Image.Image) -> Image.Image:

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fluxpath.errors import ArtifactError
+from fluxpath.errors import ArtifactError, InputError
+from fluxpath.preprocessing import Preprocessing, read, readable
 
 FORMAT = 1
 """The version of the gradient graph's contract that this release writes and reads."""
@@ -69,6 +70,7 @@ class Manifest:
 
     `shape` is the input's without the batch, None for a dynamic size. `low` and `high` bound a valid
     input (None: unbounded). `mean` and `std` are the normalisation that the graph applies itself.
+    `preprocessing` says how photos become inputs; None, as in files before it: `preprocessing.DEFAULT`.
     `rules` is "gradient" or "deeplift"; `baseline` is DeepLIFT's (see `baseline.py`), otherwise None.
     `gradient` is the element type of the output `gradient`; `score` and `scale` are float32.
     `error` is the worst relative error of the gradient against float64 at verification, and `verified` says
@@ -91,6 +93,7 @@ class Manifest:
     high: float | None = 1.0
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    preprocessing: Preprocessing | None = None
     class_names: tuple[str, ...] | None = None
     precision: str = "float32"
     gradient: str = "float32"
@@ -109,7 +112,10 @@ class Manifest:
 
     def to_json(self) -> str:
         """The JSON text that goes into the file, with a placeholder for the digest."""
-        text = json.dumps({**asdict(self), "digest": UNSEALED}, ensure_ascii=True)
+        fields = asdict(self)
+        if self.preprocessing is None:  # so that releases which do not know it read the file
+            del fields["preprocessing"]
+        text = json.dumps({**fields, "digest": UNSEALED}, ensure_ascii=True)
         if len(text) > LONGEST:
             raise ArtifactError(f"the manifest would have {len(text)} characters, and the most is {LONGEST}")
         return text
@@ -134,6 +140,7 @@ class Manifest:
                 f"the file has gradient-graph format {version!r}, this release reads {FORMAT}: export again"
             )
         fields.pop("digest", None)
+        fields.setdefault("preprocessing", None)
         for name, (accepts, wanted) in _FIELDS.items():
             if name not in fields or not accepts(fields[name]):
                 raise ArtifactError(
@@ -148,6 +155,7 @@ class Manifest:
         ]
         if fields["weights"] is not None:
             fields["weights"] = Weights(**fields["weights"])
+        fields["preprocessing"] = read(fields["preprocessing"])
         checked: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
         manifest = cls(**checked)
         manifest._check_kind(whole_method)
@@ -170,6 +178,13 @@ class Manifest:
         ):
             if not right:
                 raise ArtifactError(f"the manifest's {what} do not fit: export the model again")
+        if self.preprocessing is not None:
+            try:
+                self.preprocessing.check(self.shape)
+            except InputError as error:
+                raise ArtifactError(
+                    f"the manifest's shape and preprocessing do not fit ({error}): export the model again"
+                ) from error
 
     def _check_kind(self, whole_method: bool | None) -> None:
         if (self.method is None) != (self.settings is None):
@@ -278,6 +293,7 @@ _FIELDS = {
     "high": (_optional_number, "a number or null"),
     "mean": (_numbers, "a list of numbers or null"),
     "std": (_numbers, "a list of numbers or null"),
+    "preprocessing": (readable, "null, or resize, crop, interpolation and pad that fit one another"),
     "class_names": (_names, "a list of strings or null"),
     "precision": (lambda v: v in GRADIENT_DTYPES, f"one of {', '.join(GRADIENT_DTYPES)}"),
     "gradient": (lambda v: v in GRADIENT_DTYPES, f"one of {', '.join(GRADIENT_DTYPES)}"),

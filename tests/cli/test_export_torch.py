@@ -15,6 +15,7 @@ from torch import nn  # noqa: E402
 
 from fluxpath.cli import main  # noqa: E402
 from fluxpath.export.torch_module import exporter  # noqa: E402
+from fluxpath.preprocessing import Preprocessing  # noqa: E402
 from fluxpath.runtime import read_manifest  # noqa: E402
 
 FACTORIES = """
@@ -86,7 +87,13 @@ class Torchvision(types.ModuleType):
             meta: dict[str, Any] = {"categories": list("vwxyz")}  # noqa: RUF012
 
             def transforms(self) -> types.SimpleNamespace:
-                return types.SimpleNamespace(mean=[0.1, 0.2, 0.3], std=[0.5, 0.6, 0.7], crop_size=[16])
+                return types.SimpleNamespace(
+                    mean=[0.1, 0.2, 0.3],
+                    std=[0.5, 0.6, 0.7],
+                    crop_size=[16],
+                    resize_size=[20],
+                    interpolation=types.SimpleNamespace(value="bicubic"),
+                )
 
         Weights.DEFAULT = Weights()
         self.weights = Weights
@@ -111,10 +118,13 @@ def test_torchvision(
     manifest = read_manifest(folder / "g.pt")
     assert manifest.shape == (3, 16, 16) and manifest.class_names == tuple("vwxyz")
     assert manifest.mean == (0.1, 0.2, 0.3) and manifest.std == (0.5, 0.6, 0.7)
+    assert manifest.preprocessing == Preprocessing(20, 16, "bicubic")
+    assert main(["export", "torchvision:net", "-o", "g.pt", "--interpolation", "lanczos"]) == 0
+    assert read_manifest(folder / "g.pt").preprocessing == Preprocessing(interpolation="lanczos")
     options = ["--shape", "3", "8", "9", "--mean", "0", "0", "0", "--std", "1", "1", "1"]
     assert main(["export", "torchvision:net", "-o", "g.pt", *options]) == 0
     manifest = read_manifest(folder / "g.pt")
-    assert manifest.shape == (3, 8, 9) and manifest.mean == (0, 0, 0)
+    assert manifest.shape == (3, 8, 9) and manifest.mean == (0, 0, 0) and manifest.preprocessing is None
     assert main(["export", "torchvision:mouse", "-o", "h.pt"]) == 1
     assert "torchvision gives no model 'mouse': Unknown model mouse" in capsys.readouterr().err
 

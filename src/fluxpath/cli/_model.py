@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxpath.errors import FluxpathError, ModelError, first_line
+from fluxpath.preprocessing import Preprocessing
 
 TORCHVISION = "torchvision"
 
@@ -71,7 +72,7 @@ def _calling(name: str, factory: Callable[[], Any]) -> Any:
 
 
 def _from_torchvision(name: str, shape: Sequence[int] | None) -> TorchModel:
-    """torchvision.models.NAME with its default weights, their normalisation and their class names."""
+    """torchvision.models.NAME with its default weights, their preprocessing and their class names."""
     try:
         models = importlib.import_module("torchvision.models")
     except Exception as error:  # with an incompatible torch it raises more than ImportError
@@ -90,6 +91,10 @@ def _from_torchvision(name: str, shape: Sequence[int] | None) -> TorchModel:
         "std": list(preset.std),
         "class_names": weights.meta.get("categories"),
     }
+    if shape is None and hasattr(preset, "resize_size"):
+        settings["preprocessing"] = Preprocessing(
+            int(preset.resize_size[0]), int(size), str(preset.interpolation.value)
+        )
     return TorchModel(module, _zeros(shape or (3, size, size)), settings)
 
 

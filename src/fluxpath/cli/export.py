@@ -21,6 +21,7 @@ from fluxpath.cli._common import (
 )
 from fluxpath.cli._model import torch_model
 from fluxpath.errors import InputError
+from fluxpath.preprocessing import INTERPOLATIONS, Preprocessing
 
 if TYPE_CHECKING:
     from fluxpath.export import Exported
@@ -55,6 +56,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
         help="normalisation that the model expects, per channel",
     )
     parser.add_argument("--std", type=float, nargs="+", default=UNSAID, help="see --mean")
+    _add_preprocessing(parser)
     parser.add_argument("--classes", dest="class_names", type=Path, default=UNSAID, metavar="FILE",
                         help="class names, one per line")  # fmt: skip
     parser.add_argument("--input", default=UNSAID, metavar="NAME",
@@ -81,6 +83,17 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("-v", "--verbose", action="store_true",
                         help="print what was verified against what, and how far it was apart")  # fmt: skip
     parser.set_defaults(run=run)
+
+
+def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("how photos become inputs, which the file keeps").add_argument
+    add("--resize", type=int, metavar="PIXELS",
+        help="their shorter side after resizing (default: just to cover the input)")  # fmt: skip
+    add("--crop", type=int, nargs="+", metavar="PIXELS",
+        help="the centre that is kept, height and width or one number: the input's (default)")  # fmt: skip
+    add("--interpolation", choices=INTERPOLATIONS, help="of the resizing (default bilinear)")
+    add("--pad", action="store_true", default=None,
+        help="resize the whole photo into the input and fill the rest with black")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> None:
@@ -129,6 +142,8 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
     chosen = {name: value for name, value in vars(options).items() if name in names}
     if chosen.get("input_range") is not None:
         chosen["input_range"] = tuple(chosen["input_range"])
+    if how := _preprocessing(options):
+        chosen["preprocessing"] = how
     if "class_names" in chosen:
         chosen["class_names"] = read_names(chosen["class_names"])
     deeplift = chosen.get("rules") == "deeplift"
@@ -139,6 +154,15 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
             raise InputError("--baseline belongs to DeepLIFT: add --rules deeplift")
         chosen["baseline"] = _baseline(chosen["baseline"])
     return chosen
+
+
+def _preprocessing(options: argparse.Namespace) -> Preprocessing | None:
+    """How photos become inputs, None if no option says it."""
+    given = {field.name: getattr(options, field.name) for field in fields(Preprocessing)}
+    given = {name: value for name, value in given.items() if value is not None}
+    if len(given.get("crop", ())) == 1:
+        given["crop"] = given["crop"][0]
+    return Preprocessing(**given) if given else None
 
 
 def _baseline(given: str) -> Any:

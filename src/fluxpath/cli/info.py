@@ -7,7 +7,9 @@ from pathlib import Path
 
 from fluxpath.artifact import read_manifest
 from fluxpath.cli._common import Commands, say
+from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
+from fluxpath.preprocessing import DEFAULT
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -26,6 +28,7 @@ def run(options: argparse.Namespace) -> None:
         "kind": _kind(manifest),
         "input": f"{manifest.input} float32 [batch, {shape}] {bounds}",
         "normalisation": "none" if manifest.mean is None else f"mean {manifest.mean}, std {manifest.std}",
+        "photos": _photos(manifest),
         "objective": manifest.objective,
         "classes": str(manifest.classes),
         "precision": manifest.precision,
@@ -54,6 +57,16 @@ def _kind(manifest: Manifest) -> str:
         return "gradient graph"
     settings = ", ".join(f"{name} {value}" for name, value in manifest.settings.items())
     return f"whole method {manifest.method} ({settings})"
+
+
+def _photos(manifest: Manifest) -> str:
+    """How photos become inputs, or that the input is none."""
+    how = manifest.preprocessing or DEFAULT
+    try:
+        how.check(manifest.shape)
+    except InputError:
+        return "none: the input is no picture"
+    return str(how)
 
 
 def _costs(path: Path) -> dict[str, str]:

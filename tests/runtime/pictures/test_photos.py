@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from fluxpath.errors import InputError
+from fluxpath.preprocessing import INTERPOLATIONS, Preprocessing
 from fluxpath.runtime.pictures import load_image
 
 
@@ -200,3 +201,60 @@ def test_float_pixels_and_huge_images_are_refused(tmp_path: Path, monkeypatch: p
 def test_a_bad_shape_or_range_is_refused(tmp_path: Path, shape: Any, span: Any, said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         load_image(store(tmp_path, photo(4, 4)), shape, span)
+
+
+# --- load_image: how a file says that photos become inputs
+
+
+def centre(image: Image.Image, height: int, width: int) -> Image.Image:
+    """As torchvision's CenterCrop."""
+    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
+    return image.crop((left, top, left + width, top + height))
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("size", [(50, 40), (40, 50), (33, 33), (15, 90), (7, 9)])
+@pytest.mark.parametrize("crop", [(20, 20), (13, 22), (24, 24)])
+def test_resized_and_cropped_as_torchvision_does(
+    tmp_path: Path, interpolation: str, size: tuple[int, int], crop: tuple[int, int]
+) -> None:
+    """Resize(24) and CenterCrop(crop), with antialias, on a PIL image, written out; shrunk and enlarged."""
+    levels = photo(size[1], size[0], 3)
+    w, h = size
+    new = (24, int(24 * h / w)) if w <= h else (int(24 * w / h), 24)
+    method = getattr(Image.Resampling, interpolation.upper())
+    expected = np.asarray(centre(Image.fromarray(levels).resize(new, method), *crop))
+    how = Preprocessing(24, crop, interpolation)
+    loaded = load_image(store(tmp_path, levels), (3, *crop), preprocessing=how)
+    np.testing.assert_array_equal(loaded, (np.moveaxis(expected, 2, 0) / 255).astype(np.float32))
+
+
+@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+def test_without_a_size_the_photo_covers_the_input(tmp_path: Path, interpolation: str) -> None:
+    levels, method = photo(24, 40), getattr(Image.Resampling, interpolation.upper())
+    how = Preprocessing(interpolation=interpolation)
+    loaded = load_image(store(tmp_path, levels), (1, 12, 12), preprocessing=how)
+    expected = Image.fromarray(levels).resize((12, 12), method, box=(8, 0, 32, 24))
+    np.testing.assert_array_equal(loaded[0], (np.asarray(expected) / 255).astype(np.float32))
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_padding_keeps_the_whole_photo(tmp_path: Path, upright: bool) -> None:
+    levels = photo(10, 20)
+    levels = levels.T if upright else levels
+    path = store(tmp_path, levels)
+    loaded = load_image(path, (1, 30, 30), (-1, 1), preprocessing=Preprocessing(pad=True))[0]
+    loaded = loaded.T if upright else loaded
+    assert (loaded[:7] == -1).all() and (loaded[-7:] == -1).all()  # of 7.5 on each side
+    size = (15, 30) if upright else (30, 15)
+    whole = np.asarray(Image.fromarray(levels).resize(size, Image.Resampling.BILINEAR)) / 127.5 - 1
+    inside = loaded[8:23] if np.allclose(loaded[7], -1) else loaded[7:22]
+    np.testing.assert_allclose(inside, whole.T if upright else whole, atol=1e-6)
+
+
+def test_a_photo_that_would_get_huge_is_refused(tmp_path: Path) -> None:
+    path = store(tmp_path, photo(2, 20_000))
+    how = Preprocessing(2**13, 8)
+    with pytest.raises(InputError, match=r"a\.png: .* would be resized to 8192 x 81920000, and at most"):
+        load_image(path, (1, 8, 8), preprocessing=how)
+    assert load_image(path, (1, 8, 8)).shape == (1, 8, 8)
