@@ -7,8 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import numpy.typing as npt
 
 from fluxpath.checks import positive, whole
@@ -18,13 +19,15 @@ from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.backends.base import LARGEST, GradientSession, Options
 from fluxpath.runtime.backends.calibration import suitable_slots
 from fluxpath.runtime.backends.opening import open_session
+from fluxpath.runtime.bulk.sources import expanded
 from fluxpath.runtime.engine.driver import Driver
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.pending import Pending
 from fluxpath.runtime.engine.request import Request
-from fluxpath.runtime.inputs import as_companions, as_fitting_method, as_images, as_targets, check_rules
+from fluxpath.runtime.inputs import as_companions, as_fitting_method, as_targets, check_rules
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import MFABA, Method
+from fluxpath.runtime.preparation import Preparation
 
 if TYPE_CHECKING:
     from fluxpath.runtime.bulk.many import Summary
@@ -130,7 +133,8 @@ class Explainer:
             if limit is not None:
                 whole(name, limit, 1, 2**63)
         self.manifest: Manifest = session.manifest
-        self.shape = _resolved(self.manifest.shape, shape)
+        self.shape = _resolved(self.manifest, shape)
+        self._preparation = Preparation.of(self.manifest, self.shape)
         self._companions = {c.name: (self._companion_shape(c), c.dtype) for c in self.manifest.companions}
         if slots == "auto":
             slots = suitable_slots(session, lambda n: self._lanes(session, n), max_memory)
@@ -156,9 +160,24 @@ class Explainer:
             )
         return tuple(next(iter(sizes)) if d is None else d for d in companion.shape)
 
+    def prepare(self, photos: Any) -> npt.NDArray[np.float32]:
+        """Photos in any form as the model's input, float32 [n, *shape], scaled to its range.
+
+        photos: one photo or a list of them, of any sizes, or a folder, with its subfolders. A photo is a
+            path, the bytes of a file, an open binary file, a PIL image, or an array or tensor of uint8 (of
+            torch, CuPy or others, on the host or a GPU): [h, w, c], [c, h, w], or grey [h, w], and several
+            [n, h, w, c], [n, c, h, w] or grey [n, h, w]. Photos are turned upright by EXIF, fitted as the
+            file's manifest says (`preprocessing`) and scaled. Float arrays, [n, *shape] or [*shape], are the
+            input already, and only checked.
+
+        `attribute`, `submit`, `attribute_many` and the command line prepare all that they are given like
+        this. Raises InputError, which says what would be right.
+        """
+        return self._preparation.all(expanded(photos))
+
     def attribute(
         self,
-        images: npt.ArrayLike,
+        images: Any,
         target: int | Sequence[int] | npt.ArrayLike | None = None,
         method: Method | None = None,
         *,
@@ -174,7 +193,7 @@ class Explainer:
 
     def submit(
         self,
-        images: npt.ArrayLike,
+        images: Any,
         target: int | Sequence[int] | npt.ArrayLike | None = None,
         method: Method | None = None,
         *,
@@ -183,8 +202,9 @@ class Explainer:
     ) -> Future[Attribution]:
         """Start attributing and return at once.
 
-        images: float32 [n, *shape], or one image [*shape], finite and in the input's valid range; float64
-            is rounded, and what rounding put outside the range (by 4e-7 of its larger bound) is clipped.
+        images: photos in any form that `prepare` takes; or the model's input, float32 [n, *shape] or one
+            image [*shape], finite and in the valid range; float64 is rounded, and what rounding put outside
+            the range (by 4e-7 of its larger bound) is clipped.
         target: a class, or one class per image; None or -1 means the predicted class.
         method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`.
         inputs: the model's further inputs by name, such as an attention mask, each [n, ...].
@@ -202,7 +222,7 @@ class Explainer:
 
     def _request(
         self,
-        images: npt.ArrayLike,
+        images: Any,
         target: int | Sequence[int] | npt.ArrayLike | None,
         method: Method | None,
         inputs: Mapping[str, npt.ArrayLike] | None,
@@ -211,7 +231,7 @@ class Explainer:
     ) -> Request:
         method = as_fitting_method(MFABA() if method is None else method, self.shape, self.manifest.classes)
         check_rules(method, self.manifest.rules)
-        array = as_images(images, self.shape, self.manifest.low, self.manifest.high, copy)
+        array = self._preparation.all(expanded(images), copy)
         targets = as_targets(target, len(array), self.manifest.classes)
         companions = as_companions(inputs or {}, len(array), self._companions)
         if deadline is not None:
@@ -232,9 +252,10 @@ class Explainer:
         """Attribute any number of images in constant memory and write each result to `sink`, in order.
 
         source: a folder of images, including its subfolders; or an iterable of any length, read as needed, of
-            paths, arrays float32 [*shape], (name, image) or (name, image, target). Names must be distinct: an
-            image's is its path (in the folder, or as given), an unnamed array's is its number ("000000").
-            Results hold a byte of a name that is not UTF-8 as an escape, as in \\udcff.
+            photos in any form that `prepare` takes, arrays float32 [*shape], (name, image) or (name, image,
+            target). Names must be distinct: an image's is its path (in the folder, or as given), that of
+            anything else unnamed is its number ("000000"). Results hold a byte of a name that is not UTF-8 as
+            an escape, as in \\udcff.
         sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or your own `Sink`.
         target, method: as for `submit`, for every image.
         progress: show a bar if the run takes over a second and stderr is a terminal.
@@ -264,8 +285,11 @@ class Explainer:
         self.close()
 
 
-def _resolved(shape: tuple[int | None, ...], given: tuple[int, ...] | None) -> tuple[int, ...]:
+def _resolved(manifest: Manifest, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    shape, how = manifest.shape, manifest.preprocessing
     if given is None:
+        if how is not None and isinstance(how.crop, tuple):  # to which photos are cropped
+            shape = (shape[0], *how.crop)
         fixed = tuple(d for d in shape if d is not None)
         if len(fixed) != len(shape):
             raise InputError(f"the model's input has shape {shape}, open where it says None: pass shape=")

@@ -34,14 +34,14 @@ def as_images(
     """
     given = as_array("images", images)
     if given.dtype.newbyteorder("=") not in (np.float32, np.float64):
-        raise InputError(
-            f"images have dtype {given.dtype}, and must be float32"
-            + (": divide bytes by 255 first" if given.dtype == np.uint8 else "")
-        )
+        raise InputError(f"images have dtype {given.dtype}, and must be float32{_other_type(given)}")
     if given.shape == shape:
         given = given[None]
     if given.shape[1:] != shape or given.ndim != len(shape) + 1:
-        raise InputError(f"images have shape {list(given.shape)}, and must have [n, {_listed(shape)}]")
+        raise InputError(
+            f"images have shape {list(given.shape)}, and must have [n, {_listed(shape)}]"
+            + _other_order(given.shape, shape)
+        )
     if len(given) == 0:
         raise InputError("images are empty: pass at least one")
     if given.dtype == np.float32:
@@ -59,9 +59,34 @@ def as_images(
         if _outside(least + slack, most - slack, low, high):
             raise InputError(
                 f"images range from {least!s} to {most!s}, and the model's input from {low} to {high}"
+                + _other_range(float(least), float(most), high)
             )
         array = np.clip(array, low, high)
     return array
+
+
+def _other_type(given: npt.NDArray[Any]) -> str:
+    """What may be meant by an array that is not of floats."""
+    if given.dtype.kind == "O":
+        return ": an array of objects says neither sizes nor types, so pass a list of photos or of arrays"
+    if given.dtype.kind in "iu":
+        return ", the model's input, or uint8, a photo's levels from 0 to 255"
+    return ""
+
+
+def _other_order(given: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """What to do with an array that has the channels last."""
+    last = (*shape[1:], *shape[:1])
+    if len(shape) != 3 or given[-3:] != last or given[-3:] == shape:
+        return ""
+    return ": its channels come last, so move them with np.moveaxis(images, -1, -3)"
+
+
+def _other_range(least: float, most: float, high: float | None) -> str:
+    """What to do with levels of a photo."""
+    if high is None or high > 2 or least < 0 or not 2 < most <= 255:
+        return ""
+    return ": levels from 0 to 255 are scaled if they are uint8, so pass images.astype(np.uint8)"
 
 
 def _outside(least: np.float32, most: np.float32, low: float | None, high: float | None) -> bool:
@@ -149,6 +174,7 @@ def as_array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
     if type(given) is np.ndarray:  # the usual case
         return given
     try:
+        given = _on_host(given)
         array = np.asarray(given)
         masked = any(map(np.ma.is_masked, given if isinstance(given, list | tuple) else [given]))
     except _UNREADABLE as error:
@@ -156,6 +182,27 @@ def as_array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
     if masked:
         raise InputError(f"{name}: masked elements have no value, so fill them first, as with `filled(0)`")
     return array
+
+
+_HOST = (1, 3, 11, 13)
+"""DLPack's numbers of memory that the host reads: its own, and what CUDA and ROCm pin or share."""
+
+
+def _on_host(given: Any) -> Any:
+    """A tensor of another library as numpy can read it; anything else as it is.
+
+    By what such objects have in common, so that no library is imported.
+    """
+    if callable(getattr(given, "detach", None)) and callable(getattr(given, "cpu", None)):
+        return given.detach().cpu().numpy()  # torch's, which may require a gradient or live on a GPU
+    device = getattr(given, "__dlpack_device__", None)
+    if device is None or isinstance(given, np.generic | np.ndarray):
+        return given
+    if device()[0] in _HOST:
+        return given if hasattr(given, "__array__") else np.from_dlpack(given)
+    if callable(getattr(given, "get", None)):
+        return given.get()  # CuPy's, whose `__array__` refuses
+    return given if hasattr(given, "__array__") else np.from_dlpack(given, device="cpu")
 
 
 def _listed(shape: tuple[int, ...]) -> str:

@@ -21,9 +21,10 @@ from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.bulk.sinks import Sink, open_sink
 from fluxpath.runtime.bulk.sinks.base import Head
-from fluxpath.runtime.bulk.sources import Item, PhotoLoader, Source, items
+from fluxpath.runtime.bulk.sources import Item, Source, items
 from fluxpath.runtime.inputs import as_fitting_method, as_targets, check_rules
 from fluxpath.runtime.methods import MFABA, Method
+from fluxpath.runtime.preparation import Preparation
 
 
 class Submitting(Protocol):
@@ -91,7 +92,7 @@ def attribute_many(
     if manifest.companions:
         names = ", ".join(c.name for c in manifest.companions)
         raise InputError(f"the model has further inputs ({names}): call submit, which takes them")
-    coming, total = items(source, PhotoLoader(explainer.shape, manifest.low, manifest.high))
+    coming, total = items(source, Preparation.of(manifest, explainer.shape))
     if isinstance(sink, str | os.PathLike):
         head = head_of(explainer, source, target, chosen)
         sink = open_sink(sink, head, resume=resume, low=manifest.low, high=manifest.high)

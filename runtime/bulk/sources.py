@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.bulk.sinks.rowlog import FOLDER, RESULTS, is_log
-from fluxpath.runtime.inputs import as_array
+from fluxpath.runtime.preparation import Preparation
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
 
@@ -27,31 +26,7 @@ class Item:
     target: int | None = None
 
 
-@dataclass(frozen=True)
-class PhotoLoader:
-    """Loads photos for a model whose input has shape [1 or 3, h, w], black at `low` and white at `high`."""
-
-    shape: tuple[int, ...]
-    low: float | None
-    high: float | None
-
-    def check(self) -> tuple[int, int, int]:
-        """The shape; InputError if the model does not take pictures."""
-        if len(self.shape) != 3 or self.shape[0] not in (1, 3):
-            raise InputError(
-                f"the model takes inputs of shape {list(self.shape)}, and photos need [1 or 3, h, w]"
-            )
-        return self.shape[0], self.shape[1], self.shape[2]
-
-    def load(self, path: str | os.PathLike[str]) -> npt.NDArray[np.float32]:
-        """The photo, float32 [*shape]; InputError as in `load_image`."""
-        from fluxpath.runtime.pictures import load_image
-
-        bounds = (0.0, 1.0) if self.low is None or self.high is None else (self.low, self.high)
-        return load_image(path, self.check(), bounds)
-
-
-def items(source: Source, photos: PhotoLoader) -> tuple[Iterator[Item], int | None]:
+def items(source: Source, photos: Preparation) -> tuple[Iterator[Item], int | None]:
     """The items of a source (see `Explainer.attribute_many`), and their number, or None if unknown.
 
     Raises InputError for a folder without images, a path that does not exist, and what is not iterable.
@@ -103,27 +78,37 @@ def _is_written(results: Path) -> bool:
         return False
 
 
-def _item(index: int, given: Any, photos: PhotoLoader) -> Item:
-    """One element of an iterable: a path, an array, or a tuple with its name and optionally its target."""
+def _item(index: int, given: Any, photos: Preparation) -> Item:
+    """One element of an iterable: a photo, an array, or a tuple with its name and optionally its target."""
     if isinstance(given, str | os.PathLike):
         return _photo(Path(given).as_posix(), given, photos)
     if not isinstance(given, tuple):
-        return Item(f"{index:06d}", lambda: as_array("the image", given))
+        return Item(f"{index:06d}", lambda: photos.one(given))
     if len(given) not in (2, 3) or not isinstance(given[0], str):
         return Item(f"{index:06d}", _misshapen)
     name, image, *target = given
     chosen = target[0] if target else None
     if isinstance(image, str | os.PathLike):
         return _photo(name, image, photos, chosen)
-    return Item(name, lambda: as_array("the image", image), chosen)
+    return Item(name, lambda: photos.one(image), chosen)
 
 
-def _photo(name: str, path: str | os.PathLike[str], photos: PhotoLoader, target: int | None = None) -> Item:
+def _photo(name: str, path: str | os.PathLike[str], photos: Preparation, target: int | None = None) -> Item:
     return Item(name, lambda: photos.load(path), target)
 
 
 def _misshapen() -> npt.NDArray[Any]:
-    raise InputError("an item must be an array, a path, (name, image) or (name, image, target)")
+    raise InputError("an item must be a photo, an array, (name, image) or (name, image, target)")
+
+
+def expanded(photos: Any) -> Any:
+    """The photos in it where `photos` is a folder's path; anything else as it is.
+
+    InputError for a path at which nothing is.
+    """
+    if not isinstance(photos, str | os.PathLike):
+        return photos
+    return photos_in(Path(os.fsdecode(photos)))
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from fluxpath.cli import main
 from fluxpath.errors import ProviderError
+from fluxpath.runtime import Explainer
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,25 @@ def test_export_says_what_it_wrote(folder, capsys):
     assert "of float64" in printed
     assert main(["info", str(out)]) == 0
     assert "objective      logit" in capsys.readouterr().out
+
+
+def test_how_photos_become_inputs_is_in_the_manifest(folder, tmp_path, capsys):
+    out, shown = tmp_path / "photos.grad.onnx", []
+    for options in (["--resize", "8", "--crop", "6", "--interpolation", "bicubic"], ["--pad"], []):
+        assert main(["export", str(folder / "model.onnx"), "-o", str(out), *options]) == 0
+        assert main(["info", str(out)]) == 0
+        shown += [line for line in capsys.readouterr().out.splitlines() if line.startswith("photos  ")]
+        assert (
+            main(["explain", str(out), str(folder / "photos/a.png"), "--out", str(tmp_path / "a.npy")]) == 0
+        )
+        with Explainer(out, threads=1) as explainer, Image.open(folder / "photos/a.png") as photo:
+            written = np.load(tmp_path / "a.npy")
+            assert np.array_equal(written, explainer.attribute(np.asarray(photo)).values)
+    assert [line[15:] for line in shown] == [
+        "shorter side to 8, bicubic, centre cropped to 6 x 6",
+        "resized to fit, bilinear, padded with black",
+        "resized to cover, bilinear, centre cropped",
+    ]
 
 
 def test_precision_is_in_the_manifest(folder, capsys):
@@ -190,6 +210,12 @@ def test_demo(tmp_path, capsys):
         (["export", "{graph}", "-o", "x.onnx"], "is what an export wrote"),
         (["export", "{model}", "-o", "x.onnx", "--mean", "0.5"], "mean and std go together"),
         (["export", "{model}", "-o", "x.onnx", "--classes", "none.txt"], "cannot read class names"),
+        (
+            ["export", "{model}", "-o", "x.onnx", "--crop", "7"],
+            "the preprocessing does not fit: crop is [7, 7]",
+        ),
+        (["export", "{model}", "-o", "x.onnx", "--resize", "5"], "resize is 5, less than the 6 pixels"),
+        (["export", "{model}", "-o", "x.onnx", "--crop", "6", "--pad"], "leave out resize and crop"),
         (["info", "none.onnx"], "there is no gradient graph"),
         (["info", "{model}"], "model.onnx' is no intact gradient graph"),
         (["verify", "{model}"], "no intact gradient graph"),

@@ -39,22 +39,27 @@ IMAGES = {
     "minus infinity": (with_pixel(-math.inf), r"image 1 holds NaN or infinity"),
     "infinity in float32": (with_pixel(0.5).astype(float) * 1e300, r"image 0 holds NaN or infinity"),
     "empty batch": (grey(0, 1, 6, 6), r"images are empty: pass at least one"),
-    "nothing": ([], r"shape \[0\], and must have \[n, 1, 6, 6\]"),
+    "nothing": ([], r"images are empty: pass at least one"),
     "wrong size": (grey(2, 1, 6, 7), r"shape \[2, 1, 6, 7\], and must have \[n, 1, 6, 6\]"),
-    "channels last": (grey(2, 6, 6, 1), r"must have \[n, 1, 6, 6\]"),
+    "channels last": (grey(2, 6, 6, 1), r"must have \[n, 1, 6, 6\]: its channels come last, so move them"),
     "flat": (grey(2, 36), r"must have \[n, 1, 6, 6\]"),
     "one dimension more": (grey(1, 2, 1, 6, 6), r"must have \[n, 1, 6, 6\]"),
     "a number": (0.5, r"shape \[\], and must have \[n, 1, 6, 6\]"),
-    "uint8": (grey(1, 1, 6, 6, dtype=np.uint8), r"dtype uint8, and must be float32: divide bytes by 255"),
-    "int64": (grey(1, 1, 6, 6, dtype=np.int64), r"dtype int64, and must be float32$"),
+    "int64": (grey(1, 1, 6, 6, dtype=np.int64), r"dtype int64, and must be float32, .*, or uint8, a photo's"),
     "float16": (grey(1, 1, 6, 6, dtype=np.float16), r"dtype float16, and must be float32$"),
     "complex": (grey(1, 1, 6, 6, dtype=np.complex64), r"dtype complex64"),
-    "text": ("photo.jpg", r"dtype <U9, and must be float32"),
+    "text": ("photo.jpg", r"there is no image or folder 'photo\.jpg'"),
+    "texts": (np.array(["a.jpg", "b.jpg"]), r"dtype <U5, and must be float32"),
     "None": (None, r"dtype object"),
+    "objects": (np.array([grey(1, 6, 6), None], object), r"dtype object, .*: .* pass a list of photos"),
     "ragged": ([[0.1, 0.2], [0.3]], r"images cannot be read as one array"),
     "too bright": (with_pixel(1.001), r"range from 0.5 to 1.001, and the model's input from 0.0 to 1.0"),
     "too dark": (with_pixel(-0.001), r"range from -0.001 to 0.5"),
-    "in bytes": (255 * grey(1, 1, 6, 6), r"range from 127.5 to 127.5, and the model's input from 0.0 to 1.0"),
+    "in bytes": (
+        255 * grey(1, 1, 6, 6),
+        r"range from 127.5 to 127.5, and the model's input from 0.0 to 1.0"
+        r": levels from 0 to 255 are scaled if they are uint8",
+    ),
 }
 
 

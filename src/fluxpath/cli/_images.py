@@ -72,14 +72,15 @@ def _first(file: IO[bytes], count: int) -> npt.NDArray[Any]:
 
 
 def _photos(path: Path, count: int, manifest: Manifest) -> Images:
-    from fluxpath.runtime.bulk.sources import PhotoLoader, photos_in
+    from fluxpath.runtime.bulk.sources import photos_in
+    from fluxpath.runtime.preparation import Preparation
 
     if None in manifest.shape:
         raise InputError(
             f"the model's input has the open shape {manifest.shape}: give images of one size in an .npz file"
         )
     shape = tuple(d for d in manifest.shape if d is not None)
-    loader = PhotoLoader(shape, manifest.low, manifest.high)
+    loader = Preparation.of(manifest, shape)
     loaded: list[Images] = []
     for file in photos_in(path):
         try:

@@ -124,10 +124,10 @@ def _target(options: argparse.Namespace) -> str:
 def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, source: Source) -> Sink:
     from fluxpath.runtime.bulk.many import head_of
     from fluxpath.runtime.bulk.sinks import open_sink
-    from fluxpath.runtime.bulk.sources import PhotoLoader
+    from fluxpath.runtime.preparation import Preparation
 
     manifest = explainer.manifest
-    PhotoLoader(explainer.shape, manifest.low, manifest.high).check()
+    Preparation.of(manifest, explainer.shape).check()
     target = _target(options)
     make_folder(Path(target).parent)
     return open_sink(
