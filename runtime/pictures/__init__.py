@@ -1,6 +1,10 @@
 """Turns attributions into pictures and photos into arrays; needs only numpy and Pillow."""
 
-from fluxpath.runtime.pictures.maps import COLORMAPS, heatmap, normalize, overlay
+from fluxpath.runtime.pictures.card import card
+from fluxpath.runtime.pictures.colours import COLORMAPS
+from fluxpath.runtime.pictures.drawing import Drawing
+from fluxpath.runtime.pictures.maps import normalize
+from fluxpath.runtime.pictures.overlays import heatmap, overlay, picture
 from fluxpath.runtime.pictures.photos import FORMATS, MAX_PIXELS, SUFFIXES, load_image
 from fluxpath.runtime.pictures.png import is_ours, save_png
 from fluxpath.runtime.pictures.sheet import contact_sheet
@@ -10,11 +14,14 @@ __all__ = [
     "FORMATS",
     "MAX_PIXELS",
     "SUFFIXES",
+    "Drawing",
+    "card",
     "contact_sheet",
     "heatmap",
     "is_ours",
     "load_image",
     "normalize",
     "overlay",
+    "picture",
     "save_png",
 ]

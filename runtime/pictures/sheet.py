@@ -9,8 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from fluxpath.checks import need
 from fluxpath.runtime.pictures.photos import opaque
-
-BACKGROUND, INK = (250, 250, 248), (40, 42, 48)
+from fluxpath.runtime.pictures.text import BACKGROUND, INK
 
 
 def contact_sheet(

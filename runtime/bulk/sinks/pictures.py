@@ -18,7 +18,6 @@ from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.bulk.sinks.base import Head, Row
 from fluxpath.runtime.bulk.sinks.rowlog import FOLDER, RESULTS, RowLog, hold_log, read_log
 
-SMALLEST = 224
 # The comment in a picture that has an array beside it: an array cannot say itself who wrote it.
 WITH_ARRAY = "with its attribution"
 # Names of files end at 255 bytes on most systems; a number and a suffix may follow.
@@ -105,8 +104,7 @@ class FolderSink:
         if is_ours(path, comment=WITH_ARRAY) and not self._npy:
             array.unlink(missing_ok=True)  # of the attribution that is replaced
         path.parent.mkdir(parents=True, exist_ok=True)
-        h, w = image.shape[-2:]
-        picture = overlay(self._unit(image), result.values[0], size=max(SMALLEST, h, w), smooth=h > 16)
+        picture = overlay(self._unit(image), result.values[0])
         save_png(picture, path, self._log.temporary, WITH_ARRAY if self._npy else None)
         files = [f"{stem}.png"]
         if self._npy:

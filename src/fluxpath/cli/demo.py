@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> None:
     """Export the bundled classifier, explain test digits, write a contact sheet and print a table."""
     from fluxpath.demo.digits import test_digits
     from fluxpath.runtime import Explainer
-    from fluxpath.runtime.pictures import contact_sheet, heatmap, save_png
+    from fluxpath.runtime.pictures import Drawing, contact_sheet, heatmap, picture, save_png
 
     images, labels = test_digits()
     images, labels = images[:COUNT], labels[:COUNT]
@@ -54,13 +54,14 @@ def run(options: argparse.Namespace) -> None:
     names = [str(digit) for digit in range(10)]
     export_with_progress(lambda s: export.gradient_from_onnx(MODEL, graph, class_names=names, progress=s))
     shown = [int(np.flatnonzero(labels == digit)[0]) for digit in range(10)]
-    pictures: list[list[Image.Image]] = [[heatmap(images[i], "grey", 96, low=0, high=100) for i in shown]]
+    pictures: list[list[Image.Image]] = [[picture(images[i], 96) for i in shown]]
     rows = [["method", "steps", "ms per image", "one image, ms"]]
+    drawing = Drawing(size=96, clip_percent_lowerbound=80, clip_percent_upperbound=99)
     with Explainer(graph) as explainer:
         for name in tqdm(METHODS, unit="method", leave=False, disable=None):
             result, row = _timed(explainer, name, images)
             rows.append(row)
-            pictures.append([heatmap(result.values[i], size=96) for i in shown])
+            pictures.append([heatmap(result.values[i], drawing) for i in shown])
     save_png(contact_sheet(pictures, names, ["image", *METHODS]), sheet)
     show(f"{COUNT} handwritten digits that the model was not trained on:\n")
     show(table(rows))

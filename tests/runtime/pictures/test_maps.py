@@ -1,4 +1,4 @@
-"""Importance maps, heat maps and overlays against slow plain twins (loops over pixels), and their edges."""
+"""Importance maps against slow plain twins (loops over pixels, in float64), and their edges."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ import numpy as np
 import pytest
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.pictures import COLORMAPS, heatmap, normalize, overlay
-
-DARKEST, PALEST = (0x06, 0x10, 0x28), (0xFF, 0xF3, 0xA0)  # the ends of "ember"
+from fluxpath.runtime.pictures import Drawing, normalize
+from fluxpath.runtime.pictures.maps import evidence, smoothed, weights
 
 
 def signed(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=shape)
-
-
-def photo(*shape: int) -> np.ndarray:
-    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
 
 
 # --- slow twins
@@ -42,26 +37,36 @@ def slow_normalize(values: np.ndarray, low: float = 80, high: float = 99, channe
     return [[(min(max(x, q), u) - q) / (u - q) for x in row] for row in flat]
 
 
-def slow_colour(weight: float, colormap: str = "ember") -> list[float]:
-    codes = COLORMAPS[colormap].split()
-    anchors = [[int(code[k : k + 2], 16) for k in (0, 2, 4)] for code in codes]
-    place = weight * (len(anchors) - 1)
-    k = min(int(place), len(anchors) - 2)
-    return [a + (place - k) * (b - a) for a, b in zip(anchors[k], anchors[k + 1], strict=True)]
-
-
-def slow_cubic(plane: np.ndarray, factor: int) -> np.ndarray:
-    """Bicubic enlargement of the last axis: Keys' kernel with a = -0.5, weights renormalised at the edges."""
-    out = np.zeros((plane.shape[0], plane.shape[1] * factor))
-    for j in range(out.shape[1]):
-        weights = []
-        for k in range(plane.shape[1]):
-            x = abs(k + 0.5 - (j + 0.5) / factor)
-            near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-            weights.append(near if x < 1 else far if x < 2 else 0.0)
-        for i in range(out.shape[0]):
-            out[i, j] = sum(w * v for w, v in zip(weights, plane[i], strict=True)) / sum(weights)
+def slow_smooth(plane: Any, sigma: float) -> list[list[float]]:
+    """The mean of all pixels, each weighted by exp(-d^2 / (2 sigma^2)) at the distance d."""
+    h, w = len(plane), len(plane[0])
+    out = [[0.0] * w for _ in range(h)]
+    for i in range(h):
+        for j in range(w):
+            total = whole = 0.0
+            for y in range(h):
+                for x in range(w):
+                    weight = math.exp(-((i - y) ** 2 + (j - x) ** 2) / (2 * sigma**2))
+                    total, whole = total + weight * plane[y][x], whole + weight
+            out[i][j] = total / whole
     return out
+
+
+def slow_weights(values: np.ndarray, polarity: str, low: float, high: float, sigma: float = 0) -> Any:
+    """By the words of `Drawing`: sum, smooth, keep the signs that are shown, clip the magnitudes."""
+    flat = [
+        [sum(float(v) for v in values[:, i, j]) for j in range(values.shape[2])]
+        for i in range(values.shape[1])
+    ]
+    flat = slow_smooth(flat, sigma) if sigma else flat
+    kept = {"positive": lambda v: max(v, 0.0), "negative": lambda v: min(v, 0.0), "both": lambda v: v}[
+        polarity
+    ]
+    flat = [[kept(v) for v in row] for row in flat]
+    sizes = [abs(v) for row in flat for v in row]
+    q, u = slow_percentile(sizes, low), slow_percentile(sizes, high)
+    u = u if u > q else max(sizes)
+    return [[math.copysign((min(max(abs(v), q), u) - q) / (u - q), v) for v in row] for row in flat]
 
 
 # --- normalize
@@ -117,105 +122,65 @@ def test_huge_and_tiny_values_neither_overflow_nor_vanish(scale: float) -> None:
     np.testing.assert_allclose(normalize(values * scale), normalize(values), atol=1e-6)
 
 
-# --- heatmap
+# --- what is drawn
 
 
-@pytest.mark.parametrize("colormap", ["ember", "grey"])
-@pytest.mark.parametrize("shape", [(3, 8, 6), (8, 6)])
-def test_heatmap_is_its_slow_twin(colormap: str, shape: tuple[int, ...]) -> None:
-    values = signed(*shape)
-    image = heatmap(values, colormap, low=10, high=90, channels="abs")
-    assert image.mode == "RGB"
-    weights = slow_normalize(values.reshape(-1, 8, 6), 10, 90, "abs")
-    expected = [[slow_colour(weight, colormap) for weight in row] for row in weights]
-    np.testing.assert_allclose(np.asarray(image, float), expected, atol=0.51)
+def drawn(values: np.ndarray, **settings: Any) -> np.ndarray:
+    drawing = Drawing(**settings)
+    return weights(evidence(values, drawing), drawing)
 
 
-def test_ember_brightens_from_end_to_end() -> None:
-    luma = [np.dot((0.299, 0.587, 0.114), slow_colour(k / 64)) for k in range(65)]
-    assert np.diff(luma).min() > 0
-    assert (slow_colour(0), slow_colour(1)) == ([*DARKEST], [*PALEST])
+@pytest.mark.parametrize("polarity", ["positive", "negative", "both"])
+@pytest.mark.parametrize(("low", "high"), [(85.0, 99.5), (0.0, 100.0), (62.0, 99.9)])
+@pytest.mark.parametrize("sigma", [0.0, 1.3])
+def test_weights_are_their_slow_twin(polarity: Any, low: float, high: float, sigma: float) -> None:
+    values = signed(3, 17, 12)
+    clips = {"clip_percent_lowerbound": low, "clip_percent_upperbound": high}
+    fast = drawn(values, polarity=polarity, smooth=sigma, **clips)
+    np.testing.assert_allclose(fast, slow_weights(values, polarity, low, high, sigma), atol=1e-12)
+    assert fast.min() >= (0 if polarity == "positive" else -1)
+    assert fast.max() <= (0 if polarity == "negative" else 1)
+    assert np.abs(fast).max() == 1
 
 
-def test_a_constant_heatmap_is_the_lowest_colour() -> None:
-    assert heatmap(np.ones((3, 1, 1))).getpixel((0, 0)) == DARKEST
-    assert heatmap(np.ones((5, 4)), size=20).getcolors() == [(20 * 16, DARKEST)]
+def test_the_strongest_pixels_are_coloured_and_no_others() -> None:
+    """85% are below the lower percentile; polarity comes first, so evidence of one sign has its share."""
+    for polarity in ("positive", "negative", "both"):
+        assert (drawn(signed(1, 20, 20), polarity=polarity, smooth=0) != 0).sum() == 60
 
 
-def test_heatmap_enlarges_by_nearest_neighbour() -> None:
-    values = signed(3, 8, 8)
-    large = np.asarray(heatmap(values, size=(24, 40)))
-    np.testing.assert_array_equal(large, np.asarray(heatmap(values)).repeat(3, axis=0).repeat(5, axis=1))
+@pytest.mark.parametrize("shape", [(9, 6), (1, 11), (7, 1), (1, 1)])
+@pytest.mark.parametrize("sigma", [0.4, 2.0, 50.0])
+def test_smoothing_is_its_slow_twin(shape: tuple[int, int], sigma: float) -> None:
+    plane = signed(*shape)
+    np.testing.assert_allclose(smoothed(plane, sigma), slow_smooth(plane, sigma), atol=1e-12)
 
 
-def test_a_single_size_is_the_longer_side() -> None:
-    cases = [(8, 4, 80), (4, 8, 80), (1, 300, 100), (4, 8, None)]
-    sizes = [heatmap(signed(3, h, w), size=size).size for h, w, size in cases]
-    assert sizes == [(40, 80), (80, 40), (100, 1), (8, 4)]  # (width, height)
+def test_smoothing_keeps_what_is_constant() -> None:
+    """Also where it is nearly so: rounding errors of the means are not shown as a map."""
+    for value in (0.1, -1 / 3, 1e300):
+        assert not drawn(np.full((3, 70, 70), value), polarity="both").any()
+    lone = np.full((1, 80, 80), 0.1)
+    lone[0, 40, 40] = -5
+    assert not drawn(lone, smooth=2.0)[:20].any()
 
 
-def test_a_smooth_heatmap_resizes_the_map_bicubically_and_then_colours_it() -> None:
-    values = signed(3, 6, 5)
-    smooth = slow_cubic(slow_cubic(np.array(slow_normalize(values)), 4).T, 4).T
-    assert smooth.min() < -0.01  # it overshoots, so clipping matters
-    expected = [[slow_colour(min(max(x, 0), 1)) for x in row] for row in smooth]
-    np.testing.assert_allclose(np.asarray(heatmap(values, size=24, smooth=True), float), expected, atol=0.51)
+def test_smoothing_comes_before_the_signs_are_parted() -> None:
+    """Evidence for and against that lies side by side cancels; apart, each is seen."""
+    stripes, halves = np.ones((1, 40, 40)), np.ones((1, 40, 40))
+    stripes[:, :, ::2] = -1
+    halves[:, :, :20] = -1
+    near, far = (np.abs(evidence(v, Drawing(smooth=3.0, polarity="both"))) for v in (stripes, halves))
+    assert near[10:30, 10:30].max() < 1e-3
+    assert far[:, [5, 34]].min() > 0.99
 
 
-# --- overlay
-
-
-@pytest.mark.parametrize("shape", [(1, 7, 9), (3, 7, 9), (7, 9)])
-@pytest.mark.parametrize("grey", [True, False])
-@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
-def test_overlay_is_its_slow_twin(shape: tuple[int, ...], grey: bool, kind: Any) -> None:
-    levels, values, alpha, brightness = photo(*shape), signed(3, 7, 9), 0.7, 0.9
-    image = levels if kind is np.uint8 else (levels / 255).astype(kind)
-    weights = slow_normalize(values, 5, 95, "max")
-    colours = np.broadcast_to(levels, (3, 7, 9))  # one channel is grey
-    expected = np.zeros((7, 9, 3))
-    for i in range(7):
-        for j in range(9):
-            r, g, b = (float(x) for x in colours[:, i, j])
-            luma = 0.299 * r + 0.587 * g + 0.114 * b
-            heat, w = slow_colour(weights[i][j], "grey"), alpha * weights[i][j]
-            for k, ground in enumerate([luma] * 3 if grey else [r, g, b]):
-                expected[i, j, k] = (1 - w) * brightness * ground + w * heat[k]
-    options: Any = {"colormap": "grey", "low": 5, "high": 95, "channels": "max"}
-    result = overlay(image, values, alpha, grey=grey, brightness=brightness, **options)
-    assert result.mode == "RGB"
-    np.testing.assert_allclose(np.asarray(result, float), expected, atol=0.51)
-
-
-def test_overlay_of_one_pixel_is_its_luma_at_three_quarters_of_its_brightness() -> None:
-    red = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
-    assert overlay(red, np.ones((3, 1, 1))).getpixel((0, 0)) == (57, 57, 57)  # 255 * 0.299 * 0.75
-    assert overlay(np.ones((1, 1)), np.ones((1, 1))).getpixel((0, 0)) == (191, 191, 191)
-
-
-def test_overlay_enlarges_image_and_heat_alike() -> None:
-    image, values = photo(3, 8, 8), signed(3, 8, 8)
-    small, large = np.asarray(overlay(image, values)), np.asarray(overlay(image, values, size=32))
-    np.testing.assert_array_equal(large, small.repeat(4, 0).repeat(4, 1))
-
-
-def test_a_smooth_overlay_clips_what_bicubic_resizing_overshoots() -> None:
-    image, values = photo(1, 8, 8) // 128 * 255, signed(3, 8, 8)
-    ground = slow_cubic(slow_cubic(image[0].astype(float), 4).T, 4).T
-    weights = slow_cubic(slow_cubic(np.array(slow_normalize(values)), 4).T, 4).T
-    assert ground.min() < -20 < 275 < ground.max()
-    expected = np.zeros((32, 32, 3))
-    for i in range(32):
-        for j in range(32):
-            g, n = min(max(ground[i, j], 0), 255), min(max(weights[i, j], 0), 1)
-            expected[i, j] = [(1 - 0.6 * n) * g + 0.6 * n * heat for heat in slow_colour(n)]
-    shown = np.asarray(overlay(image, values, size=32, smooth=True, brightness=1.0), float)
-    np.testing.assert_allclose(shown, expected, atol=0.51)
-
-
-def test_rounding_beyond_the_range_of_a_float_image_is_clipped() -> None:
-    shown = overlay(np.array([[1.0005, -0.0005]]), np.zeros((1, 2)), brightness=1.0)
-    assert np.asarray(shown).tolist() == [[[255] * 3, [0] * 3]]
+def test_the_automatic_sigma_grows_with_the_image_and_leaves_small_ones_alone() -> None:
+    sizes = [(8, 8), (32, 32), (64, 40), (65, 65), (224, 224), (100, 448)]
+    assert [Drawing().sigma(*size) for size in sizes] == [0, 0, 0, 65 / 36, 224 / 36, 448 / 36]
+    assert Drawing(smooth=2.5).sigma(8, 8) == 2.5
+    values = signed(3, 70, 70)
+    np.testing.assert_array_equal(drawn(values), drawn(values, smooth=70 / 36))
 
 
 # --- refusals
@@ -242,38 +207,19 @@ def holding(value: float) -> np.ndarray:
     ],
 )
 def test_bad_attributions_are_refused(values: np.ndarray, said: str) -> None:
-    for function in (normalize, heatmap):
+    for function in (normalize, lambda v: evidence(v, Drawing())):
         with pytest.raises(InputError, match=re.escape(said)):
             function(values)
 
 
 @pytest.mark.parametrize(
-    ("option", "bad", "said"),
-    [
-        ("low", (-1, 99, 99.5, math.nan), "0 <= low < high <= 100"),
-        ("high", (101, 80, math.nan), "0 <= low < high <= 100"),
-        ("channels", ("mean",), "got 'mean'"),
-        ("colormap", ("jet",), "'jet', only ember, grey"),
-        ("size", (0, -3, (0, 8), (8, -1)), "1 pixel or more"),
-        ("alpha", (-0.1, 1.1, math.nan), "not between 0 and 1"),
-        ("brightness", (-0.1, 1.1, math.nan), "not between 0 and 1"),
-    ],
+    ("low", "high"), [(-1, 99), (99, 99), (math.nan, 99), (80, 101), (80, 79), (80, math.nan)]
 )
-def test_bad_options_are_refused(option: str, bad: tuple[Any, ...], said: str) -> None:
-    for value in bad:
-        with pytest.raises(InputError, match=said):
-            overlay(photo(3, 4, 4), signed(3, 4, 4), **{option: value})
+def test_bad_percentiles_are_refused(low: float, high: float) -> None:
+    with pytest.raises(InputError, match="0 <= low < high <= 100"):
+        normalize(signed(3, 4, 4), low, high)
 
 
-@pytest.mark.parametrize(
-    ("images", "said"),
-    [
-        ([np.zeros(s) for s in [(3, 4, 5), (2, 4, 4), (4, 4, 3), (4,), (1, 3, 4, 4)]], "channels of (4, 4)"),
-        ([np.ones((4, 4), kind) for kind in (np.uint16, int, bool, complex)], "must be uint8 or float, got"),
-        ([holding(x) for x in (1.1, -0.1, math.nan, math.inf)], "a float image must be in [0,1]"),
-    ],
-)
-def test_bad_images_are_refused(images: list[np.ndarray], said: str) -> None:
-    for image in images:
-        with pytest.raises(InputError, match=re.escape(said)):
-            overlay(image, signed(3, 4, 4))
+def test_an_unknown_way_to_join_channels_is_refused() -> None:
+    with pytest.raises(InputError, match="channels is 'mean', it must be 'sum' or 'abs' or 'max'"):
+        normalize(signed(3, 4, 4), channels="mean")  # type: ignore[arg-type]
