@@ -1,0 +1,69 @@
+"""Every block of code in the README and in docs/ runs as it stands there, page by page, or says why not."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from code_blocks import NOT_RUN, RUN, SHOWN, Block, blocks_of, run, stage
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+RUNNABLE = [page for page in PAGES if any(block.is_run for block in blocks_of(page))]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
+@pytest.mark.filterwarnings("default")  # of other packages, as captum's at its import
+def test_the_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    stage(tmp_path)
+    known = set(sys.modules)
+    try:
+        run(blocks_of(page))
+    finally:
+        for module in [m for m in sys.modules if m.startswith("my_package") and m not in known]:
+            del sys.modules[module]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_each_block_says_what_it_is(page: Path) -> None:
+    """A block without a language, or of another one, would be passed over in silence."""
+    assert [str(b) for b in blocks_of(page) if b.language not in RUN + SHOWN] == []
+    assert page.read_text(encoding="utf-8").count("```") == 2 * len(blocks_of(page))
+
+
+def test_few_blocks_are_not_run() -> None:
+    blocks = [block for page in PAGES for block in blocks_of(page) if block.language in RUN]
+    reasons = [found[1] for block in blocks if (found := NOT_RUN.match(block.text))]
+    assert all(re.search(r"installs|GPU|minutes|[Aa]nother", reason) for reason in reasons), reasons
+    assert len(reasons) * 2 < len(blocks)
+
+
+def test_a_block_that_fails_is_named_by_its_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Page\n\n```python\nx = 1\n```\n\n```python\nassert x == 1\nx / 0\n```\n")
+    with pytest.raises(ZeroDivisionError) as raised:
+        run(blocks_of(page))
+    assert (str(raised.traceback[-1].path), raised.traceback[-1].lineno + 1) == (str(page), 9)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("fluxpath info missing.onnx", "info missing.onnx"),
+        ("ls", "mark this block"),
+        ("fluxpath info model.grad.onnx | cat", "unrecognized"),
+    ],
+)
+def test_a_command_that_fails_is_seen(
+    text: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises((AssertionError, SystemExit)) as raised:
+        run([Block(ROOT / "page.md", 1, "sh", f"{text}\n")])
+    assert why in str(raised.value) + capsys.readouterr().err
