@@ -7,13 +7,17 @@ INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt $(BIN)
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(shell find kernels -name '*.cpp' -o -name '*.h')
 
 # Whoever has node: `make web` installs onnxruntime-web (140 MB), and pytest then runs the files in it too.
-.PHONY: demo test web zoo lint bench clean
+.PHONY: demo test docs web zoo lint bench clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/fluxpath demo --out demo-output
 
 test: $(VENV)/test.stamp lint
 	$(BIN)/pytest
+
+# mkdocs-material prints a notice about MkDocs 2 otherwise, which pyproject.toml rules out.
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 web:
 	npm ci --prefix tests/runtimes
@@ -38,6 +42,11 @@ $(VENV)/demo.stamp: $(SOURCES)
 $(VENV)/test.stamp: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) -e ".[test]"
+	touch $@
+
+$(VENV)/docs.stamp: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e ".[docs]"
 	touch $@
 
 $(VENV)/bench.stamp: $(SOURCES)

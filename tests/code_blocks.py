@@ -22,6 +22,9 @@ RUN, SHOWN = ("python", "sh"), ("text", "toml", "yaml")
 NOT_RUN = re.compile(r"# not run by the tests: (\S.*)\n")
 """The first line of a block that is not run; it says why."""
 
+QUOTED = re.compile(r"# from (\S+)\n")
+"""The first line of a block that stands, word for word, in that file of the repository."""
+
 FENCE = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
 
 
@@ -36,7 +39,7 @@ class Block:
 
     @property
     def is_run(self) -> bool:
-        return self.language in RUN and not NOT_RUN.match(self.text)
+        return self.language in RUN and not NOT_RUN.match(self.text) and not QUOTED.match(self.text)
 
     def __str__(self) -> str:
         return f"{self.page.name}:{self.line}"

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from code_blocks import NOT_RUN, RUN, SHOWN, Block, blocks_of, run, stage
+from code_blocks import NOT_RUN, QUOTED, RUN, SHOWN, Block, blocks_of, run, stage
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-RUNNABLE = [page for page in PAGES if any(block.is_run for block in blocks_of(page))]
+ELSEWHERE = {"from-captum.md"}
+"""test_from_captum.py runs it."""
+RUNNABLE = [p for p in PAGES if p.name not in ELSEWHERE and any(block.is_run for block in blocks_of(p))]
 
 
 def name_of(page: Path) -> str:
@@ -43,6 +45,18 @@ def test_few_blocks_are_not_run() -> None:
     reasons = [found[1] for block in blocks if (found := NOT_RUN.match(block.text))]
     assert all(re.search(r"installs|GPU|minutes|[Aa]nother", reason) for reason in reasons), reasons
     assert len(reasons) * 2 < len(blocks)
+
+
+def test_what_is_quoted_is_there() -> None:
+    quotes = [
+        (found[1], block.text[found.end() :])
+        for page in PAGES
+        for block in blocks_of(page)
+        if (found := QUOTED.match(block.text))
+    ]
+    assert quotes
+    for path, text in quotes:
+        assert text in (ROOT / path).read_text(encoding="utf-8"), path
 
 
 def test_a_block_that_fails_is_named_by_its_line(tmp_path: Path) -> None:
