@@ -1,8 +1,8 @@
 """Shows docstrings and signatures of this project as they are meant.
 
-mkdocstrings uses it when the site is built, as an extension of griffe (mkdocs.yml): lines of "name: what it is"
-become a list, and signatures are those of the running code, where settings are inherited and the options of
-an export stand for fields.
+mkdocstrings uses it when the site is built, as an extension of griffe (mkdocs.yml): lines of "name: what it
+is" become a list, and signatures are those of the running code, where settings are inherited and the options
+of an export stand for fields.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Docstrings(griffe.Extension):
             module = importlib.import_module(name)
             for public in module.__all__:
                 made = getattr(module, public)
-                known = pkg[f"{made.__module__}.{made.__qualname__}".partition(".")[2]] if callable(made) else None
+                if not callable(made):
+                    continue
+                known = pkg[f"{made.__module__}.{made.__qualname__}".partition(".")[2]]
                 if isinstance(known, griffe.Class):
                     init = griffe.Function("__init__", parameters=parameters_of(made), runtime=False)
                     known.set_member("__init__", init)

@@ -1,4 +1,4 @@
-"""The fenced blocks of a page, and how they are run: Python and fluxpath's own commands, in the page's order."""
+"""The fenced blocks of a page, and how they run: Python and fluxpath's commands, in the page's order."""
 
 from __future__ import annotations
 

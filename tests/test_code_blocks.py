@@ -75,9 +75,7 @@ def test_a_block_that_fails_is_named_by_its_line(tmp_path: Path) -> None:
         ("fluxpath info model.grad.onnx | cat", "unrecognized"),
     ],
 )
-def test_a_command_that_fails_is_seen(
-    text: str, why: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_command_that_fails_is_seen(text: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises((AssertionError, SystemExit)) as raised:
         run([Block(ROOT / "page.md", 1, "sh", f"{text}\n")])
     assert why in str(raised.value) + capsys.readouterr().err

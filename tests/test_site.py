@@ -1,4 +1,4 @@
-"""docs/ is built into a site without a warning; what its pages point to is there, and nothing lies elsewhere."""
+"""docs/ is built into a site without a warning, and what its pages load and point to is there."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import pytest
 pytest.importorskip("mkdocs")
 pytest.importorskip("mkdocstrings")
 
-from markdown import markdown  # noqa: E402
+from markdown import markdown
 
-import fluxpath  # noqa: E402
-import fluxpath.export  # noqa: E402
-import fluxpath.runtime  # noqa: E402
+import fluxpath
+import fluxpath.export
+import fluxpath.runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src")}
