@@ -21,7 +21,7 @@ def name_of(page: Path) -> str:
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
-@pytest.mark.filterwarnings("default")  # of other packages, as captum's at its import
+@pytest.mark.filterwarnings("default")  # those of other packages are not ours to mend
 def test_the_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     stage(tmp_path)

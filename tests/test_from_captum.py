@@ -29,7 +29,7 @@ def test_there_are_rows() -> None:
     assert len(ROWS) == len([line for line in lines if line.startswith("| `")]) > 10
 
 
-@pytest.mark.filterwarnings("default")  # captum's own
+@pytest.mark.filterwarnings("ignore:Setting forward, backward hooks")
 @pytest.mark.parametrize(("captum", "fluxpath", "within"), ROWS, ids=range(len(ROWS)))
 def test_both_calls_give_the_same(names: dict[str, Any], captum: str, fluxpath: str, within: str) -> None:
     names["torch"].manual_seed(0)
