@@ -41,9 +41,10 @@ def _listed(paragraph: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """The text with the signs escaped that Markdown would take for its own, outside `code`."""
+    """The text with the signs escaped that Markdown would take for its own, and with links to pages."""
     parts = text.split("`")
-    return "`".join(part if i % 2 else re.sub(r"([*\[<])", r"\\\1", part) for i, part in enumerate(parts))
+    plain = "`".join(part if i % 2 else re.sub(r"([*\[<])", r"\\\1", part) for i, part in enumerate(parts))
+    return re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", plain)
 
 
 def parameters_of(function: Callable[..., Any]) -> griffe.Parameters:
@@ -80,5 +81,8 @@ class Docstrings(griffe.Extension):
                 if isinstance(known, griffe.Class):
                     init = griffe.Function("__init__", parameters=parameters_of(made), runtime=False)
                     known.set_member("__init__", init)
+                    for name, member in known.functions.items():
+                        if name in vars(made):
+                            member.parameters = parameters_of(getattr(made, name))
                 elif isinstance(known, griffe.Function):
                     known.parameters = parameters_of(made)
