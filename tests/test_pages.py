@@ -1,4 +1,4 @@
-"""docs/security.md names tests that there are; docs/errors.md every error and every status."""
+"""docs/security.md names tests that there are; other pages every error, status, and output of a file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from fluxpath import errors
+from fluxpath.export.whole_method.loop import OUTPUTS
+from fluxpath.export.whole_method.methods import METHOD_NAMES
 from fluxpath.status import Status
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +36,15 @@ def test_every_error_and_every_status_is_explained() -> None:
     for status in Status:
         assert explained[status.name][1] == str(status.value) and explained[status.name][2]
     assert set(explained) - {"error", "status"} == {e.__name__ for e in made} | {s.name for s in Status}
+
+
+def test_the_contract_of_a_whole_method_is_complete() -> None:
+    page = (ROOT / "docs" / "whole-method.md").read_text(encoding="utf-8")
+    named = [row[0].strip("`") for row in rows(page.partition("## Outputs")[2])]
+    assert named[1 : 1 + len(OUTPUTS)] == list(OUTPUTS)
+    numbers = [int(name) for name in named if name.isdigit()]
+    assert numbers == [status.value for status in Status if status != Status.RUNNING]
+    assert all(f"`{name}`" in page for name in METHOD_NAMES)
 
 
 def test_both_pages_are_linked_from_the_readme() -> None:
