@@ -6,6 +6,7 @@ from fluxpath.runtime.backends.base import GradientSession
 from fluxpath.runtime.backends.onnx import OnnxSession
 from fluxpath.runtime.bulk.many import Summary
 from fluxpath.runtime.bulk.sinks import Sink
+from fluxpath.runtime.engine.stats import Stats
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.methods import (
     AGI,
@@ -22,6 +23,9 @@ from fluxpath.runtime.methods import (
     Saliency,
     SmoothGrad,
 )
+from fluxpath.runtime.methods.named import method_named
+from fluxpath.runtime.prediction import Prediction
+from fluxpath.runtime.walk import Walk
 from fluxpath.status import Status
 
 __all__ = [
@@ -40,10 +44,14 @@ __all__ = [
     "Method",
     "NeFLAG",
     "OnnxSession",
+    "Prediction",
     "Saliency",
     "Sink",
     "SmoothGrad",
+    "Stats",
     "Status",
     "Summary",
+    "Walk",
+    "method_named",
     "read_manifest",
 ]

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.checks import positive, whole
+from fluxpath.checks import whole
+from fluxpath.companions import ones_for
 from fluxpath.errors import InputError, OutOfMemoryError
-from fluxpath.manifest import Companion, Manifest
+from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.backends.base import LARGEST, GradientSession, Options
 from fluxpath.runtime.backends.calibration import suitable_slots
 from fluxpath.runtime.backends.opening import open_session
-from fluxpath.runtime.bulk.sources import expanded
+from fluxpath.runtime.coroutine import awaited
 from fluxpath.runtime.engine.driver import Driver
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.pending import Pending
-from fluxpath.runtime.engine.request import Request
-from fluxpath.runtime.inputs import as_companions, as_fitting_method, as_targets, check_rules
+from fluxpath.runtime.engine.stats import Stats
+from fluxpath.runtime.intake import Further, Intake, Target
 from fluxpath.runtime.lanes import Lanes
-from fluxpath.runtime.methods import MFABA, Method
-from fluxpath.runtime.preparation import Preparation
+from fluxpath.runtime.methods import DeepLIFT, Method, Saliency
+from fluxpath.runtime.prediction import Prediction, Predictor, prediction
+from fluxpath.runtime.preparation.sizes import resolved_shape
+from fluxpath.runtime.walk import Recorded, Walk
 
 if TYPE_CHECKING:
     from fluxpath.runtime.bulk.many import Summary
@@ -133,32 +136,22 @@ class Explainer:
             if limit is not None:
                 whole(name, limit, 1, 2**63)
         self.manifest: Manifest = session.manifest
-        self.shape = _resolved(self.manifest, shape)
-        self._preparation = Preparation.of(self.manifest, self.shape)
-        self._companions = {c.name: (self._companion_shape(c), c.dtype) for c in self.manifest.companions}
+        self.shape = resolved_shape(self.manifest, shape)
+        self._predictor = Predictor(session, self.manifest)
+        self._intake = Intake(self.manifest, self.shape, self._predictor)
         if slots == "auto":
             slots = suitable_slots(session, lambda n: self._lanes(session, n), max_memory)
         self.slots = slots
-        self._pending = Pending(max_pending)
-        self._driver = Driver(Engine(session, self._lanes(session, slots)), self._pending)
+        self._most = slots if max_pending is None else min(slots, max_pending)
+        self._driver = Driver(Engine(session, self._lanes(session, slots)), Pending(max_pending))
 
     def _lanes(self, session: GradientSession, slots: int) -> Lanes:
         try:
-            return session.make_lanes(slots, self.shape, self._companions)
+            return session.make_lanes(slots, self.shape, self._intake.companions)
         except MemoryError as error:
             raise OutOfMemoryError(
                 f"there is no memory for {slots} slots of this model: take fewer"
             ) from error
-
-    def _companion_shape(self, companion: Companion) -> tuple[int, ...]:
-        """A further input's shape; its open sizes equal the explained input's open size (a text's length)."""
-        sizes = {g for d, g in zip(self.manifest.shape, self.shape, strict=True) if d is None}
-        if None in companion.shape and len(sizes) != 1:
-            raise InputError(
-                f"input '{companion.name}' has shape {companion.shape}, open where it says None, and the "
-                "explained input does not determine that size: export the model with a fixed one"
-            )
-        return tuple(next(iter(sizes)) if d is None else d for d in companion.shape)
 
     def prepare(self, photos: Any) -> npt.NDArray[np.float32]:
         """Photos in any form as the model's input, float32 [n, *shape], scaled to its range.
@@ -170,18 +163,30 @@ class Explainer:
             file's manifest says (`preprocessing`) and scaled. Float arrays, [n, *shape] or [*shape], are the
             input already, and only checked.
 
-        `attribute`, `submit`, `attribute_many` and the command line prepare all that they are given like
-        this. Raises InputError, which says what would be right.
+        `predict`, `attribute`, `submit`, `attribute_many` and the command line prepare all that they are
+        given like this. Raises InputError, which says what would be right.
         """
-        return self._preparation.all(expanded(photos))
+        return self._intake.images(photos)
+
+    def predict(self, photos: Any, top: int = 5, *, inputs: Further = None) -> Prediction:
+        """What the model predicts for `photos`, with the best `top` classes; it computes no gradient.
+
+        photos, inputs: as for `submit`. The first call takes memory for the model's weights once more. On a
+        backend of one's own it needs `GradientSession.forward`. Raises InputError, ClosedError, and
+        ArtifactError if the file is no longer the one that was opened.
+        """
+        array = self._intake.images(photos, copy=False)
+        whole("top", top, 1)
+        return prediction(self._intake.logits(array, inputs), self.manifest, top)
 
     def attribute(
         self,
         images: Any,
-        target: int | Sequence[int] | npt.ArrayLike | None = None,
-        method: Method | None = None,
+        target: Target = None,
+        method: Method | str | None = None,
         *,
-        inputs: Mapping[str, npt.ArrayLike] | None = None,
+        top: int | None = None,
+        inputs: Further = None,
         deadline: float | None = None,
     ) -> Attribution:
         """Attribute `images` and wait for the result; parameters and errors as for `submit`.
@@ -189,15 +194,35 @@ class Explainer:
         The images must not change before it returns: a contiguous float32 array is not copied. If a signal
         handler raises meanwhile, as at Ctrl-C, its error is raised, and this request alone is cancelled.
         """
-        return self._driver.run(self._request(images, target, method, inputs, deadline, copy=False))
+        return self._driver.run(
+            self._intake.request(images, target, method, top, inputs, deadline, copy=False)
+        )
+
+    async def attribute_async(
+        self,
+        images: Any,
+        target: Target = None,
+        method: Method | str | None = None,
+        *,
+        top: int | None = None,
+        inputs: Further = None,
+        deadline: float | None = None,
+    ) -> Attribution:
+        """Attribute `images` from asyncio; parameters and errors as for `submit`.
+
+        Photos are prepared on a thread of the event loop's executor. Cancelling the task cancels the request.
+        """
+        asked = partial(self.submit, images, target, method, top=top, inputs=inputs, deadline=deadline)
+        return await awaited(asked)
 
     def submit(
         self,
         images: Any,
-        target: int | Sequence[int] | npt.ArrayLike | None = None,
-        method: Method | None = None,
+        target: Target = None,
+        method: Method | str | None = None,
         *,
-        inputs: Mapping[str, npt.ArrayLike] | None = None,
+        top: int | None = None,
+        inputs: Further = None,
         deadline: float | None = None,
     ) -> Future[Attribution]:
         """Start attributing and return at once.
@@ -205,8 +230,9 @@ class Explainer:
         images: photos in any form that `prepare` takes; or the model's input, float32 [n, *shape] or one
             image [*shape], finite and in the valid range; float64 is rounded, and what rounding put outside
             the range (by 4e-7 of its larger bound) is clipped.
-        target: a class, or one class per image; None or -1 means the predicted class.
-        method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`.
+        target: a class, or one class per image, by number or by name; None or -1 means the predicted class.
+        method: settings such as `MFABA()` (the default) or `NeFLAG(n=20)`, or a name as for `method_named`.
+        top: k explains each image's k-th best class, in place of `target`; `predict` finds it first.
         inputs: the model's further inputs by name, such as an attention mask, each [n, ...].
         deadline: seconds from now after which the request fails with DeadlineError; checked before each
             evaluation.
@@ -216,36 +242,55 @@ class Explainer:
         explainer and take long; the process does not end before them. Raises InputError, QueueFullError,
         ClosedError.
         """
-        request = self._request(images, target, method, inputs, deadline)
+        request = self._intake.request(images, target, method, top, inputs, deadline)
         self._driver.submit(request)
         return request.future
 
-    def _request(
+    def walk(
         self,
-        images: Any,
-        target: int | Sequence[int] | npt.ArrayLike | None,
-        method: Method | None,
-        inputs: Mapping[str, npt.ArrayLike] | None,
-        deadline: float | None,
-        copy: bool = True,
-    ) -> Request:
-        method = as_fitting_method(MFABA() if method is None else method, self.shape, self.manifest.classes)
-        check_rules(method, self.manifest.rules)
-        array = self._preparation.all(expanded(images), copy)
-        targets = as_targets(target, len(array), self.manifest.classes)
-        companions = as_companions(inputs or {}, len(array), self._companions)
-        if deadline is not None:
-            positive("deadline", deadline)
-            deadline += time.monotonic()
-        return Request(array, targets, method, companions, deadline)
+        photo: Any,
+        target: Target = None,
+        method: Method | str | None = None,
+        *,
+        lane: int = 0,
+        inputs: Further = None,
+    ) -> Walk:
+        """The points of one walk of `method` from one photo, with the scores and predicted classes there.
+
+        lane: which, of a method with several, as NeFLAG has one for each of its samples. Parameters and
+        errors are otherwise those of `submit`. The last point is the one where the walk ended.
+        """
+        recorded = Recorded(self._intake.method(method), lane)
+        array = self._intake.images(photo)
+        if len(array) != 1:
+            raise InputError(f"these are {len(array)} images, and a walk starts at one: pass one photo")
+        self.attribute(array, target, recorded, inputs=inputs)
+        return recorded.walk(self.shape)
+
+    def warmup(self) -> None:
+        """Evaluate the model as often as it takes until later requests are not slowed by first evaluations.
+
+        Grey images, twice in all slots and twice in one: memory is taken, and a GPU's graphs are recorded.
+        """
+        low, high = self.manifest.low, self.manifest.high
+        grey = 0.5 if low is None or high is None else (low + high) / 2
+        method = Saliency() if self.manifest.rules == "gradient" else DeepLIFT()
+        sizes = [given for d, given in zip(self.manifest.shape, self.shape, strict=True) if d is None]
+        for n in (self._most, self._most, 1, 1):
+            images = np.full((n, *self.shape), grey, np.float32)
+            self.attribute(images, method=method, inputs=ones_for(self.manifest, n, *sizes[:1]))
+
+    def stats(self) -> Stats:
+        """What was done since the explainer was opened; cheap, from any thread, also after `close`."""
+        return self._driver.stats(self.slots)
 
     def attribute_many(
         self,
         source: Source,
         sink: str | os.PathLike[str] | Sink,
         *,
-        target: int | None = None,
-        method: Method | None = None,
+        target: int | str | None = None,
+        method: Method | str | None = None,
         progress: bool = True,
         resume: bool = True,
     ) -> Summary:
@@ -268,13 +313,22 @@ class Explainer:
         """
         from fluxpath.runtime.bulk.many import attribute_many
 
+        if target is not None:
+            target = int(self._intake.targets(target, 1)[0])
         return attribute_many(
-            self, source, sink, target=target, method=method, progress=progress, resume=resume
+            self,
+            source,
+            sink,
+            target=target,
+            method=self._intake.method(method),
+            progress=progress,
+            resume=resume,
         )
 
     def close(self) -> None:
         """Stop: requests that wait or run fail with ClosedError. Can be called twice."""
         self._driver.close()
+        self._predictor.close()
 
     def __enter__(self) -> Explainer:
         return self
@@ -283,19 +337,3 @@ class Explainer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _resolved(manifest: Manifest, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    shape, how = manifest.shape, manifest.preprocessing
-    if given is None:
-        if how is not None and isinstance(how.crop, tuple):  # to which photos are cropped
-            shape = (shape[0], *how.crop)
-        fixed = tuple(d for d in shape if d is not None)
-        if len(fixed) != len(shape):
-            raise InputError(f"the model's input has shape {shape}, open where it says None: pass shape=")
-        return fixed
-    if not isinstance(given, tuple | list) or not all(isinstance(g, int) for g in given):
-        raise InputError(f"shape is {given!r}, it must be the sizes of one input, such as (3, 224, 224)")
-    if len(given) != len(shape) or any(d not in (None, g) for d, g in zip(shape, given, strict=True)):
-        raise InputError(f"shape is {given}, and the model's input has shape {shape}")
-    return tuple(given)

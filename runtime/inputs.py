@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
@@ -13,9 +14,13 @@ from fluxpath import kernels
 from fluxpath.checks import whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.methods import Method
+from fluxpath.runtime.methods.named import method_named
 
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """How far a pixel may lie outside the valid range, relative to its larger bound: what rounding explains."""
+
+_SHOWN = 5
+"""How many classes an error names."""
 
 _UNREADABLE = (ArithmeticError, AttributeError, BufferError, LookupError, RuntimeError, TypeError, ValueError)
 """What an object's own conversion raises. Anything else, as the TimeoutError of an alarm, is not about it."""
@@ -93,15 +98,22 @@ def _outside(least: np.float32, most: np.float32, low: float | None, high: float
     return bool((low is not None and least < low) or (high is not None and most > high))
 
 
-def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArray[np.int64]:
-    """int64 [n], -1 for the predicted class; InputError if a target is not a class of the model."""
+def as_targets(
+    target: object, n: int, classes: int, names: Sequence[str] | None = None
+) -> npt.NDArray[np.int64]:
+    """int64 [n], -1 for the predicted class; InputError if a target is not a class of the model.
+
+    target: a class, or one per image: numbers, or names among `names`.
+    """
     if target is None:
         return np.full(n, -1, np.int64)
     if type(target) is int and -1 <= target < classes:
         return np.full(n, target, np.int64)  # a fast path for the usual call
-    given = as_array("target", target)
+    given = as_array("target", _numbered(target, classes, names))
     if given.dtype.kind not in "iu":
-        raise InputError(f"target has dtype {given.dtype}, and must be one integer class or one per image")
+        raise InputError(
+            f"target has dtype {given.dtype}, and must be one integer class or one per image, or their names"
+        )
     if given.ndim > 1 or (given.ndim == 1 and len(given) != n):
         raise InputError(f"target has shape {list(given.shape)}, and must be one class or [{n}]")
     numbers = given.tolist() if given.ndim else [given.item()]
@@ -110,6 +122,50 @@ def as_targets(target: npt.ArrayLike | None, n: int, classes: int) -> npt.NDArra
         wrong = most if most >= classes else least
         raise InputError(f"target {wrong} is not a class of the model: classes go from 0 to {classes - 1}")
     return np.full(n, given, np.int64)
+
+
+def _numbered(target: Any, classes: int, names: Sequence[str] | None) -> Any:
+    """`target` with numbers in the place of names; anything else as it is."""
+    if isinstance(target, str):
+        return class_named(target, classes, names)
+    if isinstance(target, np.ndarray) and target.dtype.kind in "UO":
+        target = target.tolist()
+    if isinstance(target, list | tuple) and any(isinstance(one, str) for one in target):
+        return [class_named(one, classes, names) if isinstance(one, str) else one for one in target]
+    return target
+
+
+def class_named(name: str, classes: int, names: Sequence[str] | None) -> int:
+    """The number of the class called `name`; InputError, with the nearest names, if there is not just one.
+
+    Whole names come first, then names whatever their case, then those with `name` among several, as "tabby"
+    is in "tabby, tabby cat".
+    """
+    if names is None:
+        raise InputError(
+            f"target is {name!r}, and the file has no class names: pass a number from 0 to {classes - 1}, or "
+            "export the model with class names"
+        )
+    low = name.casefold().strip()
+    for same in (
+        lambda other: other == name,
+        lambda other: other.casefold().strip() == low,
+        lambda other: low in _parts(other),
+    ):
+        found = [number for number, other in enumerate(names) if same(other)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = " or ".join(f"{number} ({names[number]})" for number in found[:_SHOWN])
+            raise InputError(f"target '{name}' is the name of several classes: pass a number, {several}")
+    near = {low_part: other for other in names for low_part in (other.casefold(), *_parts(other))}
+    closest = [near[part] for part in get_close_matches(low, near, _SHOWN, 0.5)]
+    hint = f", the nearest are {', '.join(map(repr, dict.fromkeys(closest)))}" if closest else ""
+    raise InputError(f"the model has no class '{name}'{hint}")
+
+
+def _parts(name: str) -> list[str]:
+    return [part.strip() for part in name.casefold().split(",")]
 
 
 def as_companions(
@@ -133,11 +189,13 @@ def as_companions(
 
 
 def as_method(method: object) -> Method:
-    """`method`, if the engine can run it; InputError for anything else, such as a method's class."""
+    """`method`, made if it is a name, if the engine can run it; InputError for anything else."""
+    if isinstance(method, str):
+        method = method_named(method)
     if not isinstance(method, Method):
         own = ", or an instance of your own class derived from fluxpath.runtime.Method"
         raise InputError(
-            f"method is {method!r}, it must be a method's settings such as MFABA()"
+            f"method is {method!r}, it must be a method's settings such as MFABA(), or a name"
             + (own if hasattr(method, "advance") and not isinstance(method, type) else "")
         )
     try:

@@ -71,6 +71,13 @@ class LinearSession(GradientSession):
         return lambda point: self.evaluate(point, chosen)
 
 
+class Predicting(LinearSession):
+    """The linear model, which can predict without a gradient."""
+
+    def forward(self) -> Callable[..., Any]:
+        return lambda inputs: ((inputs["image"] - 0.5) @ self.weight.T).astype(np.float32)
+
+
 class DeviceLinear(DeviceSession, LinearSession):
     """The linear model, whose lanes live on a device."""
 

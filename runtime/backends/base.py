@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from fluxpath.baseline import unpack_baseline
+from fluxpath.errors import FluxpathError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.lanes import Companions, Lanes
 from fluxpath.runtime.lanes.lanes import NO_COMPANIONS
+
+Forward = Callable[[Mapping[str, npt.NDArray[Any]]], npt.NDArray[np.float32]]
+"""From the model's inputs by name, the batch first, to its logits, float32 [batch, columns] or [batch]."""
 
 LARGEST = 256
 """The most slots that `slots="auto"` tries."""
@@ -67,6 +73,12 @@ class GradientSession(ABC):
             "classes": manifest.classes,
             "baseline": None if packed is None else unpack_baseline(packed, features),
         }
+
+    def forward(self) -> Forward:
+        """What computes the model's logits and no gradient, from any thread; for `Explainer.predict`."""
+        raise FluxpathError(
+            f"{type(self).__name__} computes gradients only: predictions need a method forward() of it"
+        )
 
     def used(self) -> int:
         """Bytes of memory that this process uses; 0 if the system does not report it."""

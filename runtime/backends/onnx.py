@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy.typing as npt
 from fluxpath import manifest as contract
 from fluxpath.artifact import GradientFile, read_sealed
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
-from fluxpath.runtime.backends.base import GradientSession
+from fluxpath.forward import OUTPUT, forward_part
+from fluxpath.runtime.backends.base import Forward, GradientSession
 from fluxpath.runtime.device.half import ONNX_TYPES, RAW, widened
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.telemetry import disable_telemetry
@@ -57,29 +59,11 @@ class OnnxSession(GradientSession):
         optimized: bool = True,
     ) -> None:
         file = read_sealed(Path(path))
-        self.manifest, self.digest = file.manifest, file.digest
+        self.manifest, self.digest, self._path = file.manifest, file.digest, Path(path)
         self._ort = require_providers(providers)
-        options = self._ort.SessionOptions()
-        options.log_severity_level = 3
-        # Otherwise bytes that look like ONNX Runtime's own format would be read so, and past all checks.
-        options.add_session_config_entry("session.load_model_format", "ONNX")
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        if not optimized:
-            options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            self._external = self._outside(options, file)
-            # Pad_Fusion merges a zero Pad into the MaxPool after it, which is wrong for negative values.
-            self._session = self._ort.InferenceSession(
-                file.data,
-                options,
-                providers=list(providers),
-                provider_options=None if provider_options is None else list(provider_options),
-                disabled_optimizers=["Pad_Fusion"],
-                enable_fallback=0,  # trying other providers prints to stdout and hides the first error
-            )
-        except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            raise ArtifactError(f"ONNX Runtime cannot load '{path}': {first_line(error)}") from error
+        self._threads, self._optimized = threads, optimized
+        self._providers, self._options_of_providers = list(providers), provider_options
+        self._session, self._external = self._opened(file, self._providers, provider_options)
         try:
             self._check_interface()
         except UnicodeDecodeError as error:
@@ -87,6 +71,59 @@ class OnnxSession(GradientSession):
         self._lanes: Lanes | None = None
         self._half: npt.NDArray[np.uint16] | None = None
         self._bindings: dict[int, Any] = {}
+
+    def _opened(
+        self, file: GradientFile, providers: list[str], of_providers: Sequence[dict[str, str]] | None
+    ) -> tuple[Any, list[Any]]:
+        """A session of ONNX Runtime on the file's bytes, and what must live as long as it does."""
+        options = self._ort.SessionOptions()
+        options.log_severity_level = 3
+        # Otherwise bytes that look like ONNX Runtime's own format would be read so, and past all checks.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
+        if not self._optimized:
+            options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            external = self._outside(options, file)
+            # Pad_Fusion merges a zero Pad into the MaxPool after it, which is wrong for negative values.
+            session = self._ort.InferenceSession(
+                file.data,
+                options,
+                providers=providers,
+                provider_options=None if of_providers is None else list(of_providers),
+                disabled_optimizers=["Pad_Fusion"],
+                enable_fallback=0,  # trying other providers prints to stdout and hides the first error
+            )
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            raise ArtifactError(f"ONNX Runtime cannot load '{self._path}': {first_line(error)}") from error
+        return session, external
+
+    def forward(self) -> Forward:
+        """The logits by a session of its own on the file's forward part, with its weights once more."""
+        file = read_sealed(self._path)
+        if file.digest != self.digest:
+            raise ArtifactError(f"'{self._path}' is not the file that was opened any more: open it again")
+        part = forward_part(file.data, self.manifest.logits)
+        external = tuple(t for t in file.external if t.name in part.initializers)
+        session, kept = self._opened(
+            replace(file, data=part.data, external=external), *self._forward_providers()
+        )
+
+        def logits(
+            inputs: Mapping[str, npt.NDArray[Any]], _kept: list[Any] = kept
+        ) -> npt.NDArray[np.float32]:
+            try:
+                (found,) = session.run([OUTPUT], {name: inputs[name] for name in part.inputs})
+            except Exception as error:
+                raise _failure(error, len(inputs[self.manifest.input])) from error
+            return np.asarray(found, np.float32)
+
+        return logits
+
+    def _forward_providers(self) -> tuple[list[str], Sequence[dict[str, str]] | None]:
+        """The providers of the forward part, and their options."""
+        return self._providers, self._options_of_providers
 
     def _outside(self, options: Any, file: GradientFile) -> list[Any]:
         """Give the session the tensors of the second file from memory; what must live as long as it does."""
@@ -123,11 +160,7 @@ class OnnxSession(GradientSession):
         try:
             self._execute(count)
         except Exception as error:
-            if OUT_OF_MEMORY.search(str(error)):
-                raise OutOfMemoryError(
-                    f"ONNX Runtime has no memory for {count} slots: {first_line(error)}"
-                ) from error
-            raise FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}") from error
+            raise _failure(error, count) from error
 
     def _execute(self, count: int) -> None:
         self._session.run_with_iobinding(self._binding(count))
@@ -197,6 +230,13 @@ class OnnxSession(GradientSession):
                 f"the graph's input has shape {shape} and its manifest says {self.manifest.shape}: "
                 "export the model again"
             )
+
+
+def _failure(error: Exception, count: int) -> FluxpathError:
+    """What ONNX Runtime raised while it evaluated so many slots, as an error of fluxpath's."""
+    if OUT_OF_MEMORY.search(str(error)):
+        return OutOfMemoryError(f"ONNX Runtime has no memory for {count} slots: {first_line(error)}")
+    return FluxpathError(f"ONNX Runtime failed on the gradient graph: {first_line(error)}")
 
 
 def require_providers(providers: Sequence[str]) -> Any:

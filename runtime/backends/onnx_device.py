@@ -92,6 +92,12 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
         }
         return [known.get(name, {}) for name in providers]
 
+    def _forward_providers(self) -> tuple[list[str], list[dict[str, str]]]:
+        """Without TensorRT, which would build an engine, and in a stream of ONNX Runtime's own."""
+        cuda = {**device_option(self.device.number), "use_tf32": str(int(self._tf32))}
+        names = [name for name in self._providers if name != TENSORRT]
+        return names, [cuda if name == CUDA else {} for name in names]
+
     def _require_started(self, first: str) -> None:
         """Raise ProviderError if ONNX Runtime fell back to another provider, as without its libraries."""
         got = self._session.get_providers()

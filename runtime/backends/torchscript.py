@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from fluxpath import archive, script
 from fluxpath import manifest as contract
 from fluxpath.artifact import read_file
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
-from fluxpath.runtime.backends.base import DEFAULTS, GradientSession, Options
+from fluxpath.runtime.backends.base import DEFAULTS, Forward, GradientSession, Options
 from fluxpath.runtime.backends.rewrites.channels_last import require_images, rewrite
 from fluxpath.runtime.lanes import Lanes
 
@@ -86,6 +89,27 @@ class TorchScriptSession(GradientSession):
         classes = self.manifest.classes
         return classes if classes > 2 and self.manifest.outputs[0] not in _RESULTS else None
 
+    def forward(self) -> Forward:
+        """The logits by the part of the traced graph that computes them, with the same weights."""
+        torch, manifest, device = self._torch, self.manifest, self._device
+        names = [manifest.input, contract.TARGET, *(c.name for c in manifest.companions)]
+        function, places = _cut(torch, self._module.graph, manifest.logits)
+        fed = [names[place] for place in places]
+
+        def logits(inputs: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+            try:
+                with torch.inference_mode(), torch.jit.optimized_execution(False):
+                    values = [torch.from_numpy(inputs[name]).to(device) for name in fed]
+                    if self._order is not None:
+                        at = fed.index(manifest.input)
+                        values[at] = values[at].contiguous(memory_format=self._order)
+                    found: npt.NDArray[np.float32] = function(*values).float().cpu().numpy()
+            except Exception as error:
+                raise self._failure(error) from error
+            return found
+
+        return logits
+
     def bind(self, lanes: Lanes) -> None:
         """Use the engine's arrays, through tensors that share their memory."""
         arrays = {
@@ -114,11 +138,15 @@ class TorchScriptSession(GradientSession):
         except ArtifactError:
             raise
         except Exception as error:
-            where = "" if self._order is None else " in channels-last order"
-            # The interpreter turns torch.OutOfMemoryError into a RuntimeError with the same text.
-            missing = isinstance(error, self._torch.OutOfMemoryError) or "out of memory" in str(error)
-            kind = OutOfMemoryError if missing else FluxpathError
-            raise kind(f"torch failed on the gradient graph{where}: {_last_line(error)}") from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> FluxpathError:
+        """What torch raised on the graph as an error of fluxpath's."""
+        where = "" if self._order is None else " in channels-last order"
+        # The interpreter turns torch.OutOfMemoryError into a RuntimeError with the same text.
+        missing = isinstance(error, self._torch.OutOfMemoryError) or "out of memory" in str(error)
+        kind = OutOfMemoryError if missing else FluxpathError
+        return kind(f"torch failed on the gradient graph{where}: {_last_line(error)}")
 
     def _take(self, name: str, value: Any, result: Any) -> None:
         """Copy an output to the lanes, which by itself would also repeat rows and convert numbers."""
@@ -138,6 +166,29 @@ class TorchScriptSession(GradientSession):
         # batch sizes as they come: seconds, for kernels that are no faster than torch's own.
         with self._torch.jit.optimized_execution(False):
             return module(image, *more)
+
+
+def _cut(torch: Any, graph: Any, logits: str) -> tuple[Any, list[int]]:
+    """A function for the logits alone, and which of the graph's inputs after `self` it takes.
+
+    ArtifactError if the graph gives no dict with the logits in it.
+    """
+    cut = graph.copy()
+    (result,) = cut.outputs()
+    given = list(result.node().inputs()) if result.node().kind() == "prim::DictConstruct" else []
+    named = {key.toIValue(): value for key, value in zip(given[::2], given[1::2], strict=True)}
+    if logits not in named:
+        raise ArtifactError(f"the graph gives no '{logits}': export the model again")
+    cut.eraseOutput(0)
+    cut.registerOutput(named[logits])
+    torch._C._jit_pass_dce(cut)
+    inputs = list(cut.inputs())
+    places = [place for place, value in enumerate(inputs) if value.uses()]
+    for place in reversed(range(len(inputs))):
+        if place not in places:
+            cut.eraseInput(place)
+    # A frozen module holds nothing, so that `self` is not among them.
+    return torch._C._create_function_from_graph("forward", cut), [place - 1 for place in places]
 
 
 def require_known_kinds(torch: Any, graph: Any, path: object) -> None:

@@ -9,6 +9,7 @@ from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.loop import Loop
 from fluxpath.runtime.engine.pending import Pending
 from fluxpath.runtime.engine.request import Request
+from fluxpath.runtime.engine.stats import Stats
 
 
 class Driver:
@@ -19,10 +20,15 @@ class Driver:
     """
 
     def __init__(self, engine: Engine, pending: Pending) -> None:
-        self._engine = engine
+        self._engine, self._pending = engine, pending
         self._loop = Loop(engine, pending)
         weakref.finalize(self, self._loop.let_go).atexit = False
         self._loop.start()
+
+    def stats(self, slots: int) -> Stats:
+        """What was done so far, in so many slots; from any thread, at any time."""
+        engine = self._engine
+        return Stats(slots, engine.evaluations, engine.evaluated, **self._pending.counts())
 
     def submit(self, request: Request) -> None:
         """Queue the request. Raises ClosedError, QueueFullError; whatever it raises, nothing is queued."""

@@ -46,6 +46,8 @@ class Engine:
         """The requests of the running lanes, each once; None where that has changed."""
         self._timed = False
         """Whether any request since the engine was last idle had a deadline."""
+        self.evaluations, self.evaluated = 0, 0
+        """How often the graph ran, and for how many lanes; any thread may read them."""
 
     @property
     def busy(self) -> bool:
@@ -138,6 +140,8 @@ class Engine:
                 self._limit, self._groups = active // 2, None
                 _log.warning("out of memory with %d slots, going on with %d", active, self._limit)
             else:
+                self.evaluations += 1
+                self.evaluated += active
                 return active
 
     def _admit(self) -> None:

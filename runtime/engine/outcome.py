@@ -6,6 +6,7 @@ import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
+from concurrent.futures._base import FINISHED
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -45,6 +46,13 @@ class Outcome(Future[Attribution]):
         self._bells: list[SimpleQueue[None]] = []
         """One for each thread that waits."""
         super().add_done_callback(_end)
+
+    @property
+    def end(self) -> str:
+        """How it ended, "done", "failed" or "cancelled", without a lock."""
+        if self._state != FINISHED:
+            return "cancelled"
+        return "done" if self._exception is None else "failed"
 
     def result(self, timeout: float | None = None) -> Attribution:
         """See `Future.result`."""
@@ -136,6 +144,8 @@ def _end(future: Future[Attribution]) -> None:
     """Make room for other images, and let those who wait go on; a second time changes nothing."""
     assert isinstance(future, Outcome)
     future._make_room()
+    if future.pending is not None:
+        future.pending.note_end(future)
     future.over = True
     for bell in tuple(future._bells):
         bell.put(None)

@@ -20,6 +20,9 @@ class Pending:
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
         self._count = 0
+        self._ended = {"done": 0, "failed": 0, "cancelled": 0}
+        self._taken: set[Outcome] = set()
+        """Those whose end is not counted yet."""
         self._images: dict[Outcome, int] = {}
         self._lock = threading.Lock()
 
@@ -34,6 +37,7 @@ class Pending:
                 )
             self._images[future] = images
             self._count += images
+            self._taken.add(future)
 
     def give_back(self, future: Outcome) -> None:
         """Count the future's images no more; nothing if they are not counted."""
@@ -42,6 +46,18 @@ class Pending:
             if images is not None:
                 self._count -= images
                 del self._images[future]
+
+    def note_end(self, future: Outcome) -> None:
+        """Count how the future ended, which was taken; nothing if that was counted."""
+        with self._lock:
+            if future in self._taken:
+                self._taken.remove(future)
+                self._ended[future.end] += 1
+
+    def counts(self) -> dict[str, int]:
+        """The number of images that wait or run, and of futures that are done, failed and cancelled."""
+        with self._lock:
+            return {"images": self._count, **self._ended}
 
     def futures(self) -> list[Outcome]:
         """The futures that are not done."""
@@ -53,4 +69,5 @@ class Pending:
         for future in self.futures():
             future.abandon(error)
         self._images.clear()
+        self._taken.clear()
         self._count = 0

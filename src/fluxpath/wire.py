@@ -47,3 +47,13 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return number, at + place + 1
     raise ValueError("a number has more than ten bytes")
+
+
+def varint_bytes(number: int) -> bytes:
+    """A number as `varint` reads it."""
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from fluxpath.cli import main
 from fluxpath.errors import ProviderError
-from fluxpath.runtime import Explainer
+from fluxpath.runtime import Explainer, method_named
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,50 @@ def test_how_photos_become_inputs_is_in_the_manifest(folder, tmp_path, capsys):
         "resized to fit, bilinear, padded with black",
         "resized to cover, bilinear, centre cropped",
     ]
+
+
+OWN_METHOD = """
+from dataclasses import dataclass
+from fluxpath.runtime import Saliency
+
+@dataclass(frozen=True)
+class Own(Saliency):
+    factor: float = 2.0
+
+    def advance(self, lanes, slots):
+        super().advance(lanes, slots)
+        lanes.sum[slots] *= self.factor
+"""
+
+
+def test_a_method_of_ones_own_from_the_current_folder(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_cli_method.py").write_text(OWN_METHOD)
+    explain = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos/a.png"), "--out"]
+    assert main([*explain, "own.npy", "--method", "own_cli_method:Own", "--set", "factor=3"]) == 0
+    assert main([*explain, "plain.npy", "--method", "saliency"]) == 0
+    np.testing.assert_allclose(np.load("own.npy"), 3 * np.load("plain.npy"), rtol=1e-6)
+    assert str(tmp_path) not in sys.path
+
+
+def test_settings_that_are_photos(folder, tmp_path):
+    """Prepared as the model's inputs, a folder of them or one."""
+    photos, graph = folder / "photos", folder / "model.grad.onnx"
+    with Explainer(graph, threads=1) as explainer:
+        made = explainer.prepare(photos)
+        for name, options, settings in (
+            ("expected-gradients", {"n": 3}, {"background": photos}),
+            ("lpi", {"rule": "middle"}, {"references": photos}),
+            ("integrated-gradients", {"steps": 3}, {"baseline": photos / "b.png"}),
+        ):
+            arguments = [f"{key}={value}" for key, value in {**options, **settings}.items()]
+            sets = [part for argument in arguments for part in ("--set", argument)]
+            explain = ["explain", str(graph), str(photos / "a.png"), "--method", name]
+            assert main([*explain, "--out", str(tmp_path / f"{name}.npy"), *sets]) == 0
+            (key,) = settings
+            method = method_named(name, **options, **{key: made[2] if key == "baseline" else made})
+            expected = explainer.attribute(photos / "a.png", method=method).values
+            np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), expected, atol=1e-6)
 
 
 def test_precision_is_in_the_manifest(folder, capsys):
@@ -228,6 +272,15 @@ def test_demo(tmp_path, capsys):
         (["explain", "{graph}", "{photos}", "--device", "tpu"], "tpu"),
         (["explain", "{graph}", "."], "holds no image"),
         (["explain", "{graph}", "{photos}", "--out", "{photos}"], "must not lie among them"),
+        (
+            ["explain", "{graph}", "{photos}", "--method", "deep"],
+            "there is no method 'deep': the near",
+        ),
+        (["explain", "{graph}", "{photos}", "--method", "no.such:Own"], "cannot import 'no.such'"),
+        (
+            ["explain", "{graph}", "{photos}", "--method", "lpi"],
+            "pass --set references=FILE.npy, or",
+        ),
         (["explain", "{graph}", "{photos}", "--method", "deeplift"], "exported with rules 'deeplift'"),
         (["explain", "{graph}", "{photos}", "--out", "x.npz", "--format", "npy"], "give one of the two"),
         (

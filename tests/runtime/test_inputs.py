@@ -12,7 +12,7 @@ from sessions import LinearSession, some_images
 
 from fluxpath.errors import ClosedError, FluxpathError, InputError, ProviderError
 from fluxpath.runtime import MFABA, Explainer, Method, Saliency
-from fluxpath.runtime.inputs import as_images
+from fluxpath.runtime.inputs import as_images, as_targets
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,8 @@ TARGETS = {
     "float": (1.0, r"target has dtype float64, and must be one integer class or one per image"),
     "floats": ([0.0, 1.0, 2.0], r"dtype float64"),
     "bool": (True, r"dtype bool"),
-    "text": ("cat", r"dtype <U3"),
+    "text": ("cat", r"target is 'cat', and the file has no class names: pass a number from 0 to 3"),
+    "bytes": (b"cat", r"dtype \|S3, and must be one integer class or one per image, or their names"),
     "too few": ([0, 1], r"target has shape \[2\], and must be one class or \[3\]"),
     "too many": ([0, 1, 2, 3], r"must be one class or \[3\]"),
     "none at all": ([], r"target has dtype float64"),
@@ -130,6 +131,55 @@ def test_good_targets_in_every_form(explainer):
         assert explainer.attribute(images, target).target.tolist() == [2, 2, 2]
     predicted = explainer.attribute(images).target.tolist()
     assert explainer.attribute(images, [-1, 0, -1]).target.tolist() == [predicted[0], 0, predicted[2]]
+
+
+NAMES = (
+    "tench, Tinca tinca",
+    "tabby, tabby cat",
+    "crane",
+    "Crane",
+    "crane",
+    "tiger cat",
+    "cat bear, panda",
+    "3",
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "numbers"),
+    [
+        ("tench, Tinca tinca", [0, 0]),
+        ("tench", [0, 0]),
+        ("Tabby Cat", [1, 1]),
+        ("Crane", [3, 3]),
+        ("TIGER CAT ", [5, 5]),
+        ("3", [7, 7]),
+        (["panda", 2], [6, 2]),
+        (("tiger cat", "tinca tinca"), [5, 0]),
+        (np.array(["tench", "panda"]), [0, 6]),
+        (np.array(["tench", -1], object), [0, -1]),
+    ],
+)
+def test_classes_by_name(target, numbers):
+    assert as_targets(target, 2, len(NAMES), NAMES).tolist() == numbers
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("tiger", "the model has no class 'tiger', the nearest are 'tiger cat'"),
+        ("tabby kat", "no class 'tabby kat', the nearest are 'tabby, tabby cat'"),
+        ("crane", r"'crane' is the name of several classes: pass a number, 2 \(crane\) or 4 \(crane\)"),
+        ("CRANE", r"several classes: pass a number, 2 \(crane\) or 3 \(Crane\) or 4"),
+        ("zzzz", "the model has no class 'zzzz'$"),
+        (["tench", "dog"], "the model has no class 'dog'"),
+        (["tench"], r"target has shape \[1\], and must be one class or \[2\]"),
+        (["tench", 1.5], "dtype float64"),
+    ],
+)
+def test_names_that_are_no_class(target, said):
+    with pytest.raises(InputError, match=said):
+        as_targets(target, 2, len(NAMES), NAMES)
 
 
 @dataclass  # not frozen, so not hashable
@@ -162,7 +212,7 @@ class NoLanes(Method):
 @pytest.mark.parametrize(
     ("method", "message"),
     [
-        ("mfaba", r"method is 'mfaba', it must be a method's settings such as MFABA\(\)"),
+        ("mfaba", r"there is no method 'mfaba': the nearest are mfaba-sharp, mfaba-smooth"),
         (MFABA, r"it must be a method's settings such as MFABA\(\)"),
         (3, r"method is 3"),
         (Alike(), r"or an instance of your own class derived from fluxpath\.runtime\.Method"),

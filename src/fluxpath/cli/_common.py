@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -74,17 +75,30 @@ def need_export() -> Any:
     return fluxpath.export
 
 
-METHOD_NAMES = tuple(NAMES)
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Add the options --method and --set, of which `method_from` makes a method."""
+    parser.add_argument("--method", default="mfaba-sharp", metavar="NAME",
+                        help=f"{', '.join(NAMES)}, or one's own as package.module:Class (default "
+                        "mfaba-sharp)")  # fmt: skip
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a setting of the method, as in n=20; arrays are .npy files, photos or folders "
+                        "of photos; lengths (steps, radii, sigma) are in units of the width of the model's "
+                        "range")  # fmt: skip
 
 
-def method_from(name: str, assignments: Sequence[str]) -> Method:
-    """The method `name` with settings given as "key=value"; InputError for an unknown or missing setting."""
-    from fluxpath import runtime
+def method_from(
+    name: str, assignments: Sequence[str], prepare: Callable[[str], npt.NDArray[np.float32]] | None = None
+) -> Method:
+    """The method `name` with settings given as "key=value"; InputError for an unknown or missing setting.
 
-    made, implied = NAMES[name]
-    make: Callable[..., Method] = getattr(runtime, made)
-    settings = dict(implied)
-    fields = {f.name: f for f in dataclasses.fields(make)}  # type: ignore[arg-type]
+    prepare: makes inputs of a folder of photos, or of one, where such a path is an array's value.
+    """
+    from fluxpath.runtime.methods.named import class_named, method_named, settings_of
+    from fluxpath.runtime.pictures import SUFFIXES
+
+    with current_folder():
+        fields = settings_of(class_named(name)[0])
+    settings = {}
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator or key not in fields:
@@ -92,10 +106,23 @@ def method_from(name: str, assignments: Sequence[str]) -> Method:
                 f"{name} has no setting '{assignment}', it has {', '.join(sorted(fields)) or 'none'}"
             )
         settings[key] = parsed(text)
-    for key, field in fields.items():
-        if key not in settings and field.default is dataclasses.MISSING:
-            raise InputError(f"{name} needs the setting '{key}': pass --set {key}=FILE.npy")
-    return make(**settings)
+        if prepare is not None and isinstance(settings[key], str) and "Array" in str(fields[key].annotation):
+            if Path(text).is_dir():
+                settings[key] = prepare(text)
+            elif text.lower().endswith(SUFFIXES):
+                settings[key] = prepare(text)[0]
+    with current_folder():
+        return method_named(name, **settings)
+
+
+@contextmanager
+def current_folder() -> Iterator[None]:
+    """Let modules in the current folder be imported, as with `python -m`."""
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(Path.cwd()))
 
 
 def parsed(text: str) -> Any:

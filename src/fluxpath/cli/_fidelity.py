@@ -53,9 +53,13 @@ def _measured(
     options: argparse.Namespace, manifest: Manifest, images: Images
 ) -> Iterator[tuple[str, Fidelity]]:
     from fluxpath.runtime import Explainer
+    from fluxpath.runtime.bulk.sources import expanded
     from fluxpath.runtime.fidelity import fidelity
+    from fluxpath.runtime.preparation import Preparation
 
-    method, shape = method_from(options.method, options.set), images.shape[1:]
+    shape = images.shape[1:]
+    preparation = Preparation.of(manifest, shape)
+    method = method_from(options.method, options.set, lambda photos: preparation.all(expanded(photos)))
     names = [] if options.precision is None else options.precision.split(",")
     given: list[str | Path] = [*names, *options.against]
     with tqdm(total=1 + len(given), unit="graph", leave=False, disable=None) as bar:

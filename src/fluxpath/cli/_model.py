@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fluxpath.cli._common import current_folder
 from fluxpath.errors import FluxpathError, ModelError, first_line
 from fluxpath.preprocessing import Preprocessing
 
@@ -47,7 +46,7 @@ def torch_model(name: str, shape: Sequence[int] | None) -> TorchModel | None:
 
 def _attribute(package: str, attribute: str) -> Callable[[], Any]:
     try:
-        with _current_folder():
+        with current_folder():
             found = getattr(importlib.import_module(package), attribute)
     except ImportError as error:
         raise ModelError(f"cannot import '{package}': {error}") from error
@@ -63,7 +62,7 @@ def _attribute(package: str, attribute: str) -> Callable[[], Any]:
 
 def _calling(name: str, factory: Callable[[], Any]) -> Any:
     try:
-        with _current_folder():
+        with current_folder():
             return factory()
     except FluxpathError:
         raise
@@ -106,13 +105,3 @@ def _zeros(shape: Sequence[int]) -> Any:
     if min(shape) < 1:
         raise ModelError(f"--shape is {list(shape)}, and sizes must be 1 or more")
     return torch.zeros(1, *shape)
-
-
-@contextmanager
-def _current_folder() -> Iterator[None]:
-    """Let modules in the current folder be imported, as with `python -m`."""
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(Path.cwd()))

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxpath.cli._common import METHOD_NAMES, Commands, add_trust, make_folder, method_from, say, show, table
+from fluxpath.cli._common import Commands, add_method, add_trust, make_folder, method_from, say, show, table
 from fluxpath.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("explain", help="write heat maps of what decided a prediction")
     parser.add_argument("graph", type=Path, help="a file that 'fluxpath export' wrote")
     parser.add_argument("images", type=Path, nargs="+", help="photos, or folders of them")
-    parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                        help="a setting of the method, as in n=20; arrays are .npy files; lengths (steps, "
-                        "radii, sigma) are in units of the width of the model's range")  # fmt: skip
+    add_method(parser)
     parser.add_argument("--target", type=int, help="the class to explain (default: the predicted one)")
     parser.add_argument("--out", default="heatmaps",
                         help="folder, or .npz, .npy or .parquet file, to write to (default heatmaps); a "
@@ -51,10 +48,10 @@ def run(options: argparse.Namespace) -> None:
     from fluxpath.runtime import Explainer
     from fluxpath.runtime.bulk.sinks import form_of
 
-    method = method_from(options.method, options.set)
     form_of(_target(options))
     source = _source(options.images)
     with Explainer(options.graph, device=options.device, trust=options.trust) as explainer:
+        method = method_from(options.method, options.set, explainer.prepare)
         tabled = _Tabled(lambda: _sink(options, explainer, method, source), explainer, _target(options))
         summary = explainer.attribute_many(source, tabled, target=options.target, method=method)
     if 0 < len(tabled.rows) <= TABLE_ROWS:

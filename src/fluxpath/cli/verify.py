@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fluxpath import archive
-from fluxpath.cli._common import METHOD_NAMES, Commands, add_trust, need_export, say, show
+from fluxpath.cli._common import Commands, add_method, add_trust, need_export, say, show
 from fluxpath.cli._fidelity import compare
 from fluxpath.cli._images import images_from
 from fluxpath.errors import InputError
@@ -29,9 +29,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--against", type=Path, nargs="+", default=[], metavar="FILE",
                         help="files in half precision: measure on this machine how far their attributions "
                         "are from this float32 graph's")  # fmt: skip
-    parser.add_argument("--method", choices=METHOD_NAMES, default="mfaba-sharp", help="the method to compare")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                        help="a setting of the method, as in n=20")  # fmt: skip
+    add_method(parser)
     parser.add_argument("--device", default="cpu",
                         help="cpu (default), cuda, cuda:1 or auto, for --against")  # fmt: skip
     add_trust(parser)

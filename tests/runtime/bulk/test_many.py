@@ -200,7 +200,7 @@ def test_an_error_of_sink_source_or_model_ends_the_run(explainer):
     ("change", "sentence"),
     [
         ({"target": CLASSES}, "not a class of the model"),
-        ({"method": "mfaba"}, "settings such as"),
+        ({"method": "mfaba"}, "there is no method 'mfaba'"),
         ({"method": DeepLIFT()}, "exported with rules 'deeplift'"),
         ({"source": 3}, "a folder of images or an iterable"),
         ({"source": "none"}, "photos need"),
