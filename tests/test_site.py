@@ -34,7 +34,11 @@ class _Page(HTMLParser):
         super().__init__()
         self.ids: set[str] = set()
         self.points: list[tuple[str, str, str]] = []
+        self.text = ""
         self.feed(text)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attributes}
@@ -98,6 +102,17 @@ def test_every_public_name_is_in_the_reference(site: dict[Path, _Page]) -> None:
     modules = (fluxpath, fluxpath.runtime, fluxpath.runtime.pictures, fluxpath.export)
     public = {name for module in modules for name in module.__all__ if callable(getattr(module, name))}
     assert public - named == set()
+
+
+def test_the_reference_shows_signatures_as_they_are_and_parameters_as_lists(site: dict[Path, _Page]) -> None:
+    """Settings that a method inherits, options that stand for fields, constants by their values; `*shape`."""
+    (path,) = (path for path in site if path.name == "api.html")
+    text = site[path].text
+    assert "step_size: float | None = None,\n" in text
+    assert 'objective: str = "softmax",\n' in text and "Unpack" not in text
+    assert "DEFAULT_SLOTS" not in text and text.count("slots: int | Literal[") == 2
+    assert "float32 [n, *shape]" in text
+    assert "<li><code>slots</code>: how many lanes" in path.read_text(encoding="utf-8")
 
 
 def test_links_of_the_readmes_lead_somewhere() -> None:
