@@ -81,6 +81,6 @@ def check(path, expected, order=range(N)) -> None:
     else:
         for file in columns["files"]:
             with Image.open(file) as picture:
-                assert max(picture.size) == 224
+                assert picture.size == tuple(side * -(-224 // max(SHAPE[1:])) for side in SHAPE[:0:-1])
         found = {p for p in path.rglob("*") if p.is_file() and p.name != "results.jsonl"}
         assert found == set(columns["files"])
