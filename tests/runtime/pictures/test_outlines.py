@@ -39,6 +39,14 @@ def test_outlines_are_their_slow_twin(shape: tuple[int, int], width: int, edge: 
     np.testing.assert_array_equal(outlined(colours, strength, percent), expected[..., None].repeat(3, 2))
 
 
+def test_what_has_no_strength_is_never_inside() -> None:
+    """Though it is among the strongest 40%, as nearly all of the map is 0."""
+    strength = np.zeros((20, 20))
+    strength[5:9, 5:9] = 1
+    lined = outlined(np.full((20, 20, 3), 7.0), strength, 40)
+    assert (lined[..., 0] == 255).sum() == 12  # the rim of 4 x 4 pixels
+
+
 def test_no_line_where_there_is_nothing_to_enclose() -> None:
     colours = np.full((20, 20, 3), 7.0)
     for strength, percent in ((np.zeros((20, 20)), 10.0), (np.ones((20, 20)), 10.0), (np.eye(20), 0.0)):

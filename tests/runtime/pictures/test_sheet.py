@@ -1,8 +1,10 @@
-"""Contact sheets: where every image and every text lands, against plain counting of pixels."""
+"""Cards, contact sheets and strips: where images and texts land, against plain counting of pixels."""
 
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.pictures.sheet import BACKGROUND, INK, contact_sheet
+from fluxpath.runtime.pictures import Drawing, heatmap, overlay, picture
+from fluxpath.runtime.pictures.colours import coloured
+from fluxpath.runtime.pictures.sheet import BACKGROUND, INK, card, contact_sheet, strip
+from fluxpath.runtime.pictures.text import line_height
 
 
 def plain(colour: Any, width: int = 8, height: int = 8, mode: str = "RGB") -> Image.Image:
@@ -120,9 +125,149 @@ ONE = plain("red")
         ([[ONE]], {"gap": -1}, "gap=-1"),
         ([[ONE, ONE]], {"headers": ["a"]}, "1 headers for 2 columns"),
         ([[ONE]], {"labels": ["a", "b"]}, "2 labels for 1 rows"),
+        (
+            [[ONE]],
+            {"captions": [["a", "b"]]},
+            "give one caption per image, or none, got rows of [2] captions",
+        ),
+        ([[ONE], [ONE]], {"captions": [["a"]]}, "give one caption per image"),
         ([[plain(0.5, mode="F")]], {}, "mode F"),
     ],
 )
 def test_a_bad_sheet_is_refused(rows: Any, options: Any, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=re.escape(said)):
         contact_sheet(rows, **options)
+
+
+def test_captions_stand_below_their_images_and_rows_move_apart() -> None:
+    grid = [[plain("white", 60, 60)] * 3] * 2
+    captions = [["one", "", "a caption of several lines, and none is wider than the cell"], ["", "", ""]]
+    bare, sheet = contact_sheet(grid, cell=60, gap=6), contact_sheet(grid, cell=60, gap=6, captions=captions)
+    lines = (sheet.height - bare.height) / line_height(10)
+    assert (sheet.width, lines) == (bare.width, 4 + 1)
+    text = ink(sheet)
+    assert not text[:66].any()  # the first row of images
+    under = text[66 : 66 + 4 * line_height(10)]
+    assert [under[:, 6 + 66 * k : 66 + 66 * k].any() for k in range(3)] == [True, False, True]
+    assert not text[66 + 4 * line_height(10) :].any()
+    rows, columns = np.nonzero(under[:, :69])
+    assert abs((columns.min() + columns.max()) / 2 - 36) < 3 and rows.max() < line_height(10)
+
+
+def test_letters_that_the_font_lacks_do_no_harm() -> None:
+    names = ["\u72ac", "caf\u00e9\ud800"]
+    sheet = contact_sheet([[plain("white")] * 2], names, ["\u202e\u043a\u043e\u0442"], captions=[names])
+    assert ink(sheet).sum() > 100
+
+
+# --- strips
+
+
+def test_a_strip_shows_the_points_and_their_scores() -> None:
+    points = np.stack([np.full((3, 20, 20), k / 10, np.float32) for k in range(10)])
+    shown = strip(points, np.linspace(1, 0, 10), most=4, cell=40)
+    levels = [shown.getpixel((8 + 48 * k + 20, 28))[0] for k in range(4)]  # type: ignore[index]
+    assert levels == pytest.approx([25.5 * k for k in (0, 3, 6, 9)], abs=0.51)
+    assert shown.width == 4 * 40 + 5 * 8
+    assert ink(shown)[49:].any() and not ink(strip(points[9:], [1.0], cell=40))[:48].any()
+
+
+def test_a_strip_of_few_points_shows_each_once_and_a_title_stands_above() -> None:
+    points = np.random.default_rng(0).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+    plain_strip, titled = (
+        strip(points, [3, 2, 1], ["a", "b", "c"]),
+        strip(points, [3, 2, 1], ["a", "b", "c"], title="x"),
+    )
+    assert plain_strip.width == titled.width == 3 * 160 + 4 * 8
+    top = titled.height - plain_strip.height
+    np.testing.assert_array_equal(titled.crop((0, top, *titled.size)), plain_strip)
+    assert ink(titled)[:top].any()
+
+
+@pytest.mark.parametrize(
+    ("points", "scores", "options", "said"),
+    [
+        (np.zeros((0, 3, 4, 4)), [], {}, "got 0 points"),
+        (np.zeros((2, 4, 4)), [1.0], {}, "got 2 points, scores float64 [1]"),
+        (np.zeros((2, 4, 4)), ["a", "b"], {}, "scores <U1 [2]"),
+        (np.zeros((2, 4, 4)), [1.0, 2.0], {"labels": ["a"]}, "and 1 labels"),
+        (np.zeros((2, 4, 4)), [1.0, 2.0], {"most": 0}, "most is 0"),
+        (np.full((1, 4, 4), 2.0), [1.0], {}, "a float image must be in [0,1]"),
+    ],
+)
+def test_a_bad_strip_is_refused(points: Any, scores: Any, options: Any, said: str) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        strip(points, scores, **options)
+
+
+# --- cards
+
+
+def photo(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+
+
+def signed(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def gap_of(sheet: Image.Image) -> int:
+    return int((np.asarray(sheet) != BACKGROUND).any(-1).any(1).argmax())
+
+
+@pytest.mark.parametrize("shape", [(3, 224, 224), (1, 8, 8), (3, 32, 32), (40, 100), (3, 300, 120)])
+@pytest.mark.parametrize("under", ["grayscale", "original", "mask", "none"])
+def test_the_three_pictures_stand_side_by_side(shape: tuple[int, ...], under: Any) -> None:
+    image, values = photo(*shape), signed(*shape)
+    drawing = Drawing(overlay=under, polarity="both", outlines=3)
+    sheet = card(image, values, "a caption", drawing)
+    gap = gap_of(sheet)
+    on_photo = replace(drawing, overlay="grayscale") if under == "none" else drawing
+    panels = [picture(image), heatmap(values, replace(drawing, outlines=0)), overlay(image, values, on_photo)]
+    w, h = panels[0].size
+    for k, panel in enumerate(panels):
+        left = gap + k * (w + gap)
+        np.testing.assert_array_equal(sheet.crop((left, gap, left + w, gap + h)), panel)
+    assert sheet.width == 3 * w + 4 * gap
+
+
+@pytest.mark.parametrize(
+    ("polarity", "ends"), [("positive", (0, 1)), ("negative", (-1, 0)), ("both", (-1, 1))]
+)
+def test_the_key_runs_from_against_to_for(polarity: Any, ends: tuple[int, int]) -> None:
+    sheet = card(photo(3, 224, 224), signed(3, 224, 224), "", Drawing(polarity=polarity))
+    gap = gap_of(sheet)
+    colormap = {"positive": "ember", "negative": "frost", "both": "polar"}[polarity]
+    row = [sheet.getpixel((224 + 2 * gap + x, 224 + 2 * gap)) for x in (0, 223)]
+    np.testing.assert_allclose(row, coloured(np.array(ends, float), colormap), atol=0.51)
+    ink = np.asarray(sheet.convert("L"))[224 + 2 * gap + gap + 1 :] < 200
+    written = [ink[:, 224 + 2 * gap : 336 + gap].any(), ink[:, 336 + gap : 448 + 2 * gap].any()]
+    assert written == [polarity != "positive", polarity != "negative"]
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "",
+        "cat",
+        "a very long caption " * 40,
+        "w" * 4000,
+        "犬 кот \ud800\u202e éclair\t\x00",
+        "a\nb\nc\nd\ne\nf",
+    ],
+)
+def test_a_caption_of_any_length_and_script_stays_on_the_card(caption: str) -> None:
+    for size in (24, 224):
+        sheet = card(photo(3, 8, 8), signed(3, 8, 8), caption, Drawing(size=size))
+        assert sheet.width == card(photo(3, 8, 8), signed(3, 8, 8), "", Drawing(size=size)).width
+        ink = np.asarray(sheet.convert("L")) < 200
+        assert not ink[:, [0, 1, -2, -1]].any() and not ink[-2:].any()
+        assert sheet.height < 3 * size + 120
+
+
+def test_longer_captions_make_the_card_higher_up_to_four_lines() -> None:
+    def height(caption: str) -> int:
+        return card(photo(3, 224, 224), signed(3, 224, 224), caption).height
+
+    heights = [height("\n".join("x" * n)) for n in (1, 2, 4, 9)]
+    assert heights[0] < heights[1] < heights[2] == heights[3]
