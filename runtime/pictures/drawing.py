@@ -54,7 +54,7 @@ class Drawing:
     size: int | None = None
     channels: Channels = "sum"
     alpha: float = 0.9
-    brightness: float = 0.8
+    brightness: float = 0.65
 
     def __post_init__(self) -> None:
         one_of("polarity", self.polarity, POLARITIES)

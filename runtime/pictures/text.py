@@ -20,6 +20,8 @@ Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _RULER = ImageDraw.Draw(Image.new("RGB", (1, 1)))
 _SPACING = 4
+# What is before a word, and the word up to its hyphens.
+_WORDS = re.compile(r"(\s*)([^\s-]*-+|[^\s-]+)")
 # Letters that Unicode does not take apart, such as the Polish l.
 _STROKED = re.compile("LATIN (SMALL|CAPITAL) LETTER ([A-Z]) WITH ")
 
@@ -55,10 +57,10 @@ def wrapped(text: str, size: int, width: float, lines: int) -> str:
 
 
 def _lines(paragraph: str, size: int, width: float) -> list[str]:
-    """The words of a paragraph in lines; at least one, which may be empty."""
+    """The words of a paragraph in lines, which also end after hyphens; at least one, which may be empty."""
     done = [""]
-    for word in paragraph.split():
-        joined = f"{done[-1]} {word}".strip()
+    for before, word in _WORDS.findall(paragraph):
+        joined = f"{done[-1]}{' ' if before and done[-1] else ''}{word}"
         if length(joined, size) <= width:
             done[-1] = joined
             continue

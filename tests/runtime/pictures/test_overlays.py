@@ -161,10 +161,10 @@ def test_an_overlay_of_none_is_the_heat_alone() -> None:
 def test_what_does_not_count_shows_the_image_less_bright() -> None:
     red = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
     flat = np.ones((3, 1, 1))
-    assert overlay(red, flat).getpixel((0, 0)) == (61, 61, 61)  # 255 * 0.299 * 0.8
-    assert overlay(red, flat, Drawing(overlay="original")).getpixel((0, 0)) == (204, 0, 0)
+    assert overlay(red, flat).getpixel((0, 0)) == (50, 50, 50)  # 255 * 0.299 * 0.65
+    assert overlay(red, flat, Drawing(overlay="original")).getpixel((0, 0)) == (166, 0, 0)
     assert overlay(red, flat, Drawing(overlay="mask")).getpixel((0, 0)) == (0, 0, 0)
-    assert overlay(np.ones((1, 1)), flat).getpixel((0, 0)) == (204, 204, 204)
+    assert overlay(np.ones((1, 1)), flat).getpixel((0, 0)) == (166, 166, 166)
 
 
 def test_a_large_overlay_clips_what_bicubic_resizing_overshoots() -> None:

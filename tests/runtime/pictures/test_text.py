@@ -74,6 +74,10 @@ def test_wrapped_text_fits_and_keeps_its_words(text: str, width: int, lines: int
 def test_text_that_has_room_is_left_alone() -> None:
     assert wrapped("one two\nthree", 14, 300, 2) == "one two\nthree"
     assert wrapped("one two three", 14, length("one two", 14), 2) == "one two\nthree"
+    assert (
+        wrapped("by integrated-gradients", 14, length("by integrated-", 14), 2) == "by integrated-\ngradients"
+    )
+    assert wrapped("a - b -- c", 14, 300, 1) == "a - b -- c"
 
 
 def test_a_line_is_as_high_as_pillow_sets_it() -> None:
