@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from benchmarks.report import Neighbours, arguments, head, print_agreement, print_table, summary, write
 from benchmarks.workers import Ascent, Floats, Integers, Setup, Work, Worker
 from fluxpath.export import gradient_from_onnx
+from fluxpath.progress import Progress
 
 ASCENTS: tuple[Ascent, ...] = ("sharp", "smooth")
 KINDS = ("latency", "throughput")
@@ -42,20 +42,26 @@ def main() -> int:
     neighbours = Neighbours()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # fluxpath's kernels and PyTorch alike
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        setup = _setup(options.model, Path(folder), images, targets, options.threads)
+        with Progress(1, "model", "exporting", alike=False):
+            setup = _setup(options.model, Path(folder), images, targets, options.threads)
         workers = {side: stack.enter_context(Worker(side, setup)) for side in SIDES}
-        agreement = _agreement(workers, len(images), options.data.parent)
+        with Progress(
+            len(ASCENTS) * len(SIDES), "run", "checking that the sides agree", alike=False
+        ) as progress:
+            agreement = _agreement(workers, len(images), options.data.parent, progress)
         print_agreement(agreement)
         sys.stdout.flush()
         if not all(_agrees(entry) for entry in agreement):
             print("the sides disagree, so their times mean nothing", file=sys.stderr)
             return 1
-        chosen = _choices(workers, len(images))
-        results = [
-            _measured(workers, kind, ascent, chosen, options.rounds, len(images))
-            for kind in KINDS
-            for ascent in ASCENTS
-        ]
+        with Progress(len(KINDS) * len(ASCENTS) * len(SIDES), "choice", alike=False) as progress:
+            chosen = _choices(workers, len(images), progress)
+        with Progress(len(KINDS) * len(ASCENTS) * options.rounds, "round", alike=False) as progress:
+            results = [
+                _measured(workers, kind, ascent, chosen, options.rounds, len(images), progress)
+                for kind in KINDS
+                for ascent in ASCENTS
+            ]
     print_table(results)
     others = neighbours.share()
     if others is not None and others > BUSY:
@@ -109,11 +115,16 @@ def _setup(model: Path, folder: Path, images: Floats, targets: Integers, threads
     return Setup(exported.path, source, images, targets, threads)
 
 
-def _agreement(workers: dict[str, Worker], count: int, folder: Path) -> list[dict[str, Any]]:
+def _agreement(
+    workers: dict[str, Worker], count: int, folder: Path, progress: Progress
+) -> list[dict[str, Any]]:
     """How the eager sides compare with fluxpath, and all of them with float64 where that is at hand."""
     entries = []
     for ascent in ASCENTS:
-        answers = {side: workers[side].answer(Work(ascent, 0, count)) for side in SIDES}
+        answers = {}
+        for side in SIDES:
+            answers[side] = workers[side].answer(Work(ascent, 0, count))
+            progress.update()
         ours = answers["fluxpath"]
         for side in SIDES[1:]:
             found = _compared(answers[side].values, answers[side].steps, ours.values, ours.steps)
@@ -149,18 +160,22 @@ def _agrees(entry: dict[str, Any]) -> bool:
     return bool(entry["same_steps"] >= 0.9 and entry["median"] <= 1e-3)
 
 
-def _choices(workers: dict[str, Worker], count: int) -> dict[tuple[str, str, Ascent], Work]:
+def _choices(
+    workers: dict[str, Worker], count: int, progress: Progress
+) -> dict[tuple[str, str, Ascent], Work]:
     """The better settings of each side for each task: the least time of a few tries decides."""
     chosen = {}
     for kind in KINDS:
         for ascent in ASCENTS:
             last = SINGLE_IMAGES if kind == "latency" else count
             for side in SIDES:
+                progress.doing(f"trying settings of {side}, {kind}, {ascent}")
                 candidates = _candidates(side, kind, ascent, last)
                 tries = TRIES if len(candidates) > 1 else 0
                 times = [[workers[side].time(work) for work in candidates] for _ in range(tries)]
                 best = int(np.argmin(np.min(times, axis=0))) if times else 0
                 chosen[kind, side, ascent] = candidates[best]
+                progress.update()
     return chosen
 
 
@@ -178,18 +193,21 @@ def _measured(
     chosen: dict[tuple[str, str, Ascent], Work],
     rounds: int,
     count: int,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Seconds of every turn: a side a turn, one image a turn (latency) or all of them (throughput)."""
     seconds: dict[str, list[float]] = {side: [] for side in SIDES}
     apart = max(1, count // SINGLE_IMAGES)
     firsts = range(0, apart * SINGLE_IMAGES, apart) if kind == "latency" else range(1)
-    for number in tqdm(range(rounds), desc=f"{kind}, {ascent}", leave=False):
+    progress.doing(f"timing {kind}, {ascent}")
+    for number in range(rounds):
         turns = SIDES[number % 4 :] + SIDES[: number % 4]  # nobody is always first
         for first in firsts:
             last = first + 1 if kind == "latency" else count
             for side in turns:
                 work = replace(chosen[kind, side, ascent], first=first, last=last)
                 seconds[side].append(workers[side].time(work))
+        progress.update()
     return {
         "kind": kind,
         "ascent": ascent,

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from PIL import Image, ImageFilter
-from tqdm import tqdm
 
 from benchmarks.report import arguments, cifar_images, write
 from fluxpath.export import gradient_from_onnx
+from fluxpath.progress import Progress
 from fluxpath.runtime import MFABA, Explainer, Method, NeFLAG
 
 POINTS = 17
@@ -82,8 +82,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         graph = Path(folder) / "model.grad.onnx"
         gradient_from_onnx(options.model, graph)
-        with Explainer(graph) as explainer:
-            for name, method in tqdm(contenders().items(), unit="method"):
+        with Explainer(graph) as explainer, Progress(len(contenders()), "method", alike=False) as progress:
+            for name, method in contenders().items():
+                progress.doing(name)
                 result = explainer.attribute(images, method=method)
                 insertion, deletion = scores(session, images, result.values, result.target)
                 table[name] = {
@@ -92,6 +93,7 @@ def main() -> None:
                     "difference": round(insertion - deletion, 4),
                     "steps per lane": round(float(result.steps.mean()) / method.lanes, 2),
                 }
+                progress.update()
     for name, row in table.items():
         print(f"{name:28}", "  ".join(f"{key} {value:.4f}" for key, value in row.items()))
     write({"images": len(images), "scores": table}, options.out)

@@ -1,7 +1,7 @@
 """Attributions from gradient graphs; needs only numpy and ONNX Runtime (see `Explainer`)."""
 
 from fluxpath.artifact import read_manifest
-from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.attribution import Attribution, Subject
 from fluxpath.runtime.backends.base import GradientSession
 from fluxpath.runtime.backends.onnx import OnnxSession
 from fluxpath.runtime.bulk.many import Summary
@@ -50,6 +50,7 @@ __all__ = [
     "SmoothGrad",
     "Stats",
     "Status",
+    "Subject",
     "Summary",
     "Walk",
     "method_named",

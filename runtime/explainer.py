@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.checks import whole
-from fluxpath.companions import ones_for
+from fluxpath.companions import fillers_for
 from fluxpath.errors import InputError, OutOfMemoryError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution
@@ -191,8 +191,9 @@ class Explainer:
     ) -> Attribution:
         """Attribute `images` and wait for the result; parameters and errors as for `submit`.
 
-        The images must not change before it returns: a contiguous float32 array is not copied. If a signal
-        handler raises meanwhile, as at Ctrl-C, its error is raised, and this request alone is cancelled.
+        The images must not change before it returns: a contiguous float32 array is not copied, and the result
+        holds it to draw from. If a signal handler raises meanwhile, as at Ctrl-C, its error is raised, and
+        this request alone is cancelled.
         """
         return self._driver.run(
             self._intake.request(images, target, method, top, inputs, deadline, copy=False)
@@ -278,7 +279,7 @@ class Explainer:
         sizes = [given for d, given in zip(self.manifest.shape, self.shape, strict=True) if d is None]
         for n in (self._most, self._most, 1, 1):
             images = np.full((n, *self.shape), grey, np.float32)
-            self.attribute(images, method=method, inputs=ones_for(self.manifest, n, *sizes[:1]))
+            self.attribute(images, method=method, inputs=fillers_for(self.manifest, n, *sizes[:1]))
 
     def stats(self) -> Stats:
         """What was done since the explainer was opened; cheap, from any thread, also after `close`."""
@@ -303,7 +304,8 @@ class Explainer:
             an escape, as in \\udcff.
         sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or your own `Sink`.
         target, method: as for `submit`, for every image.
-        progress: show a bar if the run takes over a second and stderr is a terminal.
+        progress: if the run takes over a second, show a bar on a terminal or in a notebook; else, after two
+            seconds and then every ten, a line on stderr.
         resume: skip the images, by name, that an earlier run with the same settings wrote completely; False
             writes everything again.
 

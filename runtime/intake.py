@@ -78,4 +78,4 @@ class Intake:
         if deadline is not None:
             positive("deadline", deadline)
             deadline += time.monotonic()
-        return Request(array, targets, chosen, companions, deadline)
+        return Request(array, targets, chosen, companions, deadline, self._manifest)

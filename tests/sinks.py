@@ -11,12 +11,14 @@ from sessions import CLASSES, LinearSession
 
 from fluxpath.manifest import Manifest
 from fluxpath.runtime import MFABA
+from fluxpath.runtime.records.rows import COLUMNS
+from fluxpath.status import Status
 
 SHAPE = (1, 4, 5)
 N = 12
 METHOD = MFABA("sharp", step_size=0.05, max_steps=3)
-SINKS = ["out.npz", "out.npy", "out.parquet", "folder/"]
-FILES = SINKS[:3]
+SINKS = ["out.npz", "out.npy", "out.parquet", "out.jsonl", "folder/"]
+FILES = SINKS[:4]
 RNG = np.random.default_rng(7)
 IMAGES = RNG.random((N, *SHAPE)).astype(np.float32)
 ITEMS = [(f"set {i % 2}/ä{i}.png", image, i % CLASSES) for i, image in enumerate(IMAGES)]
@@ -56,11 +58,13 @@ def read(path) -> dict:
         columns["values"] = np.array(columns["values"], np.float32).reshape(-1, *SHAPE)
         return {k: np.array(v) for k, v in columns.items()}
     log = path / "results.jsonl" if path.is_dir() else path.with_suffix(".jsonl")
-    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()][1:]
-    columns = {
-        k: np.array([r[k] for r in rows]) for k in ("name", "target", "label", "score", "steps", "status")
-    }
-    if path.is_dir():
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    if path.suffix != ".jsonl":
+        rows = rows[1:]
+    columns = {k: np.array([r[k] for r in rows]) for k in ("name", *COLUMNS)}
+    if path.suffix == ".jsonl":
+        assert all(r["shape"] == list(SHAPE) and r["run"]["target"] is None for r in rows)
+    elif path.is_dir():
         columns["files"] = [path / f for r in rows for f in r["files"]]
     else:
         columns["values"] = np.load(path)
@@ -70,14 +74,22 @@ def read(path) -> dict:
 def check(path, expected, order=range(N)) -> None:
     columns, order = read(path), list(order)
     assert list(columns["name"]) == [ITEMS[i][0] for i in order]
-    for key in ("target", "label", "steps", "status"):
+    for key in ("target", "label", "steps"):
         np.testing.assert_array_equal(columns[key], getattr(expected, key)[order])
-    np.testing.assert_allclose(columns["score"], expected.score[order], rtol=1e-6)
+    status = [Status(s) for s in expected.status[order]]
+    said = status if path.suffix == ".npz" else [s.words for s in status]
+    assert columns["status"].tolist() == said
+    assert columns["class_name"].tolist() == [str(t) for t in expected.target[order]]
+    for key, wanted in (("score", expected.score), ("probability", expected.score)):
+        np.testing.assert_allclose(columns[key], wanted[order], rtol=1e-6)
+    np.testing.assert_allclose(columns["error_rate"].astype(float), expected.error_rate[order], rtol=1e-6)
     if "values" in columns:
         np.testing.assert_array_equal(columns["values"], expected.values[order])
         assert sorted(p.name for p in path.parent.iterdir()) in (
             [path.name], sorted([path.name, "out.jsonl"])
         )  # fmt: skip
+    elif path.suffix == ".jsonl":
+        assert [p.name for p in path.parent.iterdir()] == [path.name]
     else:
         for file in columns["files"]:
             with Image.open(file) as picture:

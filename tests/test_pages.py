@@ -34,7 +34,7 @@ def test_every_error_and_every_status_is_explained() -> None:
     for error in made:
         assert all(explained[error.__name__][1:]), error
     for status in Status:
-        assert explained[status.name][1] == str(status.value) and explained[status.name][2]
+        assert explained[status.name][1:3] == [str(status.value), status.meaning]
     assert set(explained) - {"error", "status"} == {e.__name__ for e in made} | {s.name for s in Status}
 
 

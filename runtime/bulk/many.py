@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -14,17 +13,18 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from fluxpath.errors import InputError, QueueFullError
 from fluxpath.manifest import Manifest
+from fluxpath.progress import Progress
 from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.attribution.subject import model_of
 from fluxpath.runtime.bulk.sinks import Sink, open_sink
-from fluxpath.runtime.bulk.sinks.base import Head
 from fluxpath.runtime.bulk.sources import Item, Source, items
 from fluxpath.runtime.inputs import as_fitting_method, as_targets, check_rules
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.preparation import Preparation
+from fluxpath.runtime.records.rows import Head
 
 
 class Submitting(Protocol):
@@ -110,7 +110,7 @@ def head_of(explainer: Submitting, source: Source, target: int | None, method: M
     """What results in one sink must share: model, method, target and the source's folder."""
     folder = isinstance(source, str | os.PathLike)
     run = {
-        "model": f"{explainer.manifest.source} {zlib.crc32(repr(explainer.manifest).encode()):08x}",
+        "model": model_of(explainer.manifest),
         "method": repr(method),
         "target": None if target is None else str(int(target)),
         "source": str(Path(source).resolve()) if folder else None,  # type: ignore[arg-type]
@@ -130,14 +130,14 @@ class _Run:
         self.summary = Summary()
 
     def all(self, coming: Iterator[Item], total: int | None, progress: bool) -> None:
-        """Take and land every item, under a progress bar."""
-        with tqdm(total=total, unit="image", delay=1, leave=False, disable=None if progress else True) as bar:
+        """Take and land every item, and say how far the run is."""
+        with Progress(total, "image", "explaining", show=progress) as shown:
             for item in coming:
                 self.take(item)
-                bar.update(self.landed - bar.n)
+                shown.reach(self.landed)
             while self._window:
                 self.land(len(self._window) - 1)
-                bar.update(self.landed - bar.n)
+                shown.reach(self.landed)
 
     @property
     def landed(self) -> int:

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.bulk.sinks.rowlog import FOLDER, RESULTS, is_log
 from fluxpath.runtime.preparation import Preparation
+from fluxpath.runtime.records.rowlog import RESULTS, is_folder
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
 
@@ -58,7 +58,7 @@ def photos_in(path: Path) -> list[Path]:
     unread: list[OSError] = []
     for folder, folders, files in os.walk(path, onerror=unread.append):
         at = Path(folder)
-        if at != path and RESULTS in files and _is_written(at / RESULTS):
+        if at != path and RESULTS in files and is_folder(at / RESULTS):
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -71,15 +71,10 @@ def photos_in(path: Path) -> list[Path]:
     return sorted([*found, *closed])
 
 
-def _is_written(results: Path) -> bool:
-    try:
-        return is_log(results, FOLDER)
-    except OSError:
-        return False
-
-
 def _item(index: int, given: Any, photos: Preparation) -> Item:
     """One element of an iterable: a photo, an array, or a tuple with its name and optionally its target."""
+    if isinstance(given, Item):
+        return given
     if isinstance(given, str | os.PathLike):
         return _photo(Path(given).as_posix(), given, photos)
     if not isinstance(given, tuple):

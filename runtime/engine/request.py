@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import FluxpathError, OutOfMemoryError
-from fluxpath.runtime.attribution import Attribution
+from fluxpath.manifest import Manifest
+from fluxpath.runtime.attribution import Attribution, Subject
 from fluxpath.runtime.engine.outcome import Outcome
 from fluxpath.runtime.lanes import Fresh, Lanes
 from fluxpath.runtime.lanes.gathering import Gathering
@@ -66,6 +67,7 @@ class Request:
         method: Method,
         companions: Mapping[str, npt.NDArray[Any]] | None = None,
         deadline: float | None = None,
+        manifest: Manifest | None = None,
     ) -> None:
         n = len(images)
         self.companions = dict(companions or {})
@@ -73,6 +75,8 @@ class Request:
         self.method = method
         self.future = Outcome()
         """Stays pending until the result is ready, so that it can be cancelled until then."""
+        self._manifest = manifest
+        """The model's, which the result names as its subject."""
         self.deadline = deadline
         """The `time.monotonic()` in seconds after which the request fails; None for no deadline."""
         self.queued = False
@@ -232,6 +236,8 @@ class Request:
         return False
 
     def _complete(self) -> None:
+        images = self.images.reshape(self._shape)
+        subject = None if self._manifest is None else Subject(images, self.method, self._manifest)
         result = Attribution(
             values=self._values.reshape(self._shape),
             target=self.targets,
@@ -240,5 +246,6 @@ class Request:
             status=np.array(self._status, np.int32),
             score=np.array(self._score, np.float32),
             end_score=None if self._end_lane is None else np.array(self._end_score, np.float32),
+            subject=subject,
         )
         self.future.settle(result)

@@ -285,7 +285,7 @@ def test_demo(tmp_path, capsys):
         (["explain", "{graph}", "{photos}", "--out", "x.npz", "--format", "npy"], "give one of the two"),
         (
             ["explain", "{graph}", "{photos}", "--out", "new/att.csv"],
-            "neither a .npz, .npy, .parquet file nor",
+            "neither a .npz, .npy, .parquet, .jsonl file nor",
         ),
         (["explain", "{graph}", "{photos}", "--out", "x.png"], "nor a folder (write 'x.png/' for a folder)"),
     ],

@@ -22,8 +22,9 @@ import numpy.typing as npt
 from fluxpath.errors import ClosedError, FluxpathError
 from fluxpath.files import naming, unlinked
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.bulk.sinks.base import Head, Row, foreign
-from fluxpath.runtime.bulk.sinks.rowlog import Log, RowLog, hold_log, read_log
+from fluxpath.runtime.attribution.words import row_of
+from fluxpath.runtime.records.rowlog import Log, RowLog, hold_log, read_log
+from fluxpath.runtime.records.rows import Head, Row, foreign
 
 # Rows that are logged in one write.
 _AT_ONCE = 1000
@@ -33,12 +34,14 @@ class Journal:
     """Attributions, float32 [*head.shape] each, in the .npy file `values`, and their `Row`s in `log`.
 
     Holds the log from the start, so that no other run writes `output`. Raises InputError while another does,
-    and for files of these names that are no journal of this form.
+    and for files of these names that are no journal of this form. bare: only the rows are kept, and `values`
+    has no more than its header.
     """
 
-    def __init__(self, values: Path, log: Path, head: Head, output: Path) -> None:
+    def __init__(self, values: Path, log: Path, head: Head, output: Path, bare: bool = False) -> None:
         self.values, self.log, self.head = values, log, head
-        self._row_bytes = 4 * int(np.prod(head.shape, dtype=np.int64))
+        self._bare = bare
+        self._row_bytes = 0 if bare else 4 * int(np.prod(head.shape, dtype=np.int64))
         self._count = 0
         self._file: BinaryIO | None = None
         self._rows: RowLog | None = None
@@ -118,9 +121,9 @@ class Journal:
         if self._file is None or self._rows is None:
             raise ClosedError("the sink is closed: open another")
         self.check()
-        data = np.ascontiguousarray(result.values[0], "<f4").tobytes()
+        data = b"" if self._bare else np.ascontiguousarray(result.values[0], "<f4").tobytes()
         self._put(data, name)
-        self._rows.append(Row.of(name, result, crc=zlib.crc32(data)))
+        self._rows.append(row_of(name, result, crc=zlib.crc32(data)))
         self._count += 1
 
     def _put(self, data: bytes, name: str) -> None:

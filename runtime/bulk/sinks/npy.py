@@ -13,13 +13,15 @@ import numpy.typing as npt
 
 from fluxpath.errors import InputError
 from fluxpath.files import replacing, unlinked
-from fluxpath.runtime.bulk.sinks.base import Head, Row, foreign, plain
 from fluxpath.runtime.bulk.sinks.journal import Journal, groups, header
-from fluxpath.runtime.bulk.sinks.rowlog import Log, read_log
+from fluxpath.runtime.records.rowlog import Log, read_log
+from fluxpath.runtime.records.rows import Head, Row, foreign, plain
 
 
 class Npy:
     """float32 [n, *shape]; the .jsonl file has the run in its first line, then one line per image."""
+
+    bare = False
 
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
         """Turn the journal's own files into the finished ones: copy the log, rename the values."""

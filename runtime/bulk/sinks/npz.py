@@ -12,14 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.files import replacing, unlinked
-from fluxpath.runtime.bulk.sinks.base import Head, Row, as_columns, foreign, from_columns, intact
 from fluxpath.runtime.bulk.sinks.journal import Journal, header
+from fluxpath.runtime.records.rows import Head, Row, as_columns, foreign, from_columns, intact
 
 
 class Npz:
-    """`values` float32 [n, *shape]; `name` text; `target`, `label`, `score`, `steps`, `status`, `end_score`
-    [n] as in `Attribution` (NaN for no end score); `run`, how they were computed, as JSON.
+    """`values` float32 [n, *shape]; `name` and `class_name` text; `target`, `label`, `score`, `steps`,
+    `status`, `end_score`, `error_rate` [n] as in `Attribution`, and `probability` (NaN where there is none);
+    `run`, how they were computed, as JSON.
     """
+
+    bare = False
 
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
         """Write the file; the values are copied, not loaded, because they can be larger than memory."""

@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.bulk.sinks.base import Head, Sink
+from fluxpath.runtime.bulk.sinks.base import Sink
+from fluxpath.runtime.bulk.sinks.lines import Lines
 from fluxpath.runtime.bulk.sinks.npy import Npy
 from fluxpath.runtime.bulk.sinks.npz import Npz
 from fluxpath.runtime.bulk.sinks.parquet import Parquet
-from fluxpath.runtime.bulk.sinks.pictures import FolderSink
 from fluxpath.runtime.bulk.sinks.stacked import Format, StackedSink
+from fluxpath.runtime.records.rows import Head
 
-FORMATS: dict[str, Callable[[], Format]] = {".npz": Npz, ".npy": Npy, ".parquet": Parquet}
+if TYPE_CHECKING:
+    from fluxpath.runtime.pictures import Drawing
+
+FORMATS: dict[str, Callable[[], Format]] = {".npz": Npz, ".npy": Npy, ".parquet": Parquet, ".jsonl": Lines}
 
 
 def open_sink(
@@ -26,15 +31,29 @@ def open_sink(
     high: float | None = None,
     npy: bool = False,
     flat: bool = False,
+    drawing: Drawing | None = None,
+    cards: bool = False,
 ) -> Sink:
-    """The sink that `path` names: a .npz, .npy or .parquet file, or a folder of overlays.
+    """The sink that `path` names: a .npz, .npy, .parquet or .jsonl file, or a folder of overlays.
 
-    A path means a folder if it is one, ends in "/" or has no suffix; low, high, npy and flat apply only there
+    A path means a folder if it is one, ends in "/" or has no suffix; the other settings apply only there
     (see `FolderSink`). Raises InputError for any other suffix, and what the sinks raise.
     """
     form = form_of(path)
     if form is None:
-        return FolderSink(Path(path), head, resume, low=low, high=high, npy=npy, flat=flat)
+        from fluxpath.runtime.bulk.sinks.pictures import FolderSink  # needs Pillow, which not every run does
+
+        return FolderSink(
+            Path(path),
+            head,
+            resume,
+            low=low,
+            high=high,
+            npy=npy,
+            flat=flat,
+            drawing=drawing,
+            cards=cards,
+        )
     return StackedSink(Path(path), form(), head, resume)
 
 

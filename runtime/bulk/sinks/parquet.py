@@ -13,19 +13,23 @@ import numpy.typing as npt
 
 from fluxpath.errors import InputError
 from fluxpath.files import replacing, unlinked
-from fluxpath.runtime.bulk.sinks.base import COLUMNS, Head, Row, as_columns, foreign, from_columns, intact
 from fluxpath.runtime.bulk.sinks.journal import Journal, groups
+from fluxpath.runtime.records.rows import COLUMNS, Head, Row, as_columns, foreign, from_columns, intact
+from fluxpath.status import Status
 
 # The size of a row group, which is held in memory while it is written.
 GROUP_BYTES = 1 << 24
 
 
 class Parquet:
-    """Columns name, target, label, score, steps, status, end_score and values: list<float32>, flattened.
+    """Columns name, those of COLUMNS (`status` in words, numbers that are missing null), the image's `shape`
+    as list<int32>, and `values` as list<float32>, flattened.
 
     The file's metadata holds the images' shape and the run, as JSON under "fluxpath"; pages have checksums.
     Raises InputError if pyarrow is missing.
     """
+
+    bare = False
 
     def __init__(self) -> None:
         try:
@@ -50,20 +54,29 @@ class Parquet:
                 group = rows[i * step : (i + 1) * step]
                 offsets = arrow.array(np.arange(len(group) + 1, dtype=np.int32) * size)
                 lists = arrow.ListArray.from_arrays(offsets, arrow.array(values.reshape(-1)))
-                columns = [arrow.array(column) for column in self._columns(group)]
-                writer.write_table(arrow.Table.from_arrays([*columns, lists], schema=schema))
+                shapes = arrow.array([list(journal.head.shape)] * len(group), arrow.list_(arrow.int32()))
+                writer.write_table(
+                    arrow.Table.from_arrays([*self._columns(group), shapes, lists], schema=schema)
+                )
 
     def _schema(self) -> Any:
         arrow = self._arrow
         fields = [("name", arrow.string())]
-        fields += [(key, arrow.from_numpy_dtype(kind)) for key, kind in COLUMNS.items()]
-        return arrow.schema([*fields, ("values", arrow.list_(arrow.float32()))])
+        for key, kind in COLUMNS.items():
+            text = kind is np.str_ or key == "status"
+            fields.append((key, arrow.string() if text else arrow.from_numpy_dtype(kind)))
+        shape, values = arrow.list_(arrow.int32()), arrow.list_(arrow.float32())
+        return arrow.schema([*fields, ("shape", shape), ("values", values)])
 
     def _columns(self, rows: list[Row]) -> Iterator[Any]:
-        """The columns except the values, as Arrow arrays; scores that are NaN become null."""
+        """The columns of the rows, as Arrow arrays; numbers that are NaN become null."""
         for key, column in as_columns(rows).items():
-            missing = key.endswith("score") and np.isnan(column)
-            yield self._arrow.array(column, mask=missing) if np.any(missing) else column
+            if key == "status":
+                yield self._arrow.array([Status(number).words for number in column])
+            elif column.dtype.kind == "f":
+                yield self._arrow.array(column, mask=np.isnan(column))
+            else:
+                yield self._arrow.array(column, self._arrow.string() if column.dtype.kind == "U" else None)
 
     def files(self, path: Path) -> list[Path]:
         """The file itself."""
@@ -80,8 +93,9 @@ class Parquet:
             head = self._head(file, path)
             table = file.read(["name", *COLUMNS])
             columns = {key: table[key].to_pylist() for key in table.column_names}
-            for key in ("score", "end_score"):
+            for key in [key for key, kind in COLUMNS.items() if np.dtype(kind).kind == "f"]:
                 columns[key] = [np.nan if v is None else v for v in columns[key]]
+            columns["status"] = [Status.of(words) for words in columns["status"]]
             return head, from_columns(columns)
 
     def values(self, path: Path) -> Iterator[npt.NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""A sink for one file of all attributions: writes a journal during the run and the file at the end."""
+"""A sink for one file of all results: writes a journal during the run and the file at the end."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ import numpy.typing as npt
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.bulk.sinks.base import Head, Row
 from fluxpath.runtime.bulk.sinks.journal import Journal
+from fluxpath.runtime.records.rows import Head, Row
 
 
 class Format(Protocol):
-    """A file of n attributions of one shape, written and read row by row."""
+    """A file of n attributions of one shape, written and read row by row.
+
+    bare: whether it holds the rows only, without values.
+    """
+
+    bare: bool
 
     def write(self, journal: Journal, rows: list[Row], path: Path) -> None:
         """Write the file atomically from a sealed journal with these rows."""
@@ -51,7 +56,7 @@ class StackedSink:
             raise InputError(f"'{path}': there is no folder '{path.parent}' to write to")
         self._path, self._form, self._head = path, form, replace(head, form=path.suffix)
         parts = (path.with_name(path.name + ".part"), path.with_name(path.name + ".rows.part"))
-        self._journal = Journal(*parts, self._head, path)
+        self._journal = Journal(*parts, self._head, path, form.bare)
         self._old: list[Row] | None = None
         try:
             self._need_own()
@@ -83,7 +88,8 @@ class StackedSink:
         """The rows of the finished file; none if a journal is there and it is damaged or another run's."""
         try:
             found, rows = self._form.read(self._path)
-            self._head.check(found, self._path)
+            if rows:
+                self._head.check(found, self._path)
             for _ in self._form.values(self._path):
                 pass
         except InputError:

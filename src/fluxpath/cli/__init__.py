@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import fluxpath
-from fluxpath.cli import demo, explain, export, info, verify
-from fluxpath.cli._common import in_options, say, visible
+from fluxpath.cli import compare, completion, demo, explain, export, info, verify
+from fluxpath.cli._common import in_options, say
 from fluxpath.errors import FluxpathError, first_line
 from fluxpath.files import naming
+from fluxpath.text import visible
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,17 +25,22 @@ class _Parser(argparse.ArgumentParser):
         super().error(visible(message))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return 0, 1 after an error (one sentence on stderr), or 130 if interrupted."""
+def parser_of() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
     parser = _Parser(
         prog="fluxpath",
         description="Compile a classifier with its input gradient, and explain its decisions.",
     )
     parser.add_argument("--version", action="version", version=f"fluxpath {fluxpath.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (export, explain, info, verify, demo):
+    for module in (export, explain, compare, info, verify, demo, completion):
         module.register(commands)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return 0, 1 after an error (one sentence on stderr), or 130 if interrupted."""
+    options = parser_of().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A name that the terminal cannot show is no reason to fail.

@@ -12,25 +12,18 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from fluxpath.errors import FluxpathError, InputError, ModelError, first_line
 from fluxpath.files import naming, regular
 from fluxpath.methods import NAMES
+from fluxpath.progress import Progress
+from fluxpath.text import visible
 
 if TYPE_CHECKING:
     from fluxpath.export import Exported
     from fluxpath.runtime import Method
 
 Commands = argparse._SubParsersAction  # the return type of add_subparsers has no public name
-
-
-def visible(text: object) -> str:
-    """Text with every character escaped that a terminal would obey instead of showing, as in \\x1b.
-
-    A name comes from whoever made the file, and could erase what was printed or retitle the window.
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
 def named_path(text: str) -> Path:
@@ -54,12 +47,14 @@ def show(text: str = "", file: TextIO | None = None) -> None:
 def export_with_progress(
     run: Callable[[Callable[[str], None]], Exported],
 ) -> Exported:
-    """Run an export that reports its stages, showing them as a progress bar on stderr."""
-    with tqdm(total=3, unit="stage", leave=False, disable=None) as bar:
+    """Run an export that reports its stages, and say on stderr which it is at."""
+    begun: list[str] = []
+    with Progress(3, "stage", "reading the model", alike=False) as shown:
 
         def stage(name: str) -> None:
-            bar.set_description(name)
-            bar.update(1 if bar.n or bar.desc else 0)
+            shown.doing(name)
+            shown.reach(len(begun))
+            begun.append(name)
 
         return run(stage)
 
@@ -123,6 +118,16 @@ def current_folder() -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(Path.cwd()))
+
+
+def as_target(text: str | None) -> int | str | None:
+    """The class that an option names: a number, or else its name."""
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        return text
 
 
 def parsed(text: str) -> Any:

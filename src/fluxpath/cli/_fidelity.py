@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from fluxpath.cli._common import method_from, need_export, say, show, table
 from fluxpath.cli._images import Images, images_from, noise_for
 from fluxpath.companions import fillers_for
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
+from fluxpath.progress import Progress
 
 if TYPE_CHECKING:
     from fluxpath.runtime import Attribution, Explainer, Method
@@ -62,19 +62,20 @@ def _measured(
     method = method_from(options.method, options.set, lambda photos: preparation.all(expanded(photos)))
     names = [] if options.precision is None else options.precision.split(",")
     given: list[str | Path] = [*names, *options.against]
-    with tqdm(total=1 + len(given), unit="graph", leave=False, disable=None) as bar:
+    with Progress(1 + len(given), "graph", "attributing in float32", alike=False) as shown:
         with Explainer(options.graph, device=options.device, shape=shape, trust=options.trust) as explainer:
             exact = _attributed(explainer, manifest, images, None, method)
-        bar.update()
+        shown.update()
         for one in given:
             emulated = isinstance(one, str)
+            shown.doing(f"attributing in {one}")
             with (
                 _rounded(options.graph, one, shape)
                 if isinstance(one, str)
                 else Explainer(one, device=options.device, shape=shape, trust=options.trust)
             ) as explainer:
                 found = _attributed(explainer, manifest, images, exact, method)
-            bar.update()
+            shown.update()
             yield (f"{one}, emulated" if emulated else str(one)), fidelity(found, exact)
 
 

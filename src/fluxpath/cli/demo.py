@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from fluxpath.cli._common import (
     Commands,
@@ -22,6 +21,7 @@ from fluxpath.cli._common import (
     show,
     table,
 )
+from fluxpath.progress import Progress
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,11 +57,13 @@ def run(options: argparse.Namespace) -> None:
     pictures: list[list[Image.Image]] = [[picture(images[i], 96) for i in shown]]
     rows = [["method", "steps", "ms per image", "one image, ms"]]
     drawing = Drawing(size=96, clip_percent_lowerbound=80, clip_percent_upperbound=99)
-    with Explainer(graph) as explainer:
-        for name in tqdm(METHODS, unit="method", leave=False, disable=None):
+    with Explainer(graph) as explainer, Progress(len(METHODS), "method", alike=False) as progress:
+        for name in METHODS:
+            progress.doing(name)
             result, row = _timed(explainer, name, images)
             rows.append(row)
             pictures.append([heatmap(result.values[i], drawing) for i in shown])
+            progress.update()
     save_png(contact_sheet(pictures, names, ["image", *METHODS]), sheet)
     show(f"{COUNT} handwritten digits that the model was not trained on:\n")
     show(table(rows))

@@ -4,96 +4,100 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fluxpath.cli._common import Commands, add_method, add_trust, make_folder, method_from, say, show, table
+from fluxpath.checks import need
+from fluxpath.cli._common import (
+    Commands,
+    add_method,
+    add_trust,
+    as_target,
+    make_folder,
+    method_from,
+    say,
+    show,
+)
+from fluxpath.cli._drawing import add_drawing, drawing_from
+from fluxpath.cli._results import Tabled, results_table
+from fluxpath.cli._top import TopClasses
 from fluxpath.errors import InputError
+from fluxpath.progress import Progress
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from fluxpath.runtime import Attribution, Explainer, Method, Sink, Summary
+    from fluxpath.runtime import Explainer, Method, Sink, Summary
     from fluxpath.runtime.bulk.sources import Source
+    from fluxpath.runtime.pictures import Drawing
 
-FORMATS = ("png", "npy", "npz", "parquet")
+FORMATS = ("png", "npy", "npz", "parquet", "jsonl")
 # A table of more images than this would run off the screen.
 TABLE_ROWS = 40
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
     """Add the subcommand `explain`."""
-    parser = commands.add_parser("explain", help="write heat maps of what decided a prediction")
+    parser = commands.add_parser("explain", help="write heat maps of what decided a prediction",
+                                 epilog="On a terminal, lines below the table say what its columns mean; a "
+                                 "program that reads the output gets the table alone.")  # fmt: skip
     parser.add_argument("graph", type=Path, help="a file that 'fluxpath export' wrote")
     parser.add_argument("images", type=Path, nargs="+", help="photos, or folders of them")
     add_method(parser)
-    parser.add_argument("--target", type=int, help="the class to explain (default: the predicted one)")
+    classes = parser.add_mutually_exclusive_group()
+    classes.add_argument("--target", metavar="CLASS",
+                         help="the class to explain, by name or number (default: the predicted "
+                         "one)")  # fmt: skip
+    classes.add_argument("--top", type=int, metavar="K",
+                         help="explain the K best classes of each photo, one result for each")  # fmt: skip
     parser.add_argument("--out", default="heatmaps",
-                        help="folder, or .npz, .npy or .parquet file, to write to (default heatmaps); a "
-                        "folder with a suffix ends in /")  # fmt: skip
+                        help="folder, or .npz, .npy, .parquet or .jsonl file (the results without the "
+                        "attributions), to write to (default heatmaps); a folder with a suffix ends "
+                        "in /")  # fmt: skip
     parser.add_argument("--format", choices=FORMATS,
-                        help="overlays in a folder, or one file (default: by --out's suffix)")  # fmt: skip
-    parser.add_argument("--npy", action="store_true", help="also write attributions beside the overlays")
+                        help="pictures in a folder, or one file (default: by --out's suffix)")  # fmt: skip
+    parser.add_argument("--card", action="store_true",
+                        help="pictures with the photo and the heat map beside the overlay, and a "
+                        "caption")  # fmt: skip
+    parser.add_argument("--npy", action="store_true", help="also write attributions beside the pictures")
     parser.add_argument("--resume", action="store_true", help="do only what an interrupted run left undone")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 or auto")
     add_trust(parser)
+    add_drawing(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Explain every photo, write the results and print a table of them, or one line if there are many."""
     from fluxpath.runtime import Explainer
-    from fluxpath.runtime.bulk.sinks import form_of
 
-    form_of(_target(options))
+    drawing = drawing_from(options)
+    _check(options, drawing)
     source = _source(options.images)
-    with Explainer(options.graph, device=options.device, trust=options.trust) as explainer:
+    with Progress(None, "model", f"opening {options.graph}", alike=False):
+        explainer = Explainer(options.graph, device=options.device, trust=options.trust)
+    with explainer:
         method = method_from(options.method, options.set, explainer.prepare)
-        tabled = _Tabled(lambda: _sink(options, explainer, method, source), explainer, _target(options))
-        summary = explainer.attribute_many(source, tabled, target=options.target, method=method)
-    if 0 < len(tabled.rows) <= TABLE_ROWS:
-        show(table([["image", "class", "score", "steps", "ended by", "written"], *tabled.rows]))
+        tabled = Tabled(lambda: _sink(options, explainer, method, source, drawing), _target(options))
+        given = source if options.top is None else TopClasses(explainer, source, options.top)
+        summary = explainer.attribute_many(given, tabled, target=_class(options, explainer), method=method)
+        if 0 < len(tabled.rows) <= TABLE_ROWS:
+            show(results_table(tabled.rows, tabled.statuses, explainer.manifest.objective))
     if summary.written > TABLE_ROWS or summary.skipped:
         say(f"{_target(options)}: {summary}")
     _report(summary)
 
 
-class _Tabled:
-    """A sink that keeps the table's rows, for as many images as the table holds.
+def _check(options: argparse.Namespace, drawing: Drawing) -> None:
+    """Raise InputError for options that do not go together, before anything is opened."""
+    from fluxpath.runtime.bulk.sinks import form_of
+    from fluxpath.runtime.pictures import Drawing
 
-    The real sink opens with the first image, so that a wrong setting cannot destroy an earlier run's results.
-    """
-
-    def __init__(self, opened: Callable[[], Sink], explainer: Explainer, target: str) -> None:
-        self._opened, self._explainer, self._target = opened, explainer, target
-        self.rows: list[list[str]] = []
-
-    @cached_property
-    def _sink(self) -> Sink:
-        return self._opened()
-
-    def done(self, name: str) -> bool:
-        return self._sink.done(name)
-
-    def close(self) -> None:
-        self._sink.close()
-
-    def abandon(self) -> None:
-        if "_sink" in vars(self):
-            getattr(self._sink, "abandon", self._sink.close)()
-
-    def write(self, name: str, image: npt.NDArray[np.float32], result: Attribution) -> None:
-        from fluxpath.runtime import Status
-
-        written = self._sink.write(name, image, result) or self._target
-        if len(self.rows) <= TABLE_ROWS:
-            label = _class_name(self._explainer, int(result.target[0]))
-            ended = Status(result.status[0]).name.lower().replace("_", " ")
-            score, steps = f"{result.score[0]:.4f}", str(result.steps[0])
-            self.rows.append([name, label, score, steps, ended, str(written)])
+    need(options.top is None or options.top >= 1, f"--top is {options.top}, and must be 1 or more")
+    if form_of(_target(options)) is not None and (options.card or drawing != Drawing()):
+        raise InputError(
+            f"'{_target(options)}' holds no pictures: leave out the options of how they look, or write to a "
+            "folder"
+        )
 
 
 def _source(paths: list[Path]) -> Source:
@@ -118,7 +122,9 @@ def _target(options: argparse.Namespace) -> str:
     return f"{out}/" if options.format == "png" else f"{Path(out)}.{options.format}"
 
 
-def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, source: Source) -> Sink:
+def _sink(
+    options: argparse.Namespace, explainer: Explainer, method: Method, source: Source, drawing: Drawing
+) -> Sink:
     from fluxpath.runtime.bulk.many import head_of
     from fluxpath.runtime.bulk.sinks import open_sink
     from fluxpath.runtime.preparation import Preparation
@@ -127,15 +133,28 @@ def _sink(options: argparse.Namespace, explainer: Explainer, method: Method, sou
     Preparation.of(manifest, explainer.shape).check()
     target = _target(options)
     make_folder(Path(target).parent)
+    head = head_of(explainer, source, _class(options, explainer), method)
     return open_sink(
         target,
-        head_of(explainer, source, options.target, method),
+        head if options.top is None else replace(head, run={**head.run, "top": str(options.top)}),
         resume=options.resume,
         low=manifest.low,
         high=manifest.high,
         npy=options.npy,
         flat=isinstance(source, list),
+        drawing=drawing,
+        cards=options.card,
     )
+
+
+def _class(options: argparse.Namespace, explainer: Explainer) -> int | None:
+    """The number of the class to explain; None for the predicted one."""
+    from fluxpath.runtime.inputs import as_targets
+
+    given, manifest = as_target(options.target), explainer.manifest
+    if given is None:
+        return None
+    return int(as_targets(given, 1, manifest.classes, manifest.class_names)[0])
 
 
 def _report(summary: Summary) -> None:
@@ -149,8 +168,3 @@ def _report(summary: Summary) -> None:
         say(f"{name}: {sentence}", sys.stderr)
     count = summary.written + summary.skipped + len(failures)
     raise InputError(f"{len(failures)} of {count} images failed, '{failures[0][0]}' first")
-
-
-def _class_name(explainer: Explainer, target: int) -> str:
-    names = explainer.manifest.class_names
-    return names[target] if names is not None and 0 <= target < len(names) else str(target)

@@ -10,6 +10,7 @@ from fluxpath.cli._common import Commands, say
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 from fluxpath.preprocessing import DEFAULT
+from fluxpath.progress import Progress
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -44,7 +45,8 @@ def run(options: argparse.Namespace) -> None:
     if manifest.class_names is not None:
         rows["class names"] = ", ".join(manifest.class_names)
     if manifest.opset is not None:
-        rows |= _costs(options.graph)
+        with Progress(None, "model", "counting operations", alike=False):
+            rows |= _costs(options.graph)
     for name, value in rows.items():
         say(f"{name:14} {value}")
     for compared, apart in (manifest.verified or {}).items():

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
 from fluxpath import archive
 from fluxpath.cli._common import Commands, add_method, add_trust, need_export, say, show
 from fluxpath.cli._fidelity import compare
 from fluxpath.cli._images import images_from
 from fluxpath.errors import InputError
+from fluxpath.progress import Progress
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -52,9 +51,8 @@ def run(options: argparse.Namespace) -> None:
         from fluxpath.export.open_sizes import images_for
 
         images = images_for(options.graph)
-    with tqdm(total=1, unit="graph", leave=False, disable=None) as bar:
+    with Progress(1, "graph", "verifying against float64", alike=False):
         done = export.verify(options.graph, images)
-        bar.update()
     deeplift = manifest.rules == "deeplift"
     say(f"{options.graph}: the {'multipliers are' if deeplift else 'gradient is'} right")
     what = "relative error of the " + ("multipliers" if deeplift else "gradient")

@@ -206,7 +206,7 @@ def test_an_error_of_sink_source_or_model_ends_the_run(explainer):
         ({"source": "none"}, "photos need"),
         ({"sink": "x.csv"}, "'x.csv/' for a folder"),
         ({"sink": "none/x.npz"}, "there is no folder"),
-        ({"sink": "folder"}, "overlays need"),
+        ({"sink": "folder"}, "pictures need"),
     ],
 )
 def test_what_is_wrong_for_all_is_an_error(explainer, tmp_path, monkeypatch, change, sentence):
@@ -268,3 +268,17 @@ def test_a_run_waits_while_other_callers_take_all_the_room():
 
         assert limited.attribute_many(images(), sink, method=SHORT).written == 5
         assert len(other.result(20)) == 2
+
+
+def test_a_run_lets_go_of_what_was_written():
+    """A result holds its image; the run and the engine hold a few results, however many there are."""
+    subjects, alive = [], []
+
+    class Weak(Memory):
+        def write(self, name, image, result):
+            subjects.append(weakref.ref(result.subject))
+            alive.append(sum(subject() is not None for subject in subjects))
+
+    with Explainer.from_session(LinearSession(), slots=SLOTS) as explainer:
+        assert explainer.attribute_many(some_images(600), Weak(), method=SHORT).written == 600
+    assert max(alive) < 200

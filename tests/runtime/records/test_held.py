@@ -15,8 +15,8 @@ import sinks
 from sinks import ITEMS, METHOD, SINKS, check
 
 from fluxpath.errors import FluxpathError, InputError
-from fluxpath.runtime.bulk.sinks import held
-from fluxpath.runtime.bulk.sinks.held import Held
+from fluxpath.runtime.records import held
+from fluxpath.runtime.records.held import Held
 
 BUSY = r"another run is writing to '.*out': wait until it has ended, or write elsewhere"
 
@@ -67,7 +67,7 @@ def test_threads_of_one_process_exclude_one_another(log):
 HOLDING = """
 import sys
 from pathlib import Path
-from fluxpath.runtime.bulk.sinks.held import Held
+from fluxpath.runtime.records.held import Held
 holding = Held(Path(sys.argv[1]), Path("out"))
 print("held", flush=True)
 sys.stdin.read()

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO
 
 from fluxpath.errors import FluxpathError
 from fluxpath.files import naming, temporary_name, unlinked
-from fluxpath.runtime.bulk.sinks.base import FORMAT, Head, Row, foreign, plain
-from fluxpath.runtime.bulk.sinks.held import Held
+from fluxpath.runtime.records.held import Held
+from fluxpath.runtime.records.rows import FORMAT, Head, Row, foreign, plain
 
 # The list of results in a folder of overlays, and its form; a folder that holds one is not a source.
 RESULTS = "results.jsonl"
@@ -36,11 +36,19 @@ class Log:
     ends: list[int]
 
 
-def is_log(path: Path, form: str) -> bool:
+def is_log(path: Path, form: str, version: int = FORMAT) -> bool:
     """Whether the file begins as a log of this form; an empty one does, which a killed run may have left."""
     with open(path, "rb", opener=unlinked) as file:
-        mark = f'{{"fluxpath": {FORMAT}, "form": "{form}", '.encode()
+        mark = f'{{"fluxpath": {version}, "form": "{form}", '.encode()
         return mark.startswith(file.read(len(mark)))
+
+
+def is_folder(results: Path) -> bool:
+    """Whether a results.jsonl says that fluxpath wrote the folder, in this version or an earlier one."""
+    try:
+        return any(is_log(results, FOLDER, version) for version in range(1, FORMAT + 1))
+    except OSError:
+        return False
 
 
 def hold_log(path: Path, form: str, output: Path) -> Held:
@@ -67,7 +75,7 @@ def read_log(path: Path) -> Log | None:
             if not line.endswith(b"\n"):
                 break
             end += len(line)
-            entry = _parsed(line)
+            entry = parsed(line)
             if head is None:
                 head, begin = Head.of(entry, path), end
                 continue
@@ -84,11 +92,11 @@ def _token_in(path: Path) -> str | None:
     if not path.exists():
         return None
     with open(path, "rb", opener=unlinked) as file:
-        token = (_parsed(file.readline()) or {}).get("token")
+        token = (parsed(file.readline()) or {}).get("token")
     return token if isinstance(token, str) and re.fullmatch("[0-9a-f]{32}", token) else None
 
 
-def _parsed(line: bytes) -> Any:
+def parsed(line: bytes) -> Any:
     """The JSON object in a line without its check; None if it is none, or the check is wrong."""
     text, _, check = line.rpartition(_CHECK)
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.bulk.sinks.base import Head, Row
-from fluxpath.runtime.bulk.sinks.rowlog import FOLDER, RowLog, is_log, read_log
+from fluxpath.runtime.records.rowlog import FOLDER, RowLog, is_log, read_log
+from fluxpath.runtime.records.rows import Head, Row
 
 HEAD = Head({"method": "m"}, (2,))
 ROWS = [Row(name, 1, 2, 0.5, 3, 4, files={f"{name}.png": 9}) for name in ("a", "ä\n", "\udcff")]

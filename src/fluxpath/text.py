@@ -1,0 +1,11 @@
+"""Text of others, as a terminal may show it."""
+
+from __future__ import annotations
+
+
+def visible(text: object) -> str:
+    """Text with every character escaped that a terminal would obey instead of showing, as in \\x1b.
+
+    A name comes from whoever made the file, and could erase what was printed or retitle the window.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
