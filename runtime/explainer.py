@@ -143,7 +143,8 @@ class Explainer:
             slots = suitable_slots(session, lambda n: self._lanes(session, n), max_memory)
         self.slots = slots
         self._most = slots if max_pending is None else min(slots, max_pending)
-        self._driver = Driver(Engine(session, self._lanes(session, slots)), Pending(max_pending))
+        self._pending = Pending(max_pending)
+        self._driver = Driver(Engine(session, self._lanes(session, slots)), self._pending)
 
     def _lanes(self, session: GradientSession, slots: int) -> Lanes:
         try:

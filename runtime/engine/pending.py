@@ -21,7 +21,7 @@ class Pending:
         self._limit = limit
         self._count = 0
         self._ended = {"done": 0, "failed": 0, "cancelled": 0}
-        self._taken: set[Outcome] = set()
+        self._uncounted: dict[Outcome, None] = {}
         """Those whose end is not counted yet."""
         self._images: dict[Outcome, int] = {}
         self._lock = threading.Lock()
@@ -37,7 +37,7 @@ class Pending:
                 )
             self._images[future] = images
             self._count += images
-            self._taken.add(future)
+            self._uncounted[future] = None
 
     def give_back(self, future: Outcome) -> None:
         """Count the future's images no more; nothing if they are not counted."""
@@ -49,10 +49,11 @@ class Pending:
 
     def note_end(self, future: Outcome) -> None:
         """Count how the future ended, which was taken; nothing if that was counted."""
+        end = future.end
         with self._lock:
-            if future in self._taken:
-                self._taken.remove(future)
-                self._ended[future.end] += 1
+            if future in self._uncounted:
+                self._ended[end] += 1
+                del self._uncounted[future]
 
     def counts(self) -> dict[str, int]:
         """The number of images that wait or run, and of futures that are done, failed and cancelled."""
@@ -69,5 +70,5 @@ class Pending:
         for future in self.futures():
             future.abandon(error)
         self._images.clear()
-        self._taken.clear()
+        self._uncounted.clear()
         self._count = 0
