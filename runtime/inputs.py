@@ -76,7 +76,7 @@ def _other_type(given: npt.NDArray[Any]) -> str:
         return ": an array of objects says neither sizes nor types, so pass a list of photos or of arrays"
     if given.dtype.kind in "iu":
         return ", the model's input, or uint8, a photo's levels from 0 to 255"
-    return ""
+    return ": pass a list of paths" if given.dtype.kind == "U" else ""
 
 
 def _other_order(given: tuple[int, ...], shape: tuple[int, ...]) -> str:
@@ -252,6 +252,8 @@ def _on_host(given: Any) -> Any:
     By what such objects have in common, so that no library is imported.
     """
     if callable(getattr(given, "detach", None)) and callable(getattr(given, "cpu", None)):
+        if str(getattr(given, "dtype", "")).endswith("bfloat16"):
+            raise TypeError("numpy has no bfloat16, so pass float32, as of .float()")
         return given.detach().cpu().numpy()  # torch's, which may require a gradient or live on a GPU
     device = getattr(given, "__dlpack_device__", None)
     if device is None or isinstance(given, np.generic | np.ndarray):

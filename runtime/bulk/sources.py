@@ -99,11 +99,13 @@ def _misshapen() -> npt.NDArray[Any]:
 def expanded(photos: Any) -> Any:
     """The photos in it where `photos` is a folder's path; anything else as it is.
 
-    InputError for a path at which nothing is.
+    InputError for a path at which nothing is, and an empty one.
     """
     if not isinstance(photos, str | os.PathLike):
         return photos
-    return photos_in(Path(os.fsdecode(photos)))
+    if not os.fspath(photos):
+        raise InputError("the path is empty: name a photo or a folder (. is the current one)")
+    return photos_in(Path(photos))
 
 
 def listed(paths: Sequence[Path]) -> list[Path]:

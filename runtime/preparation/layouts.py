@@ -50,7 +50,7 @@ _AS_PICTURES = "pass PIL images, which Image.fromarray makes of arrays [h, w, c]
 def _of_three(name: str, array: Levels, channels: int) -> list[Levels]:
     shape = array.shape
     last, first = shape[2] in _CHANNELS, shape[0] in _CHANNELS
-    if first and last and shape[0] != shape[1] * shape[2]:
+    if first and last and shape != (1, 1, 1):
         raise _ambiguous(name, shape, "[h, w, c]", "[c, h, w]", _AS_PICTURES)
     if last:
         return [array]

@@ -47,6 +47,7 @@ def test_channels_first_are_a_photo_in_colour_where_the_model_wants_one() -> Non
     [
         ((3, 5, 7), 1, r"could be \[c, h, w\] or \[n, h, w\]: write photo\[None\] for one photo in colour"),
         ((3, 5, 3), 3, r"shape \[3, 5, 3\], which could be \[h, w, c\] or \[c, h, w\]: pass PIL images"),
+        ((3, 1, 3), 3, r"could be \[h, w, c\] or \[c, h, w\]"),
         ((2, 3, 5, 3), 3, r"could be \[n, h, w, c\] or \[n, c, h, w\]: pass PIL images"),
         ((5, 7, 4), 3, r"shape \[5, 7, 4\], and must have .* 1 or 3 channels c.*: take the first three"),
         ((4, 5, 7), 3, r"take the first three channels, or pass PIL images, whose transparency"),

@@ -271,6 +271,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "cut": (encoded(PHOTO)[:200], "the photo: cannot be read"),
     "one of several cut": ([PHOTO, encoded(PHOTO)[:200]], "image 1: cannot be read"),
     "no file": ("none.png", "there is no image or folder 'none.png'"),
+    "empty path": ("", r"the path is empty: name a photo or a folder"),
+    "paths in an array": (
+        np.array(["a.png", "b.png"]),
+        "dtype <U5, .*: pass a list of paths",
+    ),
     "one of several no file": ([PHOTO, "none.png"], "none.png: cannot be read: No such file"),
     "text file": (Broken("text"), "it gives no bytes: open it in binary mode"),
     "file that fails": (Broken(OSError(5, "Input/output error")), "cannot be read: Input/output error"),
@@ -312,8 +317,8 @@ def test_what_is_refused(explainer: Explainer, case: str) -> None:
 
 def test_half_precision_of_torch_is_refused_in_a_sentence(explainer: Explainer) -> None:
     torch = pytest.importorskip("torch")
-    for kind in (torch.float16, torch.bfloat16):
-        with pytest.raises(InputError, match="images"):
+    for kind, said in ((torch.float16, "must be float32"), (torch.bfloat16, "so pass float32")):
+        with pytest.raises(InputError, match=f"images .*{said}"):
             explainer.prepare(tensor(PREPARED).to(kind))
 
 
