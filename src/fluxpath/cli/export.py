@@ -22,6 +22,7 @@ from fluxpath.cli._common import (
 from fluxpath.cli._model import torch_model
 from fluxpath.errors import InputError
 from fluxpath.preprocessing import INTERPOLATIONS, Preprocessing
+from fluxpath.progress import Progress
 
 if TYPE_CHECKING:
     from fluxpath.export import Exported
@@ -99,7 +100,8 @@ def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Export and say what was written."""
     export = need_export()
-    model = torch_model(options.model, options.shape)
+    with Progress(None, "model", f"opening {options.model}", alike=False):
+        model = torch_model(options.model, options.shape)
     settings = _chosen(options)
     if model is None:
         from fluxpath.files import spare_source
