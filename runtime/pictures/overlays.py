@@ -94,7 +94,9 @@ def _resized(plane: NDArray[np.float64], size: int | None) -> NDArray[np.float64
 
 
 def _finished(colours: NDArray[np.float64], plane: NDArray[np.float64], drawing: Drawing) -> Image.Image:
-    return _rgb(outlined(colours, np.abs(_resized(plane, drawing.size)), drawing.outlines))
+    if drawing.outlines:
+        colours = outlined(colours, np.abs(_resized(plane, drawing.size)), drawing.outlines)
+    return _rgb(colours)
 
 
 def _rgb(colours: NDArray[np.float64]) -> Image.Image:
