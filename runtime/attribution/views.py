@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # Rows of a notebook's table, the first few of them with pictures: each takes some 100 kB of the notebook.
 ROWS, PICTURED = 50, 4
+IN_TABLE = Drawing(size=160)
 HEADERS = ("", "class", "predicted", "score", "steps", "ended by")
 
 
@@ -118,7 +119,7 @@ def _html_row(one: Attribution, number: int, pictured: bool) -> str:
 
 def _html_card(one: Attribution) -> str:
     data = io.BytesIO()
-    card_of(one, None).save(data, "PNG")
+    card_of(one, IN_TABLE).save(data, "PNG")
     text = f"photo, heat map and both together: {card_caption(one)}"
     encoded = base64.b64encode(data.getvalue()).decode()
     return f'<img alt="{escape(text)}" src="data:image/png;base64,{encoded}">'

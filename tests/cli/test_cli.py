@@ -177,6 +177,8 @@ def test_explain_a_folder(folder, tmp_path, capsys, method, setting):
         (["--out", "runs/x.npz"], "runs/x.npz"),
         (["--out", "x.v2", "--format", "npy"], "x.v2.npy"),
         (["--format", "parquet", "--out", "x.parquet"], "x.parquet"),
+        (["--out", "x.jsonl"], "x.jsonl"),
+        (["--format", "jsonl"], "heatmaps.jsonl"),
         (["--out", "x.v2/"], "x.v2/results.jsonl"),
         (["--out", "x", "--format", "png"], "x/b.png"),
     ],

@@ -18,7 +18,7 @@ from sinks import IMAGES, METHOD, N, Pictures
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import Attribution, Explainer
-from fluxpath.runtime.attribution.views import PICTURED, ROWS
+from fluxpath.runtime.attribution.views import IN_TABLE, PICTURED, ROWS
 from fluxpath.runtime.attribution.words import card_caption
 from fluxpath.runtime.bulk.sources import photos_in
 from fluxpath.runtime.pictures import Drawing, card, overlay
@@ -178,7 +178,7 @@ def test_a_notebook_shows_a_table_with_the_first_cards(result):
     for i, picture in enumerate(page.pictures):
         data = base64.b64decode(re.fullmatch("data:image/png;base64,(.*)", picture["src"])[1])
         with Image.open(io.BytesIO(data)) as shown:
-            assert same(shown.convert("RGB"), result.card(i))
+            assert same(shown.convert("RGB"), result.card(i, IN_TABLE))
         assert picture["alt"].endswith(card_caption(result[i]))
     assert NAMES[0] in page.words and "b" not in page.tags, "names are text"
     assert "boundary" in page.words and f"Pictures of the first {PICTURED}" in page.words
