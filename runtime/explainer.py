@@ -305,8 +305,8 @@ class Explainer:
             an escape, as in \\udcff.
         sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or your own `Sink`.
         target, method: as for `submit`, for every image.
-        progress: if the run takes over a second, show a bar on a terminal or in a notebook; else, after two
-            seconds and then every ten, a line on stderr.
+        progress: if the run takes over a second, show a bar on a terminal or in a notebook; elsewhere write a
+            line on stderr every ten seconds.
         resume: skip the images, by name, that an earlier run with the same settings wrote completely; False
             writes everything again.
 

@@ -57,7 +57,7 @@ def test_it_runs_and_shows_pictures(executed):
     assert len(shown) >= 6
     for picture in shown:
         pixels = np.asarray(picture.convert("RGB"))
-        assert picture.width > 300 and picture.height > 224
+        assert picture.width > 300 and picture.height > 160
         assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10, "it is not blank"
     assert not any(output.output_type == "error" for output in outputs(executed))
 

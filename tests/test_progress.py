@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def quick(monkeypatch):
     """So that what comes after seconds comes at once."""
-    for name in ("PATIENCE", "FIRST", "EVERY", "REFRESH"):
+    for name in ("PATIENCE", "EVERY", "REFRESH"):
         monkeypatch.setattr(progress, name, 0.01)
 
 

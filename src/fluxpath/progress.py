@@ -13,7 +13,7 @@ from typing import Any
 
 PATIENCE = 1.0
 """Seconds for which nothing is said: most runs end before."""
-FIRST, EVERY = 2.0, 10.0
+EVERY = 10.0
 """Seconds until the first line, and from one to the next."""
 REFRESH = 0.5
 """Seconds from one look at a bar to the next, so that its clock runs while nothing ends."""
@@ -27,7 +27,7 @@ class Progress:
 
     A thread of its own speaks, so that it is heard also while a single thing takes long. On a terminal and in
     a notebook it moves a bar, which is gone at the end. Where standard error is neither, as in a file or a
-    service's log, it writes a line after two seconds and then every ten, with the rate and the time left.
+    service's log, it writes a line every ten seconds, with the rate and the time left.
     """
 
     def __init__(
@@ -110,11 +110,9 @@ class Progress:
             pause = REFRESH
 
     def _lines(self) -> None:
-        pause = FIRST
-        while self._waited(pause):
+        while self._waited(EVERY):
             with suppress(OSError, ValueError):  # a reader that has gone, a stream that is closed
                 print(f"fluxpath: {self.line()}", file=self._stream, flush=True)
-            pause = EVERY
 
     def _waited(self, seconds: float) -> bool:
         """Whether the run goes on after so many seconds."""
