@@ -88,7 +88,9 @@ def test_the_page_of_results_does_what_it_says(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = run_page((DOCS / "results.md").read_text(encoding="utf-8"))
     printed = capsys.readouterr().out
-    assert "2 images of shape [3, 224, 224] explained with MFABA\n" in printed and "MAX_STEPS" in printed
+    assert (
+        "2 images of shape [3, 224, 224] explained with mfaba-sharp\n" in printed and "MAX_STEPS" in printed
+    )
     assert [path.name for path in names["files"]] == ["photo.png", "cat.png"]
     for file in ("overlay.png", "card.png", "cards/cat.png", "heatmaps/cat.png", "best/cat-top3.png"):
         with Image.open(file) as picture:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fluxpath.manifest import Manifest
+from fluxpath.methods import NAMES
 from fluxpath.runtime.attribution.subject import class_name, measure, probability
 from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.records.rows import Row, finite_or_none, stored
@@ -31,14 +33,15 @@ def summary(result: Attribution) -> str:
 
 
 def method_words(method: Method) -> str:
-    """A method with the settings that differ from its defaults, on one line; arrays by their shape."""
+    """A method's name, as on the command line, with the settings that differ from its defaults."""
+    name, implied = _named(method)
     given: list[str] = []
     known: tuple[Field[Any], ...] = fields(method) if is_dataclass(method) else ()
     for field in known:
         value = getattr(method, field.name)
-        if field.init and field.repr and not _is_default(value, field.default):
+        if field.init and field.repr and field.name not in implied and not _is_default(value, field.default):
             given.append(f"{field.name}={_setting(value)}")
-    return type(method).__name__ + (f"({', '.join(given)})" if given else "")
+    return name + (f"({', '.join(given)})" if given else "")
 
 
 def caption(result: Attribution, i: int = 0) -> str:
@@ -112,6 +115,18 @@ def _ends(result: Attribution) -> str:
 
 def _counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def _named(method: Method) -> tuple[str, Mapping[str, Any]]:
+    """The name, and the settings that it implies; the class's name where it is a user's own."""
+    made = type(method)
+    if made.__module__.startswith("fluxpath."):
+        for name, (known, implied) in NAMES.items():
+            if known == made.__name__ and all(
+                getattr(method, key) == value for key, value in implied.items()
+            ):
+                return name, implied
+    return made.__name__, {}
 
 
 def _is_default(value: Any, default: Any) -> bool:

@@ -63,7 +63,7 @@ def test_photos_are_rows_and_methods_columns(run, folder, sheets, capsys):
     assert run(*options, "--out", "s.png", "--polarity", "both", "--size", "120") == 0
     assert capsys.readouterr().out == "s.png: 2 photos by neflag, integrated-gradients\n"
     ((rows, headers, labels, options),) = sheets
-    assert list(headers) == ["photo", "neflag", "integrated-gradients"] and list(labels) == ["a", "b"]
+    assert list(headers) == ["photo", "neflag", "integrated-\ngradients"] and list(labels) == ["a", "b"]
     with Explainer(folder / "model.grad.onnx") as explainer:
         for i, name in enumerate(("a.png", "b.png")):
             photo = folder / "photos" / name

@@ -68,8 +68,10 @@ def run(options: argparse.Namespace) -> None:
             captions.append(texts)
             progress.update()
     names = [file.stem for file in files]
+    # A column is as wide as its longest line.
+    headers = ["photo", *(name.replace("-", "-\n") for name in methods)]
     cell = drawing.size or CELL
-    save_png(contact_sheet(rows, ["photo", *methods], names, cell=cell, captions=captions), options.out)
+    save_png(contact_sheet(rows, headers, names, cell=cell, captions=captions), options.out)
     say(f"{options.out}: {len(files)} photos by {', '.join(methods)}")
 
 

@@ -178,4 +178,4 @@ def test_an_attribution_of_a_method_without_an_end_is_indexed_too(explainer):
 
 
 def test_the_result_shows_names_instead_of_numbers(result):
-    assert str(result).splitlines()[0].startswith("5 images of shape [1, 6, 6] explained with MFABA")
+    assert str(result).splitlines()[0].startswith("5 images of shape [1, 6, 6] explained with mfaba-sharp")

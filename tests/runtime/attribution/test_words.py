@@ -32,7 +32,7 @@ def test_three_lines_say_what_was_explained_the_classes_and_how_it_ended(result)
     result = result[result.label == 1][[0, 0]]
     first, second, third = str(result).splitlines()
     assert repr(result) == str(result) == summary(result)
-    assert first == "2 inputs of shape [6] explained with MFABA(max_steps=2, step_size=0.0001)"
+    assert first == "2 inputs of shape [6] explained with mfaba-sharp(max_steps=2, step_size=0.0001)"
     assert second == f"classes: dog {result.score[0]:.1%}; dog {result.score[0]:.1%}"
     assert third == f"ended by: max steps (2 images: {Status.MAX_STEPS.meaning}); 2 steps"
 
@@ -79,10 +79,10 @@ class Own(Method):
 @pytest.mark.parametrize(
     ("method", "words"),
     [
-        (MFABA(), "MFABA"),
-        (MFABA(ascent="smooth", max_steps=9), "MFABA(ascent='smooth', max_steps=9)"),
-        (NeFLAG(n=3, radius=0.5), "NeFLAG(n=3, radius=0.5)"),
-        (ExpectedGradients(np.zeros((2, 6), np.float32), n=3), "ExpectedGradients("),
+        (MFABA(), "mfaba-sharp"),
+        (MFABA(ascent="smooth", max_steps=9), "mfaba-smooth(max_steps=9)"),
+        (NeFLAG(n=3, radius=0.5), "neflag(n=3, radius=0.5)"),
+        (ExpectedGradients(np.zeros((2, 6), np.float32), n=3), "expected-gradients("),
         (Own(), "Own"),
         (Own(words="long " * 30), "Own(words='long long"),
         (Own(words="a\nb"), "Own(words='a\\nb')"),
