@@ -17,6 +17,7 @@ from fluxpath.runtime.attribution import Attribution
 if TYPE_CHECKING:
     from fluxpath.runtime.engine.calls import Calls
     from fluxpath.runtime.engine.pending import Pending
+    from fluxpath.runtime.engine.progress import Progress
 
 _PATIENCE = 0.05
 """Seconds for which the engine's thread waits for a future's lock, which others hold for microseconds."""
@@ -36,6 +37,8 @@ class Outcome(Future[Attribution]):
     """Where done-callbacks run; None for the thread that completes the future (no engine has it yet)."""
     pending: Pending | None = None
     """Where its images are counted until it is done."""
+    progress: Progress | None = None
+    """How far the request has come."""
     engine = 0
     """The identity of the engine's thread, which must not wait for itself."""
 

@@ -13,6 +13,7 @@ from fluxpath.errors import FluxpathError, OutOfMemoryError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution, Subject
 from fluxpath.runtime.engine.outcome import Outcome
+from fluxpath.runtime.engine.progress import Progress
 from fluxpath.runtime.lanes import Fresh, Lanes
 from fluxpath.runtime.lanes.gathering import Gathering
 from fluxpath.runtime.methods.base import Method
@@ -43,6 +44,8 @@ class Lane:
     def begin(self, slot: int) -> Fresh:
         """The initial state of the lane in `slot`."""
         request, index = self.request, self.index
+        if request.progress.began is None:
+            request.progress.begin()
         image, target = request._rows[index], int(request.targets[index])
         if not request.companions:  # the usual case, on the way of every lane
             return Fresh(slot, image, target, self.number, self.method.shortest)
@@ -95,6 +98,7 @@ class Request:
         self._faint, self._again = [False] * n, [False] * n
         """Whether an image's attribution may be too small for float32; whether its lanes run once more."""
         self._unfinished = n
+        self.progress = self.future.progress = Progress(sum(self._left))
         self._alone = self._per_image == 1 and type(method).collector is Method.collector
         """Whether an image has a single lane, whose sum is the attribution unchanged."""
         self._gatherings: dict[int, Gathering] = {}
@@ -164,6 +168,7 @@ class Request:
     def deliver(self, lane: Lane, lanes: Lanes, slot: int) -> bool:
         """Take the results of the lane that ended in `slot`; return whether it was its image's last."""
         i = lane.index
+        self.progress.add(int(lanes.step[slot]))
         if lane.again:
             self._keep(lane, lanes, slot)
             self._left[i] -= 1
@@ -229,6 +234,7 @@ class Request:
         elif self._faint[index] and self._steps[index] and not values.any():
             self._again[index], self._left[index] = True, self._per_image
             self._ready.append(self._lanes_of(index))
+            self.progress.lanes += self._per_image
             return True
         self._unfinished -= 1
         if self._unfinished == 0:
