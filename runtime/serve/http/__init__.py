@@ -1,0 +1,1 @@
+"""REST: the protocol's addresses, those for people, and what is between them and the sockets."""

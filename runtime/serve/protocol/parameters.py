@@ -1,0 +1,132 @@
+"""What a request's parameters say: the method, how to draw, how long it may take."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.checks import need
+from fluxpath.errors import InputError
+from fluxpath.methods import NAMES
+from fluxpath.runtime import methods
+from fluxpath.runtime.methods import Method
+from fluxpath.runtime.pictures import Drawing
+from fluxpath.runtime.serve.settings import Settings
+
+_OWN = ("method", "seed", "deadline_ms", "timeout", "attribution_datatype", "replay")
+_DRAWING = {f.name for f in dataclasses.fields(Drawing)}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a request wants to be explained, and drawn.
+
+    settings: the method's, as given. half: whether the attribution is answered in float16. replay: the
+    provenance of an answer that is asked for again.
+    """
+
+    name: str
+    method: Method
+    settings: Mapping[str, Any]
+    drawing: Drawing
+    half: bool
+    replay: Mapping[str, Any] | None
+
+
+def settings_of(name: str) -> dict[str, dataclasses.Field[Any]]:
+    """The fields of the method called `name`; InputError if there is none.
+
+    Only names of this list are taken: one of a module would import it.
+    """
+    need(name in NAMES, f"there is no method {name!r:.60}, there are {', '.join(NAMES)}")
+    return {f.name: f for f in dataclasses.fields(getattr(methods, NAMES[name][0]))}
+
+
+def wanted(
+    parameters: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], settings: Settings
+) -> Wanted:
+    """Read parameters; arrays: settings that came as tensors. InputError for what is wrong or unknown."""
+    given = dict(parameters)
+    replay = _provenance(given.pop("replay")) if "replay" in given else None
+    if replay is not None:
+        clash = sorted(set(given) - _DRAWING - set(_OWN) | {"method", "seed"} & set(given))
+        need(not clash, f"'replay' and '{(*clash, '')[0]}' were given: what is replayed has its own settings")
+        given |= {"method": replay["method"], **replay["settings"]}
+    name = given.get("method", settings.method)
+    need(isinstance(name, str), f"method is {name!r:.60}, it must be one of {', '.join(NAMES)}")
+    fields = settings_of(name)
+    chosen = {k: _plain(v) for k, v in given.items() if k in fields} | dict(arrays)
+    drawn = {k: v for k, v in given.items() if k in _DRAWING}
+    unknown = sorted(set(given) - set(fields) - _DRAWING - set(_OWN))
+    if unknown:
+        known = ", ".join(sorted({*fields, *_DRAWING, *_OWN}))
+        raise InputError(f"there is no parameter '{unknown[0]:.60}' for {name}, there are {known}")
+    datatype = given.get("attribution_datatype", "FP32")
+    need(
+        datatype in ("FP32", "FP16"), f"attribution_datatype is {datatype!r:.40}, it must be 'FP32' or 'FP16'"
+    )
+    drawing = Drawing(**drawn)
+    need(drawing.size is None or drawing.size <= settings.max_size,
+         f"size is {drawing.size}, and the server draws at most {settings.max_size} pixels")  # fmt: skip
+    return Wanted(name, _made(name, chosen, fields), chosen, drawing, datatype == "FP16", replay)
+
+
+def _made(name: str, chosen: Mapping[str, Any], fields: Mapping[str, dataclasses.Field[Any]]) -> Method:
+    made, implied = NAMES[name]
+    make: Callable[..., Method] = getattr(methods, made)
+    for key, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        need(not required or key in chosen or key in implied,
+             f"{name} needs the setting '{key}': send it as a parameter or as an input tensor")  # fmt: skip
+    try:
+        return make(**{**implied, **chosen})
+    except (TypeError, ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"the settings do not fit {name}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    """A setting as methods take it: lists of numbers are arrays or tuples."""
+    if not isinstance(value, list):
+        need(not isinstance(value, dict), "a parameter is an object, and must be a number, a text or a list")
+        return value
+    if value and all(isinstance(v, int | float) for v in value):
+        return tuple(value)
+    try:
+        return np.asarray(value, np.float64)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError("a parameter is a list that is no array of numbers") from error
+
+
+def _provenance(value: Any) -> Mapping[str, Any]:
+    """A provenance that was sent back, as an object or as its JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise InputError("replay is no JSON: send the provenance of an answer") from error
+    right = isinstance(value, dict) and isinstance(value.get("settings"), dict) and "method" in value
+    need(right, "replay is no provenance: send that of an answer, as it was")
+    return dict(value)
+
+
+def deadline_of(
+    parameters: Mapping[str, Any], settings: Settings, arrived: float, most: float | None = None
+) -> float:
+    """The `time.monotonic()` by which the answer must be there; most: seconds that the transport allows."""
+    asked = [] if most is None else [most]
+    for name, unit in (("deadline_ms", 1e3), ("timeout", 1e6)):
+        value = parameters.get(name)
+        if value is None or (name == "timeout" and value == 0):
+            continue
+        right = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e15
+        need(right, f"{name} is {value!r:.40}, it must be a number above zero")
+        asked.append(value / unit)
+    return arrived + min([*asked, settings.max_deadline] if asked else [settings.deadline])

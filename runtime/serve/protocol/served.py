@@ -1,0 +1,145 @@
+"""One version of a model that is served: its explainer, what it says of itself, its counts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fluxpath import manifest as contract
+from fluxpath.checks import need
+from fluxpath.companions import ones_for
+from fluxpath.methods import NAMES
+from fluxpath.runtime.explainer import Explainer
+from fluxpath.runtime.serve.protocol.admission import Gate
+from fluxpath.runtime.serve.protocol.statistics import Statistics
+from fluxpath.runtime.serve.settings import Settings
+
+DEFAULT_OUTPUTS = ("attribution", "target", "label", "score", "end_score", "steps", "status", "error_rate")
+"""What is answered where a request does not say."""
+
+_ADDED = (contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE)
+_COMPANIONS = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "int32": "INT32", "bool": "BOOL"}
+
+
+class Served:
+    """A model's version: everything about it that requests share. From the event loop's thread."""
+
+    def __init__(
+        self, name: str, version: str, explainer: Explainer, digest: str, settings: Settings
+    ) -> None:
+        self.name, self.version, self.explainer, self.digest = name, version, explainer, digest
+        self.device = settings.device
+        self.manifest = explainer.manifest
+        self.gate = Gate(settings.max_queue_images, settings.max_queue_evaluations)
+        self.statistics = Statistics()
+        self._most = settings.max_images
+        self.own_outputs = tuple(o for o in self.manifest.outputs if o not in _ADDED)
+
+    @classmethod
+    def open(cls, name: str, version: str, path: Path, settings: Settings) -> Served:
+        """Open a file; what `Explainer` raises."""
+        explainer = Explainer(path, device=settings.device, slots=settings.slots, threads=settings.threads)
+        return cls(name, version, explainer, hashlib.sha256(path.read_bytes()).hexdigest(), settings)
+
+    @property
+    def outputs(self) -> dict[str, tuple[str, list[int]]]:
+        """The datatype and the shape, -1 where it is open, of each output that can be asked for."""
+        picture = len(self.explainer.shape) == 3
+        rows = {
+            "attribution": ("FP32", [-1, *self.explainer.shape]),
+            "target": ("INT64", [-1]),
+            "label": ("INT64", [-1]),
+            "score": ("FP32", [-1]),
+            "end_score": ("FP32", [-1]),
+            "steps": ("INT32", [-1]),
+            "status": ("INT32", [-1]),
+            "error_rate": ("FP64", [-1]),
+        }
+        if picture:
+            rows |= {"heatmap": ("UINT8", [-1, -1, -1, 3]), "overlay": ("BYTES", [-1])}
+        return rows
+
+    def check_outputs(self, asked: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The outputs to answer; InputError for one that there is not."""
+        names = DEFAULT_OUTPUTS if asked is None else asked
+        for name in names:
+            need(name in self.outputs, f"model '{self.name}' has no output {name!r:.60}, it has "
+                 f"{', '.join(dict.fromkeys(self.outputs))}")  # fmt: skip
+        need(len(set(names)) == len(names), "an output is asked for twice")
+        need(names, "no output is asked for")
+        return names
+
+    def inputs(self) -> list[dict[str, Any]]:
+        """Name, datatype and shape of each input."""
+        manifest, shape = self.manifest, self.explainer.shape
+        companions = [
+            {"name": c.name, "datatype": _COMPANIONS[c.dtype], "shape": [-1, *(d or -1 for d in c.shape)]}
+            for c in manifest.companions
+        ]
+        return [
+            {"name": manifest.input, "datatype": "FP32", "shape": [-1, *shape]},
+            {"name": contract.TARGET, "datatype": "INT64", "shape": [-1]},
+            *companions,
+        ]
+
+    def metadata(self, versions: list[str]) -> dict[str, Any]:
+        """The answer of `v2/models/NAME`."""
+        return {
+            "name": self.name,
+            "versions": versions,
+            "platform": "fluxpath_torchscript" if self.manifest.opset is None else "fluxpath_onnx",
+            "inputs": self.inputs(),
+            "outputs": [
+                {"name": n, "datatype": datatype, "shape": shape}
+                for n, (datatype, shape) in self.outputs.items()
+            ],
+        }
+
+    def config(self) -> dict[str, Any]:
+        """The answer of `v2/models/NAME/config`, as Triton's."""
+
+        def listed(name: str, datatype: str, shape: list[int]) -> dict[str, Any]:
+            kind = "TYPE_STRING" if datatype == "BYTES" else f"TYPE_{datatype}"
+            return {"name": name, "data_type": kind, "dims": shape[1:] or [1]}
+
+        manifest = self.manifest
+        about = {
+            "methods": ",".join(NAMES),
+            "objective": manifest.objective,
+            "classes": str(manifest.classes),
+            "sha256": self.digest,
+            "range": json.dumps([manifest.low, manifest.high]),
+            "class_names": json.dumps(manifest.class_names),
+        }
+        return {
+            "name": self.name,
+            "platform": "fluxpath",
+            "backend": "fluxpath",
+            "max_batch_size": self._most,
+            "input": [
+                {**listed(i["name"], i["datatype"], i["shape"]), "optional": i["name"] == contract.TARGET}
+                for i in self.inputs()
+            ],
+            "output": [listed(n, *row) for n, row in self.outputs.items()],
+            "parameters": {key: {"string_value": value} for key, value in about.items()},
+        }
+
+    def warm_up(self) -> None:
+        """Explain one image, so that what is done once is done before the first request."""
+        manifest = self.manifest
+        grey = 0.5 if manifest.low is None or manifest.high is None else (manifest.low + manifest.high) / 2
+        sizes = zip(manifest.shape, self.explainer.shape, strict=True)
+        companions = ones_for(manifest, 1, *[given for d, given in sizes if d is None][:1])
+        self.explainer.attribute(np.full((1, *self.explainer.shape), grey, np.float32), inputs=companions)
+
+    def close(self) -> None:
+        """Close the explainer; requests that run fail with ClosedError."""
+        self.explainer.close()
+
+
+Opener = Callable[[str, str, Path, Settings], Served]

@@ -1,0 +1,89 @@
+"""What waits is bounded, and who is refused hears when to come again."""
+
+from __future__ import annotations
+
+import pytest
+
+from fluxpath.errors import InputError
+from fluxpath.runtime import BIG, MFABA, NeFLAG, Saliency
+from fluxpath.runtime.serve.protocol.admission import Costs, Gate, Rate
+from fluxpath.runtime.serve.protocol.errors import BusyError, retry_after
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_rate_counts_only_the_time_in_which_there_was_work():
+    clock = Clock()
+    rate = Rate(clock)
+    clock.now = 100.0
+    rate.note(working=False)
+    clock.now = 102.0
+    rate.note(working=True, done=50)
+    assert rate.per_second == pytest.approx(25)
+
+
+def test_images_beyond_the_limit_are_refused_and_there_is_room_again_afterwards():
+    gate = Gate(3, 10**6)
+    with gate.entered(2, Saliency()):
+        with pytest.raises(BusyError), gate.entered(2, Saliency()):
+            pass
+        with gate.entered(1, Saliency()):
+            assert gate.images == 3
+    assert (gate.images, gate.evaluations) == (0, 0.0)
+
+
+def test_evaluations_beyond_the_limit_are_refused():
+    gate = Gate(100, 1000)
+    with gate.entered(10, NeFLAG(n=2)), pytest.raises(BusyError), gate.entered(20, NeFLAG(n=2)):
+        pass
+
+
+def test_when_to_come_again_follows_from_the_measured_rate():
+    clock = Clock()
+    gate = Gate(1000, 1000, clock)
+    with gate.entered(100, Saliency()) as learn:  # two evaluations each, predicted
+        clock.now = 10.0
+        learn(100)
+    with gate.entered(500, Saliency()) as _:
+        # One each, as was learned; ten a second. 800 more exceed the limit by 300.
+        with pytest.raises(BusyError) as caught, gate.entered(800, Saliency()):
+            pass
+        assert caught.value.retry_after == pytest.approx(30)
+        assert retry_after(caught.value) == 30
+
+
+def test_what_never_fits_is_no_matter_of_waiting():
+    gate = Gate(10, 100)
+    with pytest.raises(InputError, match="at a time"), gate.entered(11, None):
+        pass
+    with pytest.raises(InputError, match="fewer steps"), gate.entered(1, NeFLAG(n=10**9)):
+        pass
+
+
+def test_costs_begin_with_the_most_and_become_the_mean():
+    costs = Costs()
+    assert costs.predicted(MFABA(max_steps=50)) == 52
+    assert costs.predicted(BIG(radii=(1.0, 2.0), max_steps=10)) > 20
+    costs.learn(MFABA(max_steps=50), 4)
+    assert costs.predicted(MFABA(max_steps=50)) == 4
+    costs.learn(MFABA(max_steps=50), 14)
+    assert costs.predicted(MFABA(max_steps=50)) == 5
+
+
+def test_only_so_many_methods_are_remembered():
+    costs = Costs()
+    for n in range(1, 1000):
+        costs.learn(NeFLAG(n=n), 1.0)
+    assert len(costs._means) == 256
+
+
+def test_a_failure_makes_room_too():
+    gate = Gate(1, 100)
+    with pytest.raises(ArithmeticError), gate.entered(1, None):
+        raise ArithmeticError
+    assert gate.images == 0
