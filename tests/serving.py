@@ -52,10 +52,14 @@ class Process:
     def grpc(self) -> str:
         return f"127.0.0.1:{self.ready['grpc_port']}"
 
-    def stop(self, number: int = signal.SIGTERM, timeout: float = 20) -> int:
+    def stop(self, number: int = signal.SIGTERM) -> int:
         """The exit code after a signal."""
         if self.process.poll() is None:
             self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self, timeout: float = 20) -> int:
+        """The exit code."""
         try:
             code = self.process.wait(timeout)
         finally:

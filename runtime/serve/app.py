@@ -15,7 +15,10 @@ from starlette.routing import Route
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.serve.http.body import Bodies
 from fluxpath.runtime.serve.http.envelope import Envelope
+from fluxpath.runtime.serve.http.jobs import JobRoutes
+from fluxpath.runtime.serve.http.people import People
 from fluxpath.runtime.serve.http.v2 import V2
+from fluxpath.runtime.serve.metrics import CONTENT_TYPE, Metrics
 from fluxpath.runtime.serve.protocol.explaining import Service
 from fluxpath.runtime.serve.protocol.repository import opened
 from fluxpath.runtime.serve.settings import Settings
@@ -40,7 +43,18 @@ def create_app(models: Models, settings: Settings | None = None) -> Starlette:
 def application(service: Service) -> Starlette:
     """The application around a service."""
     settings = service.settings
-    routes: list[Route] = [*V2(service, Bodies(settings)).routes]
+    bodies = Bodies(settings)
+    v2, metrics = V2(service, bodies), Metrics(service)
+
+    async def scraped(request: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    routes: list[Route] = [
+        *v2.routes,
+        *JobRoutes(service, bodies, v2).routes,
+        *People(service, bodies).routes,
+        Route("/metrics", scraped),
+    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fluxpath.errors import (
+    ArtifactError,
     ClosedError,
     DeadlineError,
     FluxpathError,
@@ -62,6 +63,7 @@ class Fault:
 _INTERNAL = Fault(500, "INTERNAL", "internal")
 _FAULTS: dict[type[BaseException], Fault] = {
     InputError: Fault(400, "INVALID_ARGUMENT", "input"),
+    ArtifactError: Fault(400, "INVALID_ARGUMENT", "artifact"),
     UnauthorizedError: Fault(401, "UNAUTHENTICATED", "token"),
     ForbiddenError: Fault(403, "PERMISSION_DENIED", "forbidden"),
     NotFoundError: Fault(404, "NOT_FOUND", "not_found"),

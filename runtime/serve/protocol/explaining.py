@@ -196,7 +196,7 @@ class Service:
         arguments = (
             names,
             result,
-            _shown(images, served) if "overlay" in names else None,
+            _shown(images, served) if {"overlay", "photo"} & set(names) else None,
             wish.drawing,
             wish.half,
         )

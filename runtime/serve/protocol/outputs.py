@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.pictures import FORMATS, Drawing, heatmap, overlay
+from fluxpath.runtime.pictures import FORMATS, Drawing, heatmap, overlay, picture
+from fluxpath.runtime.pictures.maps import evidence
 from fluxpath.runtime.pictures.photos import reading
 from fluxpath.runtime.serve.protocol import tensors
 from fluxpath.runtime.serve.protocol.tensors import Tensor
 
-DRAWN = ("heatmap", "overlay")
+DRAWN = ("heatmap", "overlay", "photo", "map")
+"""What is made in a thread; "photo" is the image as the model saw it, "map" the evidence that is drawn."""
 
 
 def tensors_of(
@@ -36,6 +39,11 @@ def _one(name: str, result: Attribution, photos: Any, drawing: Drawing, half: bo
             return tensors.of(name, result.values.astype(np.float16) if half else result.values)
     if name == "heatmap":
         return tensors.of(name, np.stack([np.asarray(heatmap(v, drawing)) for v in result.values]))
+    if name == "photo":
+        return tensors.of(name, [png(picture(p, drawing.size)) for p in photos])
+    if name == "map":
+        signed = replace(drawing, polarity="both")
+        return tensors.of(name, np.stack([evidence(v, signed) for v in result.values]).astype(np.float32))
     if name == "overlay":
         return tensors.of(
             name, [png(overlay(p, v, drawing)) for p, v in zip(photos, result.values, strict=True)]
@@ -45,10 +53,10 @@ def _one(name: str, result: Attribution, photos: Any, drawing: Drawing, half: bo
     return tensors.of(name, np.asarray(getattr(result, name)))
 
 
-def png(picture: Any) -> bytes:
+def png(drawn: Any) -> bytes:
     """A PIL picture as a PNG file."""
     stream = io.BytesIO()
-    picture.save(stream, "PNG", compress_level=1)
+    drawn.save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 

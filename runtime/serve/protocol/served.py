@@ -61,7 +61,12 @@ class Served:
             "error_rate": ("FP64", [-1]),
         }
         if picture:
-            rows |= {"heatmap": ("UINT8", [-1, -1, -1, 3]), "overlay": ("BYTES", [-1])}
+            rows |= {
+                "heatmap": ("UINT8", [-1, -1, -1, 3]),
+                "overlay": ("BYTES", [-1]),
+                "photo": ("BYTES", [-1]),
+                "map": ("FP32", [-1, *self.explainer.shape[1:]]),
+            }
         return rows
 
     def check_outputs(self, asked: tuple[str, ...] | None) -> tuple[str, ...]:
