@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from fluxpath.runtime.serve.protocol.errors import fault_of
 from fluxpath.runtime.serve.protocol.explaining import Service
@@ -14,6 +14,7 @@ from fluxpath.runtime.serve.protocol.statistics import Record
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_MODEL = ("model", "version")
 _STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 20000)
 
 
@@ -37,9 +38,6 @@ class Metrics:
             buckets=_STEPS, registry=registry,
         )  # fmt: skip
         self._images = Counter("fluxpath_images", "Images answered", labels, registry=registry)
-        self._evaluations = Counter(
-            "fluxpath_evaluations", "Gradient evaluations of answered images", ("model",), registry=registry
-        )
         self._errors = Counter(
             "fluxpath_rejections", "Requests that were refused or failed", ("reason",), registry=registry
         )
@@ -61,7 +59,6 @@ class Metrics:
         self._took.labels(*labels).observe(record.took)
         self._steps.labels(*labels).observe(record.steps)
         self._images.labels(*labels).inc(record.images)
-        self._evaluations.labels(record.model).inc(record.steps + record.images)
         for phase, seconds in record.phases.items():
             self._phase.labels(*labels, phase).observe(seconds)
 
@@ -85,10 +82,17 @@ class _Now:
             "fluxpath_slots": ("Lanes that can run at a time", lambda s: s.explainer.slots),
         }  # fmt: skip
         for name, (text, value) in rows.items():
-            family = GaugeMetricFamily(name, text, labels=["model", "version"])
+            family = GaugeMetricFamily(name, text, labels=_MODEL)
             for served in self._service.repository:
                 family.add_metric([served.name, served.version], float(value(served)))
             yield family
+        gradients = CounterMetricFamily("fluxpath_evaluations", "Gradients computed", labels=_MODEL)
+        runs = CounterMetricFamily("fluxpath_runs", "Runs of the graph, each for many", labels=_MODEL)
+        for served in self._service.repository:
+            stats = served.explainer.stats()
+            gradients.add_metric([served.name, served.version], stats.lanes)
+            runs.add_metric([served.name, served.version], stats.evaluations)
+        yield from (gradients, runs)
         running = GaugeMetricFamily("fluxpath_running_requests", "Accepted requests without an answer yet")
         running.add_metric([], self._service.running)
         yield running

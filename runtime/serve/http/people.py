@@ -28,13 +28,13 @@ from fluxpath.runtime.serve.protocol.errors import DrainingError, UnsupportedErr
 from fluxpath.runtime.serve.protocol.explaining import Service
 from fluxpath.runtime.serve.protocol.inference import Answer, Inference
 from fluxpath.runtime.serve.protocol.outputs import png
-from fluxpath.runtime.serve.protocol.parameters import deadline_of, settings_of
+from fluxpath.runtime.serve.protocol.parameters import deadline_of, fields_of
 from fluxpath.runtime.serve.protocol.tensors import Tensor, from_json, of
 from fluxpath.status import Status
 
 _MOST_FIELDS = 64
 _OWN = ("model", "version", "target", "include")
-INCLUDED = ("attribution", "map", "photo", "overlay", "heatmap")
+INCLUDED = ("attribution", "map", "photo", "overlay", "heatmap", "walk", "top")
 """What JSON holds on request, since it is large; pictures are PNG in Base64, arrays float32 in Base64."""
 _FACTS = ("target", "label", "score", "end_score", "steps", "status", "error_rate")
 
@@ -135,14 +135,14 @@ class People:
 
 
 def _outputs(include: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*_FACTS, *include)))
+    return tuple(dict.fromkeys((*_FACTS, *("probabilities" if i == "top" else i for i in include))))
 
 
 def _methods() -> dict[str, dict[str, Any]]:
     """Each method's settings that are numbers or texts, with their defaults."""
     found = {}
     for name, (_, implied) in NAMES.items():
-        plain = {f.name: f.default for f in settings_of(name).values() if f.name not in implied}
+        plain = {f.name: f.default for f in fields_of(name).values() if f.name not in implied}
         found[name] = {k: v for k, v in plain.items() if v is None or isinstance(v, int | float | str)}
     return found
 
@@ -304,12 +304,25 @@ def _story(answer: Answer, names: tuple[str, ...] | None) -> str:
             told[tensor.name] = base64.b64encode(value).decode()
         elif tensor.name == "heatmap":
             told[tensor.name] = base64.b64encode(png(Image.fromarray(value))).decode()
+        elif tensor.name == "probabilities":
+            told["top"] = _best(value, names)
+        elif tensor.name == "walk":
+            told["walk"] = [_number(score) for score in tensor.data]
         else:
             told[tensor.name] = _number(value) if tensor.name in _FACTS else _array(value)
     for name in ("target", "label"):
         told[f"{name}_name"] = names[told[name]] if names else str(told[name])
     told["ended_by"] = Status(told["status"]).name
     return json.dumps({**told, "provenance": answer.provenance}, allow_nan=False)
+
+
+def _best(probabilities: Any, names: tuple[str, ...] | None) -> list[dict[str, Any]]:
+    """The five best classes, the best first."""
+    best = np.argsort(-probabilities, kind="stable")[:5].tolist()
+    return [
+        {"class": c, "name": names[c] if names else str(c), "probability": _number(probabilities[c])}
+        for c in best
+    ]
 
 
 def _number(value: Any) -> Any:

@@ -18,20 +18,24 @@ _KNOWN = 256
 
 
 class Rate:
-    """Evaluations per second while there was work, the last half minute most; from one thread."""
+    """Evaluations per second while there was work, the last half minute most; from one thread.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._since = clock, clock()
+    total: gives how many there were in all.
+    """
+
+    def __init__(self, total: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._total, self._clock = total, clock
+        self._since, self._counted = clock(), total()
         self._done = self._busy = 0.0
 
-    def note(self, working: bool, done: float = 0.0) -> None:
-        """Say whether there was work since the last call, and how many evaluations have ended now."""
-        now = self._clock()
+    def note(self, working: bool) -> None:
+        """Say whether there was work since the last call."""
+        now, total = self._clock(), self._total()
         if working:
             faded = 0.5 ** ((now - self._since) / _HALF_LIFE)
-            self._done, self._busy = self._done * faded, self._busy * faded + now - self._since
-        self._done += done
-        self._since = now
+            self._done = self._done * faded + total - self._counted
+            self._busy = self._busy * faded + now - self._since
+        self._since, self._counted = now, total
 
     @property
     def per_second(self) -> float | None:
@@ -72,10 +76,16 @@ class Gate:
     It keeps no queue of its own: what it lets in goes to the engine at once. From the event loop's thread.
     """
 
-    def __init__(self, images: int, evaluations: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        images: int,
+        evaluations: int,
+        total: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.most_images, self.most_evaluations = images, evaluations
         self.images, self.evaluations = 0, 0.0
-        self.rate, self.costs = Rate(clock), Costs()
+        self.rate, self.costs = Rate(total, clock), Costs()
 
     @contextmanager
     def entered(self, images: int, method: Method | None) -> Iterator[Callable[[float], None]]:
@@ -89,18 +99,15 @@ class Gate:
         self.rate.note(self.evaluations > 0)
         self.images += images
         self.evaluations += wanted
-        took = 0.0
 
         def learn(evaluations: float) -> None:
-            nonlocal took
-            took = evaluations
             if method is not None:
                 self.costs.learn(method, evaluations / images)
 
         try:
             yield learn
         finally:
-            self.rate.note(self.evaluations > 0, took)
+            self.rate.note(self.evaluations > 0)
             self.images -= images
             self.evaluations -= wanted
             if self.images == 0:

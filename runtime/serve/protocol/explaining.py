@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath import manifest as contract
 from fluxpath.checks import need
-from fluxpath.errors import DeadlineError, FluxpathError, InputError
+from fluxpath.errors import DeadlineError, FluxpathError
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.engine.progress import Progress
-from fluxpath.runtime.serve.protocol import outputs
+from fluxpath.runtime.methods import Method
+from fluxpath.runtime.serve.followed import Followed
+from fluxpath.runtime.serve.protocol import outputs, tensors
 from fluxpath.runtime.serve.protocol.errors import DrainingError, fault_of
-from fluxpath.runtime.serve.protocol.inference import Answer, Inference
-from fluxpath.runtime.serve.protocol.parameters import Wanted, settings_of, wanted
+from fluxpath.runtime.serve.protocol.inference import Answer, Given, Inference, sorted_inputs
+from fluxpath.runtime.serve.protocol.parameters import Wanted, wanted
 from fluxpath.runtime.serve.protocol.provenance import check_replay, provenance_of
 from fluxpath.runtime.serve.protocol.repository import Repository
 from fluxpath.runtime.serve.protocol.served import Served
@@ -30,6 +31,7 @@ from fluxpath.runtime.serve.protocol.tensors import Tensor
 from fluxpath.runtime.serve.settings import Settings
 
 _log = logging.getLogger("fluxpath.serve")
+Watch = Callable[[Progress], None]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -77,7 +79,7 @@ class Service:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def infer(self, request: Inference, watch: Callable[[Progress], None] | None = None) -> Answer:
+    async def infer(self, request: Inference, watch: Watch | None = None) -> Answer:
         """Explain or predict; raises fluxpath's errors. Cancelling the task frees its lanes.
 
         watch: called with the request's progress once the engine has it.
@@ -116,74 +118,66 @@ class Service:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _answered(
-        self,
-        served: Served,
-        request: Inference,
-        record: Record,
-        watch: Callable[[Progress], None] | None,
+        self, served: Served, request: Inference, record: Record, watch: Watch | None
     ) -> Answer:
         names = served.check_outputs(request.outputs)
-        given = _sorted(served, request, self.settings)
-        count = given.count
-        record.images = count
-        need(0 < count <= self.settings.max_images,
-             f"the request has {count} images, and must have 1 to {self.settings.max_images}")  # fmt: skip
-        explained = list(names)
+        given = sorted_inputs(served, request, self.settings)
+        record.images = given.count
+        need(0 < given.count <= self.settings.max_images,
+             f"it has {given.count} images, and must have 1 to {self.settings.max_images}")  # fmt: skip
         wish = wanted(request.parameters, given.settings, self.settings)
-        made = provenance_of(served, wish, given.target_for(wish))
+        if wish.replay is not None:
+            given.target = wish.replay.get("target")
+        made = provenance_of(served, wish, given.target)
         if wish.replay is not None:
             check_replay(wish.replay, made)
+        explained = [n for n in names if n not in served.predicted]
         record.method = wish.name if explained else "predict"
-        with served.gate.entered(count, wish.method if explained else None) as learn:
+        method = wish.method if explained else None
+        if "walk" in names:
+            need(given.count == 1, "a walk is answered for one image, and the request has more")
+            method = Followed(wish.method.fitted(served.manifest.classes))
+        with served.gate.entered(given.count, wish.method if explained else None) as learn:
             with record.phase("decode"):
-                images = await self._prepared(served, given)
+                if given.ready is None:
+                    most = self.settings.max_pixels
+                    given.ready = await self.in_thread(_fitted, served, given.photos, most)
+            images = given.ready
             found: dict[str, Tensor] = {}
-            if explained:
-                result = await self._attributed(served, images, given, wish, request, record, watch)
+            if len(explained) < len(names):
+                with record.phase("compute"):
+                    found |= await self.in_thread(_predicted, served, given)
+            if method is not None:
+                future = await self._submitted(served, given, method, wish, request.deadline)
+                result = await _awaited(future, record, watch)
                 record.steps = int(result.steps.sum())
-                learn(record.steps + count)
+                learn(record.steps + given.count)
                 with record.phase("encode"):
                     found |= await self._drawn(served, explained, result, images, wish)
+                if isinstance(method, Followed):
+                    found["walk"] = tensors.of("walk", method.scores())
         return Answer(served.name, served.version, request.id, tuple(found[n] for n in names), made)
 
-    async def _prepared(self, served: Served, given: _Given) -> npt.NDArray[np.float32]:
-        """The images as the model takes them, float32 [n, *shape]."""
-        if given.ready is not None:
-            return given.ready
-        return await self.in_thread(_fitted, served, given.photos, self.settings.max_pixels)
-
-    async def _attributed(
-        self,
-        served: Served,
-        images: npt.NDArray[np.float32],
-        given: _Given,
-        wish: Wanted,
-        request: Inference,
-        record: Record,
-        watch: Callable[[Progress], None] | None,
-    ) -> Attribution:
-        left = request.deadline - time.monotonic()
+    async def _submitted(
+        self, served: Served, given: Given, method: Method, wish: Wanted, deadline: float
+    ) -> Future[Attribution]:
+        """The engine's future; of what takes a while to copy, by a thread."""
+        left = deadline - time.monotonic()
         if left <= 0:
             raise DeadlineError("the attribution was not begun by its deadline: allow more time")
-        submitted = time.monotonic()
-        submit = served.explainer.submit
-        target = given.target_for(wish)
-        arguments: dict[str, Any] = {"inputs": given.companions, "deadline": left}
-        if images.nbytes <= _SMALL:
-            future = submit(images, target, wish.method, **arguments)
-        else:
-            future = await self.in_thread(submit, images, target, wish.method, **arguments)
-        progress: Progress = future.progress  # type: ignore[attr-defined]
-        if watch is not None:
-            watch(progress)
+        assert given.ready is not None
+        submit = partial(
+            served.explainer.submit, given.ready, given.target, method,
+            top=wish.top, inputs=given.companions, deadline=left,
+        )  # fmt: skip
+        if given.ready.nbytes <= _SMALL and wish.top is None:
+            return submit()
+        handed = self._threads.submit(submit)
         try:
-            return await asyncio.wrap_future(future)
-        finally:
-            now, began = time.monotonic(), progress.began
-            record.phases["queue"] = (now if began is None else began) - submitted
-            record.phases["compute"] = record.phases.get("compute", 0.0) + (
-                0.0 if began is None else now - began
-            )
+            return await asyncio.wrap_future(handed)
+        except asyncio.CancelledError:  # while the thread was at it, which gives a future all the same
+            handed.add_done_callback(_cancel)
+            raise
 
     async def _drawn(
         self,
@@ -193,86 +187,40 @@ class Service:
         images: npt.NDArray[np.float32],
         wish: Wanted,
     ) -> dict[str, Tensor]:
-        arguments = (
-            names,
-            result,
-            _shown(images, served) if {"overlay", "photo"} & set(names) else None,
-            wish.drawing,
-            wish.half,
-        )
+        names = [n for n in names if n != "walk"]
+        photos = _shown(images, served) if {"overlay", "photo"} & set(names) else None
+        arguments = (names, result, photos, wish.drawing, wish.half)
         if wish.half or set(names) & set(outputs.DRAWN):
             return await self.in_thread(outputs.tensors_of, *arguments)
         return outputs.tensors_of(*arguments)
 
 
-class _Given:
-    """A request's inputs, sorted: the images, ready or as photos, and what belongs to them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.ready: npt.NDArray[Any] | None = None
-        self.photos: Any = []
-        self.target: list[Any] | None = None
-        self.companions: dict[str, npt.NDArray[Any]] = {}
-        self.settings: dict[str, npt.NDArray[Any]] = {}
-
-    def target_for(self, wish: Wanted) -> list[Any] | None:
-        """The target; that of the provenance, if one is replayed."""
-        return self.target if wish.replay is None else wish.replay.get("target")
-
-
-def _sorted(served: Served, request: Inference, settings: Settings) -> _Given:
-    """Sort the tensors; InputError for one that nobody knows, or without images."""
-    given, manifest = _Given(), served.manifest
-    companions = {c.name for c in manifest.companions}
-    name = request.parameters.get("method", settings.method)
-    fields = settings_of(name) if isinstance(name, str) else {}
-    tensor = None
-    for key, one in request.inputs.items():
-        if key == manifest.input or (key == "image" and key not in companions):
-            need(tensor is None, "there are two images: send one tensor of all")
-            tensor = one
-        elif key in companions:
-            given.companions[key] = one.array
-        elif key == contract.TARGET:
-            given.target = _targets(one)
-        else:
-            need(key in fields, f"there is no input '{key:.60}', there are "
-                 f"{', '.join([manifest.input, contract.TARGET, *companions])}")  # fmt: skip
-            given.settings[key] = one.array
-    if tensor is None:
-        raise InputError(f"there is no image: send it as the input '{manifest.input}'")
-    _sort_images(given, tensor, served.explainer.shape)
-    if given.target is not None and len(given.target) == 1:
-        given.target *= given.count
-    return given
+async def _awaited(future: Future[Attribution], record: Record, watch: Watch | None) -> Attribution:
+    """The result; cancelling frees the lanes. How long it waited and ran goes to the record."""
+    progress: Progress = future.progress  # type: ignore[attr-defined]
+    if watch is not None:
+        watch(progress)
+    submitted = time.monotonic()
+    try:
+        return await asyncio.wrap_future(future)
+    finally:
+        now = time.monotonic()
+        began = now if progress.began is None else max(progress.began, submitted)
+        record.phases["queue"] = began - submitted
+        record.phases["compute"] = record.phases.get("compute", 0.0) + now - began
 
 
-def _sort_images(given: _Given, tensor: Tensor, shape: tuple[int, ...]) -> None:
-    if tensor.datatype == "BYTES":
-        given.photos = list(tensor.strings)
-    elif tensor.datatype == "UINT8":
-        given.photos = tensor.array if tensor.array.ndim == 4 else [tensor.array]
-    else:
-        need(tensor.datatype in ("FP16", "FP32", "FP64"),
-             f"the image has datatype {tensor.datatype}, it must be FP32, UINT8 or BYTES")  # fmt: skip
-        array = tensor.array
-        given.ready = array[None] if array.shape == shape else array
-        if given.ready.dtype == np.float16:
-            given.ready = given.ready.astype(np.float32)
-    given.count = len(given.photos) if given.ready is None else (len(given.ready) if given.ready.ndim else 0)
+def _cancel(handed: Future[Future[Attribution]]) -> None:
+    if not handed.cancelled() and handed.exception() is None:
+        handed.result().cancel()
 
 
-def _targets(tensor: Tensor) -> list[Any]:
-    if tensor.datatype == "BYTES":
-        assert isinstance(tensor.data, list)
-        try:
-            return [text.decode() for text in tensor.data]
-        except UnicodeDecodeError as error:
-            raise InputError("a target is no text: class names are UTF-8") from error
-    need(tensor.array.dtype.kind in "iu" and tensor.array.size == math.prod(tensor.shape),
-         f"target has datatype {tensor.datatype}, it must be INT64, or BYTES with class names")  # fmt: skip
-    return [int(t) for t in tensor.array.reshape(-1)]
+def _predicted(served: Served, given: Given) -> dict[str, Tensor]:
+    found = served.explainer.predict(given.ready, 1, inputs=given.companions)
+    return {
+        name: tensors.of(name, found.probabilities if name == "probabilities" else found.logits)
+        for name in served.predicted
+    }
 
 
 def _fitted(served: Served, photos: Any, max_pixels: int) -> npt.NDArray[np.float32]:

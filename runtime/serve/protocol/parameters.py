@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.checks import need
+from fluxpath.checks import need, whole
 from fluxpath.errors import InputError
 from fluxpath.methods import NAMES
-from fluxpath.runtime import methods
 from fluxpath.runtime.methods import Method
+from fluxpath.runtime.methods.named import class_named, method_named, settings_of
 from fluxpath.runtime.pictures import Drawing
+from fluxpath.runtime.serve.protocol.provenance import settings_in
 from fluxpath.runtime.serve.settings import Settings
 
-_OWN = ("method", "seed", "deadline_ms", "timeout", "attribution_datatype", "replay")
+_OWN = ("method", "seed", "deadline_ms", "timeout", "attribution_datatype", "top", "replay")
 _DRAWING = {f.name for f in dataclasses.fields(Drawing)}
 
 
@@ -27,25 +29,26 @@ _DRAWING = {f.name for f in dataclasses.fields(Drawing)}
 class Wanted:
     """How a request wants to be explained, and drawn.
 
-    settings: the method's, as given. half: whether the attribution is answered in float16. replay: the
+    half: whether the attribution is answered in float16. top: k explains the k-th best class. replay: the
     provenance of an answer that is asked for again.
     """
 
     name: str
     method: Method
-    settings: Mapping[str, Any]
     drawing: Drawing
     half: bool
+    top: int | None
     replay: Mapping[str, Any] | None
 
 
-def settings_of(name: str) -> dict[str, dataclasses.Field[Any]]:
-    """The fields of the method called `name`; InputError if there is none.
+def fields_of(name: object) -> dict[str, inspect.Parameter]:
+    """The settings of the method called `name`; InputError if there is none.
 
     Only names of this list are taken: one of a module would import it.
     """
-    need(name in NAMES, f"there is no method {name!r:.60}, there are {', '.join(NAMES)}")
-    return {f.name: f for f in dataclasses.fields(getattr(methods, NAMES[name][0]))}
+    need(isinstance(name, str) and name in NAMES,
+         f"there is no method {name!r:.60}, there are {', '.join(NAMES)}")  # fmt: skip
+    return settings_of(class_named(str(name))[0])
 
 
 def wanted(
@@ -55,12 +58,11 @@ def wanted(
     given = dict(parameters)
     replay = _provenance(given.pop("replay")) if "replay" in given else None
     if replay is not None:
-        clash = sorted(set(given) - _DRAWING - set(_OWN) | {"method", "seed"} & set(given))
+        clash = sorted(set(given) - _DRAWING - set(_OWN) | {"method", "seed", "top"} & set(given))
         need(not clash, f"'replay' and '{(*clash, '')[0]}' were given: what is replayed has its own settings")
-        given |= {"method": replay["method"], **replay["settings"]}
+        given |= {"method": replay["method"], "top": replay.get("top"), **settings_in(replay)}
     name = given.get("method", settings.method)
-    need(isinstance(name, str), f"method is {name!r:.60}, it must be one of {', '.join(NAMES)}")
-    fields = settings_of(name)
+    fields = fields_of(name)
     chosen = {k: _plain(v) for k, v in given.items() if k in fields} | dict(arrays)
     drawn = {k: v for k, v in given.items() if k in _DRAWING}
     unknown = sorted(set(given) - set(fields) - _DRAWING - set(_OWN))
@@ -74,22 +76,11 @@ def wanted(
     drawing = Drawing(**drawn)
     need(drawing.size is None or drawing.size <= settings.max_size,
          f"size is {drawing.size}, and the server draws at most {settings.max_size} pixels")  # fmt: skip
-    return Wanted(name, _made(name, chosen, fields), chosen, drawing, datatype == "FP16", replay)
-
-
-def _made(name: str, chosen: Mapping[str, Any], fields: Mapping[str, dataclasses.Field[Any]]) -> Method:
-    made, implied = NAMES[name]
-    make: Callable[..., Method] = getattr(methods, made)
-    for key, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        need(not required or key in chosen or key in implied,
-             f"{name} needs the setting '{key}': send it as a parameter or as an input tensor")  # fmt: skip
-    try:
-        return make(**{**implied, **chosen})
-    except (TypeError, ValueError, OverflowError, MemoryError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"the settings do not fit {name}: {error}") from error
+    top = given.get("top")
+    if top is not None:
+        whole("top", top, 1)
+    half = datatype == "FP16"
+    return Wanted(str(name), method_named(str(name), **chosen), drawing, half, top, replay)
 
 
 def _plain(value: Any) -> Any:

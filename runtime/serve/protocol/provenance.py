@@ -39,6 +39,7 @@ def provenance_of(served: Served, wanted: Wanted, target: object) -> dict[str, A
         "settings": settings,
         "seed": settings.get("seed"),
         "target": target,
+        "top": wanted.top,
     }
 
 
@@ -49,7 +50,7 @@ def settings_in(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_replay(sent: Mapping[str, Any], made: Mapping[str, Any]) -> None:
     """InputError unless what would be computed now is what the provenance tells."""
-    for name in ("sha256", "fluxpath", "method", "settings", "target"):
+    for name in ("sha256", "fluxpath", "method", "settings", "target", "top"):
         need(
             sent.get(name) == made[name],
             f"the answer cannot be replayed: its {name} was {sent.get(name)!r:.80}, and now is "

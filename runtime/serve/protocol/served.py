@@ -8,11 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fluxpath import manifest as contract
 from fluxpath.checks import need
-from fluxpath.companions import ones_for
 from fluxpath.methods import NAMES
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.serve.protocol.admission import Gate
@@ -22,7 +19,6 @@ from fluxpath.runtime.serve.settings import Settings
 DEFAULT_OUTPUTS = ("attribution", "target", "label", "score", "end_score", "steps", "status", "error_rate")
 """What is answered where a request does not say."""
 
-_ADDED = (contract.SCORE, contract.LABEL, contract.GRADIENT, contract.SCALE)
 _COMPANIONS = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "int32": "INT32", "bool": "BOOL"}
 
 
@@ -35,10 +31,13 @@ class Served:
         self.name, self.version, self.explainer, self.digest = name, version, explainer, digest
         self.device = settings.device
         self.manifest = explainer.manifest
-        self.gate = Gate(settings.max_queue_images, settings.max_queue_evaluations)
+        self.gate = Gate(
+            settings.max_queue_images, settings.max_queue_evaluations, lambda: explainer.stats().lanes
+        )
         self.statistics = Statistics()
         self._most = settings.max_images
-        self.own_outputs = tuple(o for o in self.manifest.outputs if o not in _ADDED)
+        self.predicted = tuple(dict.fromkeys((self.manifest.logits, "logits", "probabilities")))
+        """Outputs that take no gradient: asked for alone, a prediction. The model's own name is one too."""
 
     @classmethod
     def open(cls, name: str, version: str, path: Path, settings: Settings) -> Served:
@@ -67,7 +66,8 @@ class Served:
                 "photo": ("BYTES", [-1]),
                 "map": ("FP32", [-1, *self.explainer.shape[1:]]),
             }
-        return rows
+        rows["walk"] = ("FP32", [-1])
+        return rows | {name: ("FP32", [-1, self.manifest.classes]) for name in self.predicted}
 
     def check_outputs(self, asked: tuple[str, ...] | None) -> tuple[str, ...]:
         """The outputs to answer; InputError for one that there is not."""
@@ -135,12 +135,8 @@ class Served:
         }
 
     def warm_up(self) -> None:
-        """Explain one image, so that what is done once is done before the first request."""
-        manifest = self.manifest
-        grey = 0.5 if manifest.low is None or manifest.high is None else (manifest.low + manifest.high) / 2
-        sizes = zip(manifest.shape, self.explainer.shape, strict=True)
-        companions = ones_for(manifest, 1, *[given for d, given in sizes if d is None][:1])
-        self.explainer.attribute(np.full((1, *self.explainer.shape), grey, np.float32), inputs=companions)
+        """Do what is done once before the first request."""
+        self.explainer.warmup()
 
     def close(self) -> None:
         """Close the explainer; requests that run fail with ClosedError."""

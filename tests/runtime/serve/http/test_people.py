@@ -61,7 +61,9 @@ def test_a_photo_becomes_an_overlay(server, smooth):
 
 
 def test_a_form_gives_the_same_and_json_says_more(server, smooth):
-    data, kind = form(image=PHOTO, method="neflag", n="3", target="2", include="map,photo,overlay,heatmap")
+    data, kind = form(
+        image=PHOTO, method="neflag", n="3", target="2", include="map,photo,overlay,heatmap,top,walk"
+    )
     status, _, text = ask(
         server, "/v1/explain?model=smooth", data, Accept="application/json", **{"Content-Type": kind}
     )
@@ -70,6 +72,9 @@ def test_a_form_gives_the_same_and_json_says_more(server, smooth):
     image = smooth.prepare([PHOTO])
     expected = smooth.attribute(image, 2, NeFLAG(n=3))
     assert told["target"] == 2 and told["score"] == expected.score[0] and told["end_score"] is None
+    best = smooth.predict(image, 4)
+    assert [t["class"] for t in told["top"]] == best.classes[0].tolist()
+    np.testing.assert_array_equal(told["walk"], smooth.walk(image, 2, NeFLAG(n=3)).scores)
     heat = np.asarray(Image.open(io.BytesIO(base64.b64decode(told["heatmap"]))))
     np.testing.assert_array_equal(heat, np.asarray(heatmap(expected.values[0])))
     assert np.frombuffer(base64.b64decode(told["map"]["float32"]), np.float32).size == 36

@@ -11,24 +11,35 @@ from fluxpath.runtime.serve.protocol.errors import BusyError, retry_after
 
 
 class Clock:
-    now = 0.0
+    """And a counter of evaluations."""
+
+    now, done = 0.0, 0
 
     def __call__(self) -> float:
         return self.now
 
+    def total(self) -> int:
+        return self.done
+
+
+def gate_of(images, evaluations, clock=None):
+    clock = clock or Clock()
+    return Gate(images, evaluations, clock.total, clock)
+
 
 def test_the_rate_counts_only_the_time_in_which_there_was_work():
     clock = Clock()
-    rate = Rate(clock)
+    rate = Rate(clock.total, clock)
     clock.now = 100.0
     rate.note(working=False)
     clock.now = 102.0
-    rate.note(working=True, done=50)
+    clock.done = 50
+    rate.note(working=True)
     assert rate.per_second == pytest.approx(25)
 
 
 def test_images_beyond_the_limit_are_refused_and_there_is_room_again_afterwards():
-    gate = Gate(3, 10**6)
+    gate = gate_of(3, 10**6)
     with gate.entered(2, Saliency()):
         with pytest.raises(BusyError), gate.entered(2, Saliency()):
             pass
@@ -38,16 +49,16 @@ def test_images_beyond_the_limit_are_refused_and_there_is_room_again_afterwards(
 
 
 def test_evaluations_beyond_the_limit_are_refused():
-    gate = Gate(100, 1000)
+    gate = gate_of(100, 1000)
     with gate.entered(10, NeFLAG(n=2)), pytest.raises(BusyError), gate.entered(20, NeFLAG(n=2)):
         pass
 
 
 def test_when_to_come_again_follows_from_the_measured_rate():
     clock = Clock()
-    gate = Gate(1000, 1000, clock)
+    gate = gate_of(1000, 1000, clock)
     with gate.entered(100, Saliency()) as learn:  # two evaluations each, predicted
-        clock.now = 10.0
+        clock.now, clock.done = 10.0, 100
         learn(100)
     with gate.entered(500, Saliency()) as _:
         # One each, as was learned; ten a second. 800 more exceed the limit by 300.
@@ -58,7 +69,7 @@ def test_when_to_come_again_follows_from_the_measured_rate():
 
 
 def test_what_never_fits_is_no_matter_of_waiting():
-    gate = Gate(10, 100)
+    gate = gate_of(10, 100)
     with pytest.raises(InputError, match="at a time"), gate.entered(11, None):
         pass
     with pytest.raises(InputError, match="fewer steps"), gate.entered(1, NeFLAG(n=10**9)):
@@ -83,7 +94,7 @@ def test_only_so_many_methods_are_remembered():
 
 
 def test_a_failure_makes_room_too():
-    gate = Gate(1, 100)
+    gate = gate_of(1, 100)
     with pytest.raises(ArithmeticError), gate.entered(1, None):
         raise ArithmeticError
     assert gate.images == 0
