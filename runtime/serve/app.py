@@ -16,6 +16,7 @@ from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.serve.http.body import Bodies
 from fluxpath.runtime.serve.http.envelope import Envelope
 from fluxpath.runtime.serve.http.jobs import JobRoutes
+from fluxpath.runtime.serve.http.openapi import document
 from fluxpath.runtime.serve.http.people import People
 from fluxpath.runtime.serve.http.v2 import V2
 from fluxpath.runtime.serve.metrics import CONTENT_TYPE, Metrics
@@ -49,11 +50,15 @@ def application(service: Service) -> Starlette:
     async def scraped(request: Request) -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
+    async def described(request: Request) -> Response:
+        return JSONResponse(document(settings, list(dict.fromkeys(s.name for s in service.repository))))
+
     routes: list[Route] = [
         *v2.routes,
         *JobRoutes(service, bodies, v2).routes,
         *People(service, bodies).routes,
         Route("/metrics", scraped),
+        Route("/openapi.json", described),
     ]
 
     @contextlib.asynccontextmanager

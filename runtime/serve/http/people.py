@@ -10,9 +10,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -24,6 +21,7 @@ from fluxpath.runtime.pictures.colours import BY_POLARITY, COLORMAPS, DIVERGING
 from fluxpath.runtime.serve.http import framing
 from fluxpath.runtime.serve.http.body import Bodies, while_connected
 from fluxpath.runtime.serve.http.envelope import guarded
+from fluxpath.runtime.serve.http.uploads import MOST_FIELDS, uploaded, value
 from fluxpath.runtime.serve.protocol.errors import DrainingError, UnsupportedError
 from fluxpath.runtime.serve.protocol.explaining import Service
 from fluxpath.runtime.serve.protocol.inference import Answer, Inference
@@ -32,7 +30,6 @@ from fluxpath.runtime.serve.protocol.parameters import deadline_of, fields_of
 from fluxpath.runtime.serve.protocol.tensors import Tensor, from_json, of
 from fluxpath.status import Status
 
-_MOST_FIELDS = 64
 _OWN = ("model", "version", "target", "include")
 INCLUDED = ("attribution", "map", "photo", "overlay", "heatmap", "walk", "top")
 """What JSON holds on request, since it is large; pictures are PNG in Base64, arrays float32 in Base64."""
@@ -75,9 +72,9 @@ class People:
         arrived = time.monotonic()
         as_json = _wants_json(request.headers.get("accept", "*/*"))
         async with self._bodies.read(request) as data:
-            photo, fields = _uploaded(request.headers.get("content-type", ""), data)
+            photo, fields = uploaded(request.headers.get("content-type", ""), data)
             given = {**dict(request.query_params), **fields}
-            need(len(given) <= _MOST_FIELDS, f"of {len(given)} fields at most {_MOST_FIELDS} are read")
+            need(len(given) <= MOST_FIELDS, f"of {len(given)} fields at most {MOST_FIELDS} are read")
             include = _included(given) if as_json else ("overlay",)
             inference = self._inference(given, photo, arrived, _outputs(include))
             answer = await while_connected(request, self._service.infer(inference))
@@ -119,7 +116,7 @@ class People:
     def _inference(
         self, given: dict[str, Any], photo: bytes, arrived: float, outputs: tuple[str, ...]
     ) -> Inference:
-        parameters = {key: _value(text) for key, text in given.items() if key not in _OWN}
+        parameters = {key: value(text) for key, text in given.items() if key not in _OWN}
         model = given.get("model") or self._only_model()
         inputs = {"image": Tensor("image", "BYTES", (1,), [photo])}
         target = given.get("target", "")
@@ -154,85 +151,6 @@ def _about(manifest: Any) -> dict[str, Any]:
         "shape": manifest.shape,
         "objective": manifest.objective,
     }
-
-
-def _uploaded(content_type: str, data: bytes) -> tuple[bytes, dict[str, str]]:
-    """The photo and the other fields of a form; a body that is no form is the photo itself."""
-    kind, options = parse_options_header(content_type)
-    if kind != b"multipart/form-data":
-        if kind in (b"application/json", b"application/x-www-form-urlencoded"):
-            raise UnsupportedError(
-                "send the photo as the body, with its type such as image/jpeg, or in a form's field 'image'"
-            )
-        need(data, "the body is empty, and must be a photo")
-        return data, {}
-    parts = _parts(data, options.get(b"boundary", b""))
-    photo = parts.pop("image", None)
-    if photo is None:
-        raise InputError("the form has no field 'image' with the photo")
-    try:
-        return photo, {name: value.decode() for name, value in parts.items()}
-    except UnicodeDecodeError as error:
-        raise InputError("a field of the form is no text") from error
-
-
-def _parts(data: bytes, boundary: bytes) -> dict[str, bytes]:
-    """The fields of a form by name."""
-    need(boundary, "the form's Content-Type has no boundary")
-    found: dict[str, bytes] = {}
-    header, value, body = bytearray(), bytearray(), bytearray()
-    name: list[str] = []
-
-    def on_header_end() -> None:
-        if bytes(header).lower() == b"content-disposition":
-            field = parse_options_header(bytes(value))[1].get(b"name", b"")
-            name[:] = [field.decode("utf-8", "replace")]
-        header.clear()
-        value.clear()
-
-    def on_part_end() -> None:
-        need(name and name[0] not in found, "the form has a field without a name, or one twice")
-        need(len(found) < _MOST_FIELDS, f"the form has more than {_MOST_FIELDS} fields")
-        found[name[0]] = bytes(body)
-        body.clear()
-        name.clear()
-
-    parser = MultipartParser(
-        boundary,
-        {
-            "on_header_field": lambda d, s, e: header.extend(d[s:e]),
-            "on_header_value": lambda d, s, e: value.extend(d[s:e]),
-            "on_header_end": on_header_end,
-            "on_part_data": lambda d, s, e: body.extend(d[s:e]),
-            "on_part_end": on_part_end,
-        },
-    )
-    ended: list[bool] = []
-    parser.callbacks["on_end"] = lambda: ended.append(True)
-    try:
-        parser.write(data)
-        parser.finalize()
-    except FormParserError as error:
-        raise InputError(f"the form cannot be read: {error}") from error
-    need(ended, "the form ends within a field")
-    return found
-
-
-def _value(text: str) -> Any:
-    """A form's text as a number, a truth value, nothing, a list or object of JSON, or else as it is."""
-    if not isinstance(text, str):
-        return text
-    lower = text.strip().lower()
-    if lower in ("true", "false", "none", "null"):
-        return {"true": True, "false": False}.get(lower)
-    if lower[:1] in ("[", "{"):
-        return framing.document(f'{{"value": {text}}}'.encode(), 2**20)["value"]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _target(text: str) -> Tensor:

@@ -143,6 +143,7 @@ class Service:
                     most = self.settings.max_pixels
                     given.ready = await self.in_thread(_fitted, served, given.photos, most)
             images = given.ready
+            assert images is not None
             found: dict[str, Tensor] = {}
             if len(explained) < len(names):
                 with record.phase("compute"):
