@@ -83,7 +83,8 @@ def _from_contents(name: str, datatype: str, shape: tuple[int, ...], contents: A
          f"input '{name:.60}' has {len(values)} {field}, and its shape says {count}")  # fmt: skip
     if datatype == "BYTES":
         return Tensor(name, datatype, shape, list(values))
-    given = np.array(values, dtype={"f": np.float64, "b": np.bool_}.get(DTYPES[datatype].kind))
+    with np.errstate(invalid="ignore"):  # a NaN that signals; images with NaN are refused later
+        given = np.array(values, dtype={"f": np.float64, "b": np.bool_}.get(DTYPES[datatype].kind))
     return tensors.from_json(name, datatype, (count,), given).shaped(shape)
 
 
