@@ -17,6 +17,7 @@ from fluxpath.runtime.serve.http.body import Bodies
 from fluxpath.runtime.serve.http.envelope import Envelope
 from fluxpath.runtime.serve.http.jobs import JobRoutes
 from fluxpath.runtime.serve.http.openapi import document
+from fluxpath.runtime.serve.http.page import Page
 from fluxpath.runtime.serve.http.people import People
 from fluxpath.runtime.serve.http.v2 import V2
 from fluxpath.runtime.serve.metrics import CONTENT_TYPE, Metrics
@@ -59,6 +60,7 @@ def application(service: Service) -> Starlette:
         *People(service, bodies).routes,
         Route("/metrics", scraped),
         Route("/openapi.json", described),
+        *([Route("/", Page().show)] if settings.page else []),
     ]
 
     @contextlib.asynccontextmanager

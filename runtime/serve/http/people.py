@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from fluxpath.checks import need
 from fluxpath.errors import InputError
 from fluxpath.methods import NAMES
+from fluxpath.runtime.pictures import Drawing
 from fluxpath.runtime.pictures.colours import BY_POLARITY, COLORMAPS, DIVERGING
 from fluxpath.runtime.serve.http import framing
 from fluxpath.runtime.serve.http.body import Bodies, while_connected
@@ -58,8 +60,14 @@ class People:
     async def models(self, request: Request) -> Response:
         """The names of the models, and what is needed to ask them."""
         about = {s.name: _about(s.manifest) for s in self._service.repository}
-        drawn = {"colormaps": COLORMAPS, "by_polarity": BY_POLARITY, "diverging": sorted(DIVERGING)}
-        return JSONResponse({"models": list(about), "about": about, "drawing": drawn, "methods": _methods()})
+        drawn = {
+            "colormaps": COLORMAPS,
+            "by_polarity": BY_POLARITY,
+            "diverging": sorted(DIVERGING),
+            "defaults": asdict(Drawing()),
+        }
+        found = {"models": list(about), "about": about, "drawing": drawn, "methods": _methods()}
+        return JSONResponse({**found, "method": self._settings.method})
 
     async def model(self, request: Request) -> Response:
         """Whether the model is ready."""
