@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fluxpath import manifest as contract
 from fluxpath.checks import need
 from fluxpath.methods import NAMES
@@ -135,8 +137,12 @@ class Served:
         }
 
     def warm_up(self) -> None:
-        """Do what is done once before the first request."""
+        """Do what is done once before the first request, also that of a prediction."""
         self.explainer.warmup()
+        if not self.manifest.companions:
+            low, high = self.manifest.low, self.manifest.high
+            grey = 0.5 if low is None or high is None else (low + high) / 2
+            self.explainer.predict(np.full((1, *self.explainer.shape), grey, np.float32))
 
     def close(self) -> None:
         """Close the explainer; requests that run fail with ClosedError."""
