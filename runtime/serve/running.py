@@ -7,12 +7,13 @@ import contextlib
 import logging
 import os
 import signal
+import socket
+import ssl
 from collections.abc import Iterator
-from typing import Any
 
 import uvicorn
 
-from fluxpath.errors import FluxpathError
+from fluxpath.errors import FluxpathError, InputError
 from fluxpath.runtime.serve.app import application
 from fluxpath.runtime.serve.grpc.server import Rpc
 from fluxpath.runtime.serve.http.patience import patient
@@ -27,6 +28,7 @@ _log = logging.getLogger("fluxpath.serve")
 def run(models: list[str], settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then end what was accepted, and return. Raises fluxpath's errors."""
     log_to_stderr(settings.log_level)
+    _check_tls(settings)
     service = Service(opened(models, settings), settings)
     try:
         if settings.warmup:
@@ -42,9 +44,10 @@ async def _serve(service: Service) -> None:
     rest = _Rest(_config(service))
     rpc = Rpc(service) if settings.grpc_port >= 0 else None
     stop = _stopper()
-    task = asyncio.create_task(rest.serve())
+    listener = _listener(settings)
+    task = asyncio.create_task(rest.serve([listener]))
     try:
-        ports = {"port": await rest.bound(task)}
+        ports = {"port": listener.getsockname()[1]}
         if rpc is not None:
             ports["grpc_port"] = await rpc.start()
         models = [f"{served.name}:{served.version}" for served in service.repository]
@@ -56,6 +59,31 @@ async def _serve(service: Service) -> None:
             await rpc.stop()
         rest.should_exit = True
         await asyncio.wait((task,), timeout=5)
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """The socket of REST; FluxpathError if it cannot be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise FluxpathError(
+            f"cannot listen at {settings.host}, port {settings.port} ({error.strerror}): take another --port"
+        ) from error
+
+
+def _check_tls(settings: Settings) -> None:
+    """InputError unless certificate and key can be read and belong together."""
+    if settings.tls_certificate is None:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    except OSError as error:  # SSLError is one
+        raise InputError(
+            f"the certificate '{settings.tls_certificate}' and the key '{settings.tls_key}' cannot be read, "
+            f"or do not belong together: {error.strerror or error}"
+        ) from error
 
 
 def _stopper() -> asyncio.Event:
@@ -118,14 +146,3 @@ class _Rest(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """None: `_stopper` has them."""
         yield
-
-    async def bound(self, task: asyncio.Task[Any]) -> int:
-        """The port, once it listens; FluxpathError if it cannot."""
-        while not self.started:
-            if task.done():
-                raise FluxpathError(
-                    f"cannot listen at {self.config.host}, port {self.config.port}: take another --port"
-                )
-            await asyncio.sleep(0.005)
-        port: int = self.servers[0].sockets[0].getsockname()[1]
-        return port

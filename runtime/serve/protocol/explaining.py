@@ -22,7 +22,7 @@ from fluxpath.runtime.serve.followed import Followed
 from fluxpath.runtime.serve.protocol import outputs, tensors
 from fluxpath.runtime.serve.protocol.errors import DrainingError, fault_of
 from fluxpath.runtime.serve.protocol.inference import Answer, Given, Inference, sorted_inputs
-from fluxpath.runtime.serve.protocol.parameters import Wanted, wanted
+from fluxpath.runtime.serve.protocol.parameters import Wanted, fields_of, wanted
 from fluxpath.runtime.serve.protocol.provenance import check_replay, provenance_of
 from fluxpath.runtime.serve.protocol.repository import Repository
 from fluxpath.runtime.serve.protocol.served import Served
@@ -47,6 +47,7 @@ class Service:
     """
 
     def __init__(self, repository: Repository, settings: Settings) -> None:
+        fields_of(settings.method)  # there must be such a method
         self.repository, self.settings = repository, settings
         self.running = 0
         """Requests that were accepted and have no answer yet."""
