@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -15,6 +16,7 @@ from starlette.routing import Route
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.serve.http.body import Bodies
 from fluxpath.runtime.serve.http.envelope import Envelope
+from fluxpath.runtime.serve.http.framing import LENGTH
 from fluxpath.runtime.serve.http.jobs import JobRoutes
 from fluxpath.runtime.serve.http.openapi import document
 from fluxpath.runtime.serve.http.page import Page
@@ -69,6 +71,14 @@ def application(service: Service) -> Starlette:
         service.close()
 
     app = Starlette(routes=routes, exception_handlers={HTTPException: _no_address}, lifespan=lifespan)
+    if settings.cors is not None:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=[settings.cors],
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["authorization", "content-type", LENGTH, "x-request-id", "traceparent"],
+            expose_headers=[LENGTH, "retry-after", "x-request-id", "x-fluxpath-provenance"],
+        )
     app.add_middleware(Envelope, settings=settings)
     app.state.service = service
     return app

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,8 @@ class Job:
     request: Inference
     framed: Any
     task: asyncio.Task[None] | None = None
+    release: Callable[[], Awaitable[None]] | None = None
+    """Called when it has ended, and its request is needed no more."""
     progress: Progress | None = None
     answer: Answer | None = None
     error: BaseException | None = None
@@ -110,8 +112,10 @@ class Jobs:
             self._service.refused(error)
         finally:
             job.ended = self._clock()
-            # What was sent is not needed any more, and can be large.
+            # What was sent can be large.
             job.request = Inference(job.request.model, job.request.version, {}, 0.0, job.request.id)
+            if job.release is not None:
+                await job.release()
             self._jobs.pop(job.id, None) if job.state == "cancelled" else self._tidy()
 
     def _tidy(self) -> None:

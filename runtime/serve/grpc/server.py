@@ -13,6 +13,7 @@ from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import model_config_pb2, service_pb2_grpc
 from tritonclient.grpc import service_pb2 as pb
 
+from fluxpath.checks import need
 from fluxpath.errors import FluxpathError
 from fluxpath.runtime.serve.access import Trace, check_token
 from fluxpath.runtime.serve.grpc import messages
@@ -136,6 +137,7 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
         self, request: pb.RepositoryModelLoadRequest, context: Context
     ) -> pb.RepositoryModelLoadResponse:
         async def loaded() -> pb.RepositoryModelLoadResponse:
+            need(not request.parameters, "parameters of loading are not supported: the file says all")
             await load(self._service, request.model_name)
             return pb.RepositoryModelLoadResponse()
 

@@ -91,7 +91,7 @@ class Envelope:
                 await send(message)
 
         try:
-            refusal = self._refusal(scope["path"], headers)
+            refusal = self._refusal(scope, headers)
             if refusal is not None:
                 await refused(refusal, trace)(scope, receive, outward)
             else:
@@ -115,13 +115,14 @@ class Envelope:
                 },
             )
 
-    def _refusal(self, path: str, headers: Headers) -> Exception | None:
+    def _refusal(self, scope: Scope, headers: Headers) -> Exception | None:
         origin, host = headers.get("origin"), headers.get("host", "")
         if origin is not None and origin.partition("://")[2] != host and origin != self._settings.cors:
             return ForbiddenError(
                 "pages of other origins may not call this server: start it with --cors ORIGIN"
             )
-        if path in _OPEN:
+        preflight = self._settings.cors is not None and scope["method"] == "OPTIONS"
+        if preflight or scope["path"] in _OPEN:
             return None
         try:
             check_token(headers.get("authorization"), self._settings.token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -12,10 +13,12 @@ from starlette.routing import Route
 
 from fluxpath.runtime.serve.http.body import Bodies
 from fluxpath.runtime.serve.http.envelope import guarded
+from fluxpath.runtime.serve.http.framing import Framed
 from fluxpath.runtime.serve.http.v2 import V2
 from fluxpath.runtime.serve.jobs import Job, Jobs
 from fluxpath.runtime.serve.protocol.errors import DrainingError
 from fluxpath.runtime.serve.protocol.explaining import Service
+from fluxpath.runtime.serve.protocol.inference import Inference
 
 
 class JobRoutes:
@@ -44,16 +47,22 @@ class JobRoutes:
         if self._service.draining:
             raise DrainingError("the server is stopping and takes no new work")
         arrived = time.monotonic()
-        async with self._bodies.read(request) as data:
+        async with AsyncExitStack() as held:
+            data = await held.enter_async_context(self._bodies.read(request))
             inference, framed = self._v2.read(request, data, arrived)
-        self._service.repository.find(inference.model)
+            self._service.repository.find(inference.model)
+            job = self._started(inference, framed, arrived, held)
+        place = f"/v2/models/{inference.model}/jobs/{job.id}"
+        return JSONResponse(job.told(), 202, {"location": place})
+
+    def _started(self, inference: Inference, framed: Framed, arrived: float, held: AsyncExitStack) -> Job:
         # A deadline that was asked for stays; the default is a job's.
         asked = {"deadline_ms", "timeout"} & set(inference.parameters)
         if not asked:
             inference = replace(inference, deadline=arrived + self._service.settings.job_deadline)
-        job = self._jobs.start(inference, framed)
-        place = f"/v2/models/{inference.model}/jobs/{job.id}"
-        return JSONResponse(job.told(), 202, {"location": place})
+        job = self._jobs.start(inference, replace(framed, inputs={}))
+        job.release = held.pop_all().aclose  # the body is held, and counted so, until the job ends
+        return job
 
     async def all(self, request: Request) -> Response:
         """The jobs of a model."""

@@ -150,6 +150,23 @@ def test_other_peoples_pages_may_not_ask(small):
     assert post(small, Origin=f"http://{small.http}")[0] == 200
 
 
+def test_pages_of_the_origin_that_was_named_may_ask(graph):
+    origin = "http://page.example"
+    with serving(f"smooth={graph('smooth')}", "--cors", origin, FLUXPATH_TOKEN="secret") as server:
+        host, port = server.http.split(":")
+        connection = http.client.HTTPConnection(host, int(port))
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        connection.request("OPTIONS", "/v2/models/smooth/infer", headers=asked)
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.headers["access-control-allow-origin"] == origin
+        connection.close()
+        bearer = "Bearer secret"
+        status, headers, _ = post(server, Origin=origin, Authorization=bearer)
+        assert status == 200 and headers["access-control-allow-origin"] == origin
+        assert post(server, Origin=origin)[0] == 401
+        assert post(server, Origin="http://evil.example", Authorization=bearer)[0] == 403
+
+
 def test_ids_are_taken_over(small):
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     _, headers, _ = post(small, traceparent=parent)
