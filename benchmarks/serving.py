@@ -140,7 +140,8 @@ async def saturated(ask: Ask, seconds: float) -> float:
     async def call() -> None:
         nonlocal done
         while time.monotonic() < end:
-            done += await ask(next(numbers)) == b"200"
+            answer = await ask(next(numbers))
+            done += answer == b"200"
 
     began = time.monotonic()
     await asyncio.gather(*(call() for _ in range(CALLERS)))

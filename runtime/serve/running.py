@@ -44,7 +44,7 @@ async def _serve(service: Service) -> None:
     rest = _Rest(_config(service))
     rpc = Rpc(service) if settings.grpc_port >= 0 else None
     stop = _stopper()
-    listener = _listener(settings)
+    listener = listener_of(settings)
     task = asyncio.create_task(rest.serve([listener]))
     try:
         ports = {"port": listener.getsockname()[1]}
@@ -61,12 +61,18 @@ async def _serve(service: Service) -> None:
         await asyncio.wait((task,), timeout=5)
 
 
-def _listener(settings: Settings) -> socket.socket:
+def listener_of(settings: Settings) -> socket.socket:
     """The socket of REST; FluxpathError if it cannot be had."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # asyncio turns off Nagle's delays only where it knows that the protocol is TCP.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+        return listener
     except OSError as error:
+        listener.close()
         raise FluxpathError(
             f"cannot listen at {settings.host}, port {settings.port} ({error.strerror}): take another --port"
         ) from error

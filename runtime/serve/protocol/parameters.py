@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,19 @@ class Wanted:
     replay: Mapping[str, Any] | None
 
 
-def fields_of(name: object) -> dict[str, inspect.Parameter]:
+def fields_of(name: object) -> Mapping[str, inspect.Parameter]:
     """The settings of the method called `name`; InputError if there is none.
 
     Only names of this list are taken: one of a module would import it.
     """
-    need(isinstance(name, str) and name in NAMES,
-         f"there is no method {name!r:.60}, there are {', '.join(NAMES)}")  # fmt: skip
-    return settings_of(class_named(str(name))[0])
+    if not isinstance(name, str) or name not in NAMES:
+        raise InputError(f"there is no method {name!r:.60}, there are {', '.join(NAMES)}")
+    return _fields(name)
+
+
+@cache
+def _fields(name: str) -> Mapping[str, inspect.Parameter]:
+    return settings_of(class_named(name)[0])
 
 
 def wanted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,7 @@ def _told(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+@cache  # it reads and parses files
 def _version(package: str) -> str | None:
     for name in (package, f"{package}-gpu"):
         try:
