@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,3 +86,37 @@ def serving(*arguments: object, **environment: str) -> Iterator[Process]:
 def open_files(process: int) -> int:
     """How many descriptors a process has open."""
     return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
+def body(images: Any, **parameters: Any) -> bytes:
+    """The JSON of a request."""
+    tensor = {"name": "image", "datatype": "FP32", "shape": list(images.shape), "data": images.tolist()}
+    return json.dumps({"inputs": [tensor], "parameters": parameters}).encode()
+
+
+def post(
+    server: Process, data: Any, path: str = "/v2/models/smooth/infer", **headers: str
+) -> tuple[int, Any, Any]:
+    """Status, headers and JSON of an answer."""
+    host, port = server.http.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    try:
+        connection.request("POST", path, data, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def running(server: Process) -> dict[str, Any]:
+    """What of the model smooth waits or runs."""
+    with urllib.request.urlopen(f"http://{server.http}/v2/models/smooth/stats") as answer:
+        return json.load(answer)["model_stats"][0]["pending"]
+
+
+def wait_until(server: Process, busy: bool, seconds: float = 5.0) -> None:
+    """Return when something of it runs, or nothing any more."""
+    end = time.monotonic() + seconds
+    while bool(running(server)["images"]) != busy:
+        assert time.monotonic() < end, "nothing runs" if busy else "lanes of a request that is over still run"
+        time.sleep(0.01)

@@ -60,13 +60,3 @@ def test_a_file_that_is_none(tmp_path):
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     with pytest.raises(ArtifactError):
         create_app([tmp_path / "a.onnx"])
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"port": -1}, {"max_body": 0}, {"deadline": 0}, {"tls_key": "k"}, {"token": ""}, {"log_level": "loud"},
-     {"token": "é"}, {"max_pixels": 1.5}, {"drain_delay": -1}],
-)  # fmt: skip
-def test_settings_that_are_wrong(wrong):
-    with pytest.raises(InputError):
-        Settings(**wrong)

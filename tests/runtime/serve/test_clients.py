@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
-import time
 
 import models
 import numpy as np
@@ -14,6 +12,7 @@ import tritonclient.grpc
 import tritonclient.grpc.aio
 import tritonclient.http
 import tritonclient.http.aio
+from serving import wait_until
 from tritonclient.utils import InferenceServerException
 
 from fluxpath.runtime import MFABA, NeFLAG
@@ -253,48 +252,10 @@ def test_a_deadline_ends_the_request(client, kind):
     assert caught.value.status() == ("504" if kind == "http" else "StatusCode.DEADLINE_EXCEEDED")
 
 
-def running(server):
-    import urllib.request
-
-    with urllib.request.urlopen(f"http://{server.http}/v2/models/smooth/stats") as answer:
-        return json.load(answer)["model_stats"][0]["pending"]
-
-
-def wait_until(server, busy, seconds=5.0):
-    end = time.monotonic() + seconds
-    while bool(running(server)["images"]) != busy:
-        assert time.monotonic() < end, "nothing runs" if busy else "lanes of a request that is over still run"
-        time.sleep(0.01)
-
-
 def test_lanes_are_free_after_a_deadline(client, kind, server):
     with pytest.raises(InferenceServerException):
         client.infer("smooth", [image(kind)], parameters={**SLOW, "deadline_ms": 30})
     wait_until(server, False)
-
-
-@pytest.mark.parametrize(("given", "taken"), list(itertools.product([True, False], [True, False])))
-def test_every_mix_of_json_and_bytes(server, smooth, given, taken):
-    with tritonclient.http.InferenceServerClient(server.http) as client:
-        result = client.infer(
-            "smooth",
-            [
-                image("http", binary_data=given),
-                tensor("http", "target", np.array([1]), "INT64", binary_data=not given),
-            ],
-            outputs=outputs("http", "attribution", binary_data=taken)
-            + outputs("http", "score", "overlay", binary_data=not taken),
-        )
-    expected = smooth.attribute(IMAGES, 1)
-    np.testing.assert_array_equal(result.as_numpy("attribution"), expected.values)
-    np.testing.assert_array_equal(result.as_numpy("score"), expected.score)
-
-
-@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
-def test_compressed_bodies(server, smooth, algorithm):
-    with tritonclient.http.InferenceServerClient(server.http) as client:
-        result = client.infer("smooth", [image("http")], request_compression_algorithm=algorithm)
-    np.testing.assert_array_equal(result.as_numpy("attribution"), smooth.attribute(IMAGES).values)
 
 
 @pytest.mark.parametrize("kind", ["http", "grpc"])
@@ -308,57 +269,9 @@ def test_the_asynchronous_clients(server, smooth, kind):
 
     results = asyncio.run(ask())
     values = np.concatenate([r.as_numpy("attribution") for r in results])
-    np.testing.assert_array_equal(values, np.concatenate([smooth.attribute(i).values for i in IMAGES]))
-
-
-def test_a_cancelled_call_frees_its_lanes(server):
-    async def cancel():
-        async with tritonclient.grpc.aio.InferenceServerClient(server.grpc) as client:
-            call = client.infer("smooth", [image("grpc")], parameters=SLOW)
-            task = asyncio.ensure_future(call)
-            await asyncio.to_thread(wait_until, server, True)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-    asyncio.run(cancel())
-    wait_until(server, False)
-
-
-def test_a_caller_who_goes_frees_its_lanes(server):
-    import socket
-
-    body = json.dumps({
-        "inputs": [{"name": "image", "datatype": "FP32", "shape": [5, 1, 6, 6], "data": IMAGES.tolist()}],
-        "parameters": SLOW,
-    }).encode()  # fmt: skip
-    host, port = server.http.split(":")
-    with socket.create_connection((host, int(port))) as connection:
-        connection.sendall(
-            b"POST /v2/models/smooth/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
-            + body
-        )
-        wait_until(server, True)
-    wait_until(server, False)
-
-
-def test_a_stream_answers_in_order_and_outlives_an_error(server, smooth):
-    import queue
-
-    answers = queue.Queue()
-    with tritonclient.grpc.InferenceServerClient(server.grpc) as client:
-        client.start_stream(lambda result, error: answers.put((result, error)))
-        for i in range(3):
-            client.async_stream_infer("smooth", [image("grpc", IMAGES[i : i + 1])], request_id=str(i))
-            client.async_stream_infer("nobody", [image("grpc")], request_id="x")
-        for i in range(3):
-            result, error = answers.get(timeout=20)
-            assert error is None and result.get_response().id == str(i)
-            expected = smooth.attribute(IMAGES[i]).values
-            np.testing.assert_array_equal(result.as_numpy("attribution"), expected)
-            result, error = answers.get(timeout=20)
-            assert "no model 'nobody'" in error.message()
-        client.stop_stream()
+    expected = np.concatenate([smooth.attribute(i).values for i in IMAGES])
+    # They may share evaluations, in which small matrix products round otherwise.
+    np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_methods_default_is_mfaba(server, smooth):

@@ -167,6 +167,24 @@ def test_bodies_of_rest(service, capsys):
     assert service.running == 0 and next(iter(service.repository)).gate.images == 0
 
 
+def test_bodies_over_sockets(server):
+    """Some of them in a real server, also such whose Content-Length lies; it goes on afterwards."""
+    host, port = server.http.split(":")
+    rng = random.Random(7)
+    for data, length in bodies(60):
+        claimed = len(data) if rng.random() < 0.8 else max(0, len(data) - rng.randrange(5))
+        head = "POST /v2/models/smooth/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        head += f"Content-Length: {claimed}\r\n"
+        if length is not None:
+            head += f"Inference-Header-Content-Length: {length}\r\n"
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(head.encode("utf-8") + b"\r\n" + data[:claimed])
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        status = int(answer.split(b" ", 2)[1])
+        assert status in (200, 400, 404, 429, 504), answer[:300]
+        assert b"Traceback" not in answer
+
+
 def message(rng):
     """A right message."""
     made = pb.ModelInferRequest(model_name="smooth", id="a")
@@ -226,27 +244,3 @@ def test_messages_of_grpc(service, capsys):
     with capsys.disabled():
         print(f" {CASES} messages: {found}")
     assert set(found) <= {"answered", "no message", 400, 404, 504} and found["answered"] > 20
-
-
-@pytest.mark.parametrize("data", [b"[" * 10**6, b'{"a":' * 10**5, b'{"a": ' + b"9" * 10**5 + b"}"])
-def test_json_that_exhausts_its_parser(data):
-    with pytest.raises(InputError, match="JSON"):
-        framing.read(data, None, 10**7)
-
-
-def test_bodies_over_sockets(server):
-    """Some of them in a real server, also such whose Content-Length lies; it goes on afterwards."""
-    host, port = server.http.split(":")
-    rng = random.Random(7)
-    for data, length in bodies(60):
-        claimed = len(data) if rng.random() < 0.8 else max(0, len(data) - rng.randrange(5))
-        head = "POST /v2/models/smooth/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-        head += f"Content-Length: {claimed}\r\n"
-        if length is not None:
-            head += f"Inference-Header-Content-Length: {length}\r\n"
-        with socket.create_connection((host, int(port)), timeout=20) as connection:
-            connection.sendall(head.encode("utf-8") + b"\r\n" + data[:claimed])
-            answer = b"".join(iter(lambda: connection.recv(65536), b""))
-        status = int(answer.split(b" ", 2)[1])
-        assert status in (200, 400, 404, 429, 504), answer[:300]
-        assert b"Traceback" not in answer

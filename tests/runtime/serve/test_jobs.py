@@ -1,115 +1,112 @@
-"""Jobs: their states, progress, results, limits, and that cancelling frees lanes."""
+"""How long jobs are kept, and what they hold; what callers see of them is in http/test_jobs.py."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import time
+import asyncio
 
-import models
 import numpy as np
 import pytest
-from serving import serving
 
-from fluxpath.runtime import NeFLAG
-
-IMAGES = models.images("smooth", 2)
-
-
-def ask(server, method, path, data=None):
-    host, port = server.http.split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=30)
-    try:
-        connection.request(method, path, data)
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
+from fluxpath.errors import InputError
+from fluxpath.runtime.serve.jobs import Jobs
+from fluxpath.runtime.serve.protocol import tensors
+from fluxpath.runtime.serve.protocol.errors import BusyError, NotFoundError
+from fluxpath.runtime.serve.protocol.inference import Answer, Inference
+from fluxpath.runtime.serve.settings import Settings
 
 
-def start(server, **parameters):
-    tensor = {"name": "image", "datatype": "FP32", "shape": [2, 1, 6, 6], "data": IMAGES.tolist()}
-    data = json.dumps({"inputs": [tensor], "parameters": {"method": "neflag", **parameters}})
-    return ask(server, "POST", "/v2/models/smooth/jobs", data)
+class Stub:
+    """A service that answers a hundred bytes once it is told to."""
+
+    settings = Settings(max_jobs=2, job_keep=10, job_bytes=250)
+
+    def __init__(self):
+        self.go, self.errors = asyncio.Event(), []
+
+    def background(self, work):
+        return asyncio.ensure_future(work)
+
+    def refused(self, error):
+        self.errors.append(error)
+
+    async def infer(self, request, watch):
+        await self.go.wait()
+        if request.id == "bad":
+            raise InputError("no")
+        return Answer("m", "1", "", (tensors.of("x", np.zeros(100, np.uint8)),), {})
 
 
-def ended(server, id):
-    end = time.monotonic() + 20
-    while True:
-        status, found = ask(server, "GET", f"/v2/models/smooth/jobs/{id}")
-        if status != 200 or found["state"] != "running":
-            return status, found
-        assert time.monotonic() < end
-        time.sleep(0.02)
+def request(id=""):
+    return Inference("m", "", {"image": tensors.of("image", np.zeros(9))}, 1.0, id)
 
 
-@pytest.fixture(scope="module")
-def busy(graph):
-    with serving(
-        f"smooth={graph('smooth')}", "--max-jobs", 2, "--job-bytes", 2000, "--max-queue-evaluations", 10**9
-    ) as process:
-        yield process
+def run(check):
+    async def main():
+        service, now = Stub(), [0.0]
+        await check(Jobs(service, lambda: now[0]), service, now)
+
+    asyncio.run(main())
 
 
-def test_a_job_gives_what_infer_would_have_given(busy, smooth):
-    status, job = start(busy, n=4)
-    assert status == 202
-    status, found = ended(busy, job["id"])
-    assert (status, found["state"]) == (200, "done")
-    assert found["progress"] == {"steps": found["progress"]["steps"], "lanes": 10, "lanes_left": 0}
-    status, answer = ask(busy, "GET", f"/v2/models/smooth/jobs/{job['id']}/result")
-    (values,) = [o["data"] for o in answer["outputs"] if o["name"] == "attribution"]
-    expected = smooth.attribute(IMAGES, method=NeFLAG(n=4)).values
-    np.testing.assert_array_equal(np.array(values, np.float32), expected.reshape(-1))
+def test_results_are_kept_for_a_time():
+    async def check(jobs, service, now):
+        job = jobs.start(request(), None)
+        service.go.set()
+        await job.task
+        now[0] = 9.0
+        assert jobs.find("m", job.id).state == "done"
+        now[0] = 11.0
+        with pytest.raises(NotFoundError):
+            jobs.find("m", job.id)
+
+    run(check)
 
 
-def test_progress_and_cancelling(busy):
-    _, job = start(busy, n=10**6)
-    place = f"/v2/models/smooth/jobs/{job['id']}"
-    end = time.monotonic() + 20
-    while True:
-        _, found = ask(busy, "GET", place)
-        if found.get("progress", {}).get("steps"):
-            break
-        assert time.monotonic() < end
-    assert 0 < found["progress"]["lanes_left"] < found["progress"]["lanes"]
-    assert ask(busy, "GET", f"{place}/result")[0] == 202
-    assert ask(busy, "DELETE", place)[0] == 200
-    assert ask(busy, "GET", place)[0] == 404
-    while ask(busy, "GET", "/v2/models/smooth/stats")[1]["model_stats"][0]["pending"]["images"]:
-        assert time.monotonic() < end, "lanes of a deleted job still run"
+def test_the_oldest_results_go_first_when_there_are_too_many_bytes():
+    async def check(jobs, service, now):
+        service.go.set()
+        made = []
+        for _ in range(3):
+            made.append(jobs.start(request(), None))
+            await made[-1].task
+        assert [row["id"] for row in jobs.listed("m")] == [job.id for job in made[1:]]
+
+    run(check)
 
 
-def test_only_so_many_jobs_run(busy):
-    jobs = [start(busy, n=10**6)[1]["id"] for _ in range(2)]
-    status, said = start(busy, n=1)
-    assert status == 429 and "2 jobs run already" in said["error"]
-    assert {job["state"] for job in ask(busy, "GET", "/v2/models/smooth/jobs")[1]["jobs"]} >= {"running"}
-    for job in jobs:
-        ask(busy, "DELETE", f"/v2/models/smooth/jobs/{job}")
+def test_what_was_sent_is_let_go_when_it_ends_however_it_ends():
+    async def check(jobs, service, now):
+        released = []
+        for kind in ("", "bad"):
+            job = jobs.start(request(kind), None)
+
+            async def release(kind=kind):
+                released.append(kind)
+
+            job.release = release
+            service.go.set()
+            await job.task
+            assert job.request.inputs == {}
+        assert released == ["", "bad"] and len(service.errors) == 1
+        service.go.clear()
+        job = jobs.start(request("cancelled"), None)
+        await asyncio.sleep(0)
+        job.release = lambda: release("cancelled")
+        jobs.delete("m", job.id)
+        await asyncio.wait([job.task])
+        assert released[-1] == "cancelled" and job.state == "cancelled"
+
+    run(check)
 
 
-def test_the_oldest_results_go_when_there_are_too_many_bytes(busy):
-    jobs = []
-    for _ in range(6):
-        jobs.append(start(busy, n=1)[1]["id"])
-        ended(busy, jobs[-1])
-    statuses = [ask(busy, "GET", f"/v2/models/smooth/jobs/{job}")[0] for job in jobs]
-    assert statuses[0] == 404 and statuses[-1] == 200
+def test_only_so_many_run():
+    async def check(jobs, service, now):
+        jobs.start(request(), None)
+        jobs.start(request(), None)
+        with pytest.raises(BusyError):
+            jobs.start(request(), None)
+        service.go.set()
+        await asyncio.sleep(0.01)
+        jobs.start(request(), None)
 
-
-def test_a_job_that_fails_says_why(busy):
-    _, job = start(busy, radius=-1)
-    _, found = ended(busy, job["id"])
-    assert (found["state"], found["status"]) == ("failed", 400) and "radius" in found["error"]
-    assert ask(busy, "GET", f"/v2/models/smooth/jobs/{job['id']}/result")[0] == 400
-
-
-@pytest.mark.parametrize("path", ["nobody/jobs", "smooth/jobs/none", "smooth/jobs/none/result"])
-def test_jobs_that_there_are_not(busy, path):
-    assert ask(busy, "GET", f"/v2/models/{path}")[0] == 404
-
-
-def test_a_deadline_holds_for_jobs(busy):
-    _, job = start(busy, n=10**6, deadline_ms=50)
-    assert ended(busy, job["id"])[1]["status"] == 504
+    run(check)

@@ -1,14 +1,26 @@
-"""The process: its sockets."""
+"""The process: its sockets, TLS, and how it ends."""
 
 from __future__ import annotations
 
+import concurrent.futures
+import http.client
+import signal
 import socket
+import ssl
+import subprocess
+import time
 
+import models
 import pytest
+import tritonclient.grpc
+import tritonclient.http
+from serving import Process, body, post, serving
 
 from fluxpath.errors import FluxpathError
 from fluxpath.runtime.serve.running import listener_of
 from fluxpath.runtime.serve.settings import Settings
+
+DATA = body(models.images("smooth", 4))
 
 
 def test_asyncio_can_see_that_it_is_tcp():
@@ -28,3 +40,76 @@ def test_a_port_that_is_taken(host):
         pytest.raises(FluxpathError, match="take another --port"),
     ):
         listener_of(Settings(host=host, port=first.getsockname()[1]))
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / "key.pem", "-out",
+         folder / "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=DNS:localhost"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+def test_tls(graph, certificate):
+    flags = ("--tls-certificate", certificate / "cert.pem", "--tls-key", certificate / "key.pem")
+    with serving(f"smooth={graph('smooth')}", *flags) as server:
+        context = ssl.create_default_context(cafile=certificate / "cert.pem")
+        connection = http.client.HTTPSConnection("localhost", server.ready["port"], context=context)
+        connection.request("GET", "/v2/health/ready")
+        assert connection.getresponse().read() == b'{"ready":true}'
+        connection.close()
+        with tritonclient.grpc.InferenceServerClient(
+            f"localhost:{server.ready['grpc_port']}",
+            ssl=True,
+            root_certificates=str(certificate / "cert.pem"),
+        ) as client:
+            assert client.is_server_ready()
+
+
+def health(server):
+    host, port = server.http.split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=5)
+    try:
+        connection.request("GET", "/v2/health/ready")
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_sigterm_ends_accepted_work_first(graph):
+    server = Process(f"smooth={graph('smooth')}", "--drain-delay", "0.5")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        pending = [
+            pool.submit(post, server, data=body(models.images("smooth", 4), method="neflag", n=500))
+            for _ in range(3)
+        ]
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        assert health(server) == 503
+        assert post(server, DATA)[0] == 200  # still, so that whoever balances has time to see it
+        assert [p.result()[0] for p in pending] == [200, 200, 200]
+    assert server.wait() == 0
+    assert server.log[-1]["message"] == "stopped" and server.log[-1]["unfinished"] == 0
+
+
+def test_work_that_takes_longer_than_a_stop_may_take_is_told(graph):
+    server = Process(f"smooth={graph('smooth')}", "--drain-timeout", "0.2", "--max-queue-evaluations", 10**9)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(post, server, data=body(models.images("smooth", 4), method="neflag", n=10**6))
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        status, _, said = pending.result()
+    assert status == 503 and "closed" in said["error"]
+    assert server.wait() == 0
+
+
+def test_a_second_sigterm_ends_at_once(graph):
+    server = Process(f"smooth={graph('smooth')}", "--drain-delay", "60")
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert server.stop() == 128 + signal.SIGTERM
