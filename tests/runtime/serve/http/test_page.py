@@ -151,3 +151,18 @@ def test_its_headers(named):
             "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
         )
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_server_with_a_token_asks_for_it(browser, graph):
+    from serving import serving
+
+    with serving(f"smooth={graph('smooth')}", FLUXPATH_TOKEN="secret") as process:
+        page = browser.new_page()
+        page.goto(f"http://{process.http}/")
+        page.wait_for_selector("#tokens:not([hidden])")
+        page.fill("#token", "secret")
+        page.dispatch_event("#token", "change")
+        page.wait_for_function("about !== undefined")
+        drop(page, "noise.png", "image/png", PHOTO)
+        page.wait_for_selector("#result:not([hidden])")
+        page.close()
