@@ -153,7 +153,27 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
         return await self._told(context, unloaded)
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:  # noqa: N802
-        return await self._told(context, lambda: self._infer(request, context.time_remaining()))
+        began, status = time.monotonic(), "CANCELLED"
+        try:
+            answer = await self._told(context, lambda: self._infer(request, context.time_remaining()))
+            status = "OK"
+            return answer
+        except grpc.aio.AbortError:
+            status = "refused"
+            raise
+        finally:
+            trace = _trace(context)
+            _log.info(
+                "call",
+                extra={
+                    "request_id": trace.id,
+                    "trace_id": trace.trace,
+                    "method": "ModelInfer",
+                    "model": request.model_name[:128],
+                    "status": status,
+                    "ms": round((time.monotonic() - began) * 1e3, 3),
+                },
+            )
 
     async def ModelStreamInfer(  # noqa: N802
         self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Context
@@ -193,9 +213,12 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
     def _note(self, error: BaseException, context: Context) -> None:
         self._service.refused(error)
         if fault_of(error).http == 500:
-            given = dict(context.invocation_metadata() or ())
-            trace = Trace.of(given.get("x-request-id"), given.get("traceparent"))
-            _log.error("request failed", exc_info=error, extra={"request_id": trace.id})
+            _log.error("request failed", exc_info=error, extra={"request_id": _trace(context).id})
+
+
+def _trace(context: Context) -> Trace:
+    given = dict(context.invocation_metadata() or ())
+    return Trace.of(given.get("x-request-id"), given.get("traceparent"))
 
 
 async def _abort(context: Context, error: BaseException) -> NoReturn:

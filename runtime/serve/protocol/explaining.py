@@ -97,11 +97,16 @@ class Service:
         except asyncio.CancelledError:
             record.reason = "cancelled"
             raise
-        except Exception as error:
-            if isinstance(error, TimeoutError) and not isinstance(error, FluxpathError):
-                error = DeadlineError("the attribution was not done by its deadline: allow more time")
+        except FluxpathError as error:
             record.reason = fault_of(error).reason
-            raise error from None if isinstance(error, DeadlineError) else error
+            raise
+        except TimeoutError:
+            late = DeadlineError("the attribution was not done by its deadline: allow more time")
+            record.reason = fault_of(late).reason
+            raise late from None
+        except Exception as error:
+            record.reason = fault_of(error).reason
+            raise
         finally:
             self.running -= 1
             record.took = time.monotonic() - record.began

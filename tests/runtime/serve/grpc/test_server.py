@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import time
 
 import models
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 import tritonclient.grpc
 import tritonclient.grpc.aio
 import tritonclient.http
-from serving import wait_until
+from serving import serving, wait_until
+from tritonclient.utils import InferenceServerException
 
 IMAGES = models.images("smooth", 5)
 
@@ -58,3 +60,33 @@ def test_a_stream_answers_in_order_and_outlives_an_error(server, smooth):
             result, error = answers.get(timeout=20)
             assert "no model 'nobody'" in error.message()
         client.stop_stream()
+
+
+def test_a_call_is_logged_with_the_callers_id(server):
+    with tritonclient.grpc.InferenceServerClient(server.grpc) as client:
+        client.infer("smooth", [image()], headers={"x-request-id": "mine-2"})
+        with pytest.raises(InferenceServerException):
+            client.infer("nobody", [image()], headers={"x-request-id": "mine-3"})
+    end = time.monotonic() + 5
+    while True:
+        found = {line["request_id"]: line["status"] for line in server.log if line["message"] == "call"}
+        if {"mine-2", "mine-3"} <= set(found):
+            break
+        assert time.monotonic() < end
+    assert (found["mine-2"], found["mine-3"]) == ("OK", "refused")
+
+
+def test_overload_says_when_to_come_again(graph):
+    with (
+        serving(f"smooth={graph('smooth')}", "--max-queue-images", 5) as busy,
+        tritonclient.grpc.InferenceServerClient(busy.grpc) as client,
+    ):
+        first = client.async_infer("smooth", [image()], lambda result, error: None, parameters=SLOW)
+        wait_until(busy, True)
+        with pytest.raises(InferenceServerException) as caught:
+            client.infer("smooth", [image()])
+        assert caught.value.status() == "StatusCode.RESOURCE_EXHAUSTED"
+        trailing = dict(caught.value.__context__.trailing_metadata())
+        assert int(trailing["retry-after"]) >= 1
+        first.cancel()
+        wait_until(busy, False)

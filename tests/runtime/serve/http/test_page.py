@@ -56,7 +56,7 @@ def page(browser, named):
     page.on("request", lambda request: said.append(request.url) if named.http not in request.url and
             not request.url.startswith("data:") else None)  # fmt: skip
     page.goto(f"http://{named.http}/")
-    page.wait_for_function("about !== undefined")
+    page.wait_for_selector("#method option", state="attached")
     page.said = said
     yield page
     context.close()
@@ -162,7 +162,7 @@ def test_a_server_with_a_token_asks_for_it(browser, graph):
         page.wait_for_selector("#tokens:not([hidden])")
         page.fill("#token", "secret")
         page.dispatch_event("#token", "change")
-        page.wait_for_function("about !== undefined")
+        page.wait_for_selector("#method option", state="attached")
         drop(page, "noise.png", "image/png", PHOTO)
         page.wait_for_selector("#result:not([hidden])")
         page.close()
