@@ -41,7 +41,10 @@ def run(options: argparse.Namespace) -> None:
     except ImportError as error:
         if (error.name or "").split(".")[0] not in _NEEDED:
             raise
-        raise ProviderError(f'the server needs {error.name}: pip install "fluxpath[cpu,serve]"') from error
+        raise ProviderError(
+            f"the server needs {error.name}, beside Starlette, uvicorn and grpcio: "
+            'pip install "fluxpath[serve]"'
+        ) from error
     chosen: dict[str, Any] = {f.name: getattr(options, f.name) for f in dataclasses.fields(Settings)}
     chosen["token"] = chosen["token"] or os.environ.get("FLUXPATH_TOKEN") or None
     run(options.models, Settings(**chosen))

@@ -8,10 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from code_blocks import NOT_RUN, blocks_of
 from serving import serving
 
 PAGE = Path(__file__).parents[3] / "docs" / "serving.md"
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+BLOCKS = [(block.language, block.text) for block in blocks_of(PAGE) if not NOT_RUN.match(block.text)]
 
 
 @pytest.fixture(scope="module")
