@@ -21,7 +21,7 @@ from fluxpath.runtime.serve.http.openapi import document
 from fluxpath.runtime.serve.settings import Settings
 
 UNDESCRIBED = {"/metrics", "/openapi.json", "/"}
-CASES = 5
+CASES = 3
 """For each operation, right and wrong ones."""
 
 
