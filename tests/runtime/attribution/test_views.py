@@ -52,7 +52,7 @@ def test_the_image_is_drawn_as_the_model_knows_it(result, i, drawing):
     drawn = drawing or Drawing()
     assert same(result.overlay(i, drawing), overlay(IMAGES[i], result.values[i], drawn))
     caption = f"{NAMES[int(result.target[i])]} {result.score[i]:.1%}"
-    assert card_caption(result[i]).startswith(caption) and "MFABA(" in card_caption(result[i])
+    assert card_caption(result[i]).startswith(caption) and "mfaba-sharp(" in card_caption(result[i])
     assert same(result.card(i, drawing), card(IMAGES[i], result.values[i], card_caption(result[i]), drawn))
 
 
