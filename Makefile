@@ -13,7 +13,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/fluxpath demo --out demo-output
 
 test: $(VENV)/test.stamp lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # mkdocs-material prints a notice about MkDocs 2 otherwise, which pyproject.toml rules out.
 docs: $(VENV)/docs.stamp
