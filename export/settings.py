@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.arrays import need_no_levels, need_within
 from fluxpath.baseline import pack_baseline
 from fluxpath.errors import InputError, ModelError
 from fluxpath.export.objectives import OBJECTIVES
@@ -75,11 +76,32 @@ class Settings:
             )
         if self.rules == "deeplift" and self.precision != "float32":
             raise ModelError(f"the precision is {self.precision}, and DeepLIFT's differences need float32")
+        names = self.class_names
+        if names is not None and not _are_names(names):
+            raise ModelError(
+                f"class_names are {names!r:.60}, they must be a list with the name of each class, of type str"
+            )
         bounds = self.input_range
         if bounds is not None and not bounds[0] < bounds[1]:
             raise ModelError(f"input_range is {bounds}, and its first number must be below its second")
+        self._need_fitting_mean()
         if self.shape is not None and (not self.shape or min(self.shape) < 1):
             raise ModelError(f"shape is {list(self.shape)}, and sizes must be 1 or more")
+
+    def _need_fitting_mean(self) -> None:
+        """Raise ModelError for a mean of inputs that lies outside their range."""
+        bounds, mean = self.input_range, self.mean
+        if bounds is None or mean is None or all(bounds[0] <= m <= bounds[1] for m in mean):
+            return
+        levels = bounds[0] >= 0 and bounds[1] < max(mean) <= 255 and min(mean) >= 0
+        raise ModelError(
+            f"mean is {tuple(mean)}, outside the input's range of {bounds[0]:g} to {bounds[1]:g}"
+            + (
+                ": a model of levels has input_range=(0, 255) (on the command line, --range 0 255)"
+                if levels
+                else ": both are in units of the input before the normalisation"
+            )
+        )
 
     def baseline_in(self, shape: tuple[int | None, ...]) -> npt.NDArray[np.float32]:
         """DeepLIFT's baseline, of the input's shape without the batch; ModelError where it does not fit."""
@@ -94,7 +116,21 @@ class Settings:
             raise ModelError(
                 f"the baseline has shape {given.shape}, and must be a finite number or array of shape {fixed}"
             )
+        try:
+            need_no_levels("baseline", self.baseline)
+            need_within("baseline", given, *(self.input_range or (None, None)))
+        except InputError as error:
+            raise ModelError(str(error)) from error
         return np.broadcast_to(given, fixed).copy()
+
+
+def _are_names(names: object) -> bool:
+    """Whether it is a sequence of texts: in order, and no text itself."""
+    if isinstance(names, str | bytes | Mapping) or not (
+        hasattr(names, "__getitem__") and hasattr(names, "__len__") and hasattr(names, "__iter__")
+    ):
+        return False
+    return all(isinstance(name, str) for name in names)
 
 
 class Options(TypedDict, total=False):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
+from numbers import Integral
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,7 @@ from fluxpath.runtime.engine.driver import Driver
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.pending import Pending
 from fluxpath.runtime.engine.stats import Stats
+from fluxpath.runtime.inputs import as_array
 from fluxpath.runtime.intake import Further, Intake, Target
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import DeepLIFT, Method, Saliency
@@ -97,7 +99,7 @@ class Explainer:
             threads=threads,
             tf32=tf32,
             channels_last=channels_last,
-            most=slots if isinstance(slots, int) else LARGEST,
+            most=int(slots) if isinstance(slots, Integral) else LARGEST,
             trust=trust,
         )
         self._open(open_session(path, options), slots, shape, max_memory, max_pending)
@@ -317,6 +319,10 @@ class Explainer:
         from fluxpath.runtime.bulk.many import attribute_many
 
         if target is not None:
+            if not isinstance(target, str) and as_array("target", target).ndim:
+                raise InputError(
+                    "target must be one class for every image: for others, make items (name, image, target)"
+                )
             target = int(self._intake.targets(target, 1)[0])
         return attribute_many(
             self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
@@ -11,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath import kernels
+from fluxpath.arrays import need_within
 from fluxpath.checks import whole
 from fluxpath.errors import InputError
+from fluxpath.manifest import Manifest
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.methods.named import method_named
 
@@ -110,7 +113,8 @@ def as_targets(
     if type(target) is int and -1 <= target < classes:
         return np.full(n, target, np.int64)  # a fast path for the usual call
     given = as_array("target", _numbered(target, classes, names))
-    if given.dtype.kind not in "iu":
+    # numpy holds integers of more than 64 bits as objects
+    if given.dtype.kind not in "iu" and not (given.size and all(type(one) is int for one in given.flat)):
         raise InputError(
             f"target has dtype {given.dtype}, and must be one integer class or one per image, or their names"
         )
@@ -125,23 +129,30 @@ def as_targets(
 
 
 def _numbered(target: Any, classes: int, names: Sequence[str] | None) -> Any:
-    """`target` with numbers in the place of names; anything else as it is."""
-    if isinstance(target, str):
-        return class_named(target, classes, names)
-    if isinstance(target, np.ndarray) and target.dtype.kind in "UO":
-        target = target.tolist()
-    if isinstance(target, list | tuple) and any(isinstance(one, str) for one in target):
-        return [class_named(one, classes, names) if isinstance(one, str) else one for one in target]
-    return target
+    """`target` with numbers in the place of names, and -1 of None; anything else as it is."""
+    if not isinstance(target, str | list | tuple):
+        given = as_array("target", target)
+        if given.dtype.kind not in "UO":
+            return given
+        target = given.tolist()
+    if isinstance(target, list | tuple):
+        return [
+            class_named(one, classes, names) if isinstance(one, str) else -1 if one is None else one
+            for one in target
+        ]
+    return class_named(target, classes, names) if isinstance(target, str) else target
 
 
 def class_named(name: str, classes: int, names: Sequence[str] | None) -> int:
     """The number of the class called `name`; InputError, with the nearest names, if there is not just one.
 
     Whole names come first, then names whatever their case, then those with `name` among several, as "tabby"
-    is in "tabby, tabby cat".
+    is in "tabby, tabby cat", then a class's number in digits.
     """
+    number = int(name) if re.fullmatch("-?[0-9]{1,18}", name.strip()) else None
     if names is None:
+        if number is not None:
+            return number
         raise InputError(
             f"target is {name!r}, and the file has no class names: pass a number from 0 to {classes - 1}, or "
             "export the model with class names"
@@ -158,6 +169,8 @@ def class_named(name: str, classes: int, names: Sequence[str] | None) -> int:
         if found:
             several = " or ".join(f"{number} ({names[number]})" for number in found[:_SHOWN])
             raise InputError(f"target '{name}' is the name of several classes: pass a number, {several}")
+    if number is not None:
+        return number
     near = {low_part: other for other in names for low_part in (other.casefold(), *_parts(other))}
     closest = [near[part] for part in get_close_matches(low, near, _SHOWN, 0.5)]
     hint = f", the nearest are {', '.join(map(repr, dict.fromkeys(closest)))}" if closest else ""
@@ -210,11 +223,13 @@ def as_method(method: object) -> Method:
     return method
 
 
-def as_fitting_method(method: object, shape: tuple[int, ...], classes: int) -> Method:
-    """The method fitted to a model's input shape and number of classes; InputError if it does not fit."""
+def as_fitting_method(method: object, shape: tuple[int, ...], manifest: Manifest) -> Method:
+    """The method fitted to a model and the shape of its input; InputError if it does not fit."""
     given = as_method(method)
     given.check(shape)
-    fitted = given.fitted(classes)
+    for name, anchor in given.anchors.items():
+        need_within(name, anchor, manifest.low, manifest.high)
+    fitted = given.fitted(manifest.classes)
     return given if fitted is given else as_method(fitted)
 
 

@@ -43,7 +43,7 @@ class Intake:
 
     def method(self, method: Method | str | None) -> Method:
         """The method, fitted to the model; MFABA for None."""
-        chosen = as_fitting_method(MFABA() if method is None else method, self._shape, self._manifest.classes)
+        chosen = as_fitting_method(MFABA() if method is None else method, self._shape, self._manifest)
         check_rules(chosen, self._manifest.rules)
         return chosen
 

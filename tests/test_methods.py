@@ -17,6 +17,7 @@ from whole_files import opened
 from fluxpath.errors import InputError
 from fluxpath.export import attribution_from_gradient
 from fluxpath.methods import length, width_of
+from fluxpath.preprocessing import Preprocessing
 from fluxpath.runtime import AGI, BIG, MFABA, Explainer, Method, NeFLAG, SmoothGrad
 
 WALKS: list[Method] = [
@@ -194,3 +195,22 @@ def flat(model, point: Array) -> tuple[float, int, Array]:
     """The model at a point that has lost its shape."""
     score, label, gradient = model(point.reshape(models.shape_of("smooth")))
     return score, label, gradient.ravel()
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        (NeFLAG(n=np.int32(3), radius=np.float64(0.5)), NeFLAG(n=3, radius=0.5)),  # type: ignore[arg-type]
+        (MFABA(step_size=np.float32(0.5)), MFABA(step_size=0.5)),  # type: ignore[arg-type]
+        (SmoothGrad(seed=np.uint64(7), clip=np.bool_(True)), SmoothGrad(seed=7, clip=True)),  # type: ignore[arg-type]
+        (AGI(classes=np.int64(2)), AGI(classes=2)),  # type: ignore[arg-type]
+        (BIG(bisections=np.int16(4)), BIG(bisections=4)),  # type: ignore[arg-type]
+        (Preprocessing(np.int64(9), np.int64(8)), Preprocessing(9, 8)),  # type: ignore[arg-type]
+    ],
+)
+def test_numbers_of_numpy_are_numbers(given: object, same: object) -> None:
+    """Their repr tells runs apart, so it must be the same."""
+    assert given == same and repr(given) == repr(same) and hash(given) == hash(same)
+    for wrong in (np.float64(2.0), np.bool_(True), np.int64(0), 2.0, True):
+        with pytest.raises(InputError, match="n is .*, it must be an integer from 1"):
+            NeFLAG(n=wrong)  # type: ignore[arg-type]

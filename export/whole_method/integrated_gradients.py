@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from fluxpath.arrays import need_within
 from fluxpath.errors import InputError
 from fluxpath.export.whole_method.base import (
     BASELINE,
@@ -87,6 +88,7 @@ class IntegratedGradients(IntegratedGradientsSettings):
             raise InputError(
                 f"baseline has shape {list(baseline.shape)}, it must be a number or {list(shape)}"
             )
+        need_within("baseline", baseline, outside.manifest.low, outside.manifest.high)
         value = outside.optional_input(BASELINE, baseline, [None] * outside.image.rank)
         distances, weights = np.array([*self._points(), (0.0, 0.0)]).T
         return Start(

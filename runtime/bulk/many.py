@@ -82,9 +82,7 @@ def attribute_many(
     resume: bool = True,
 ) -> Summary:
     """See `Explainer.attribute_many`."""
-    chosen = as_fitting_method(
-        MFABA() if method is None else method, explainer.shape, explainer.manifest.classes
-    )
+    chosen = as_fitting_method(MFABA() if method is None else method, explainer.shape, explainer.manifest)
     manifest = explainer.manifest
     # A mistake that affects all images raises here, and is not a failure of each.
     check_rules(chosen, manifest.rules)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.preparation import Preparation
+from fluxpath.runtime.preparation.preparation import is_array, is_photo
 from fluxpath.runtime.records.rowlog import RESULTS, is_folder
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
@@ -36,6 +37,12 @@ def items(source: Source, photos: Preparation) -> tuple[Iterator[Item], int | No
         files = photos_in(Path(source))
         root = Path(source) if Path(source).is_dir() else Path(source).parent
         return (_photo(f.relative_to(root).as_posix(), f, photos) for f in files), len(files)
+    if isinstance(source, Mapping):
+        raise InputError("source is a dict: pass its items(), pairs of a name and an image")
+    if is_photo(source):
+        source = [source]
+    elif is_array(source):
+        source = photos.rows("source", source)
     if not isinstance(source, Iterable):
         raise InputError(f"source is {source!r}, it must be a folder of images or an iterable of images")
     count = len(source) if isinstance(source, Sized) else None

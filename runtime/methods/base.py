@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
+from fluxpath.arrays import FixedArray
 from fluxpath.runtime.lanes import Collector, Lanes, Slots
 from fluxpath.runtime.lanes.gathering import Total
 
@@ -58,6 +60,11 @@ class Method(ABC):
         before that many evaluations, so `advance` must skip lanes that have ended.
         """
         return 1
+
+    @property
+    def anchors(self) -> Mapping[str, float | FixedArray]:
+        """The settings that stand for inputs of the model, such as a baseline: they must be in its range."""
+        return {}
 
     def check(self, shape: tuple[int, ...]) -> None:  # noqa: B027
         """Raise InputError unless the settings fit inputs of this shape (without the batch)."""

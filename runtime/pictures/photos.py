@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -34,8 +35,11 @@ SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 MAX_PIXELS = 1 << 26
 # Bytes of a file for each pixel that is allowed: twice what the widest pixels take without compression.
 _FILE_BYTES = 16
+_TEXT = "it gives no bytes: open it in binary mode, as with open(..., 'rb')"
 # Bytes of an open file that are read at a time.
 _PIECE = 1 << 20
+# A PIL image reads its file on first use, and two threads can be given the same image.
+_LOADING = threading.Lock()
 # Rows that are laid on white at a time, to need less memory.
 _BAND = 256
 
@@ -108,14 +112,16 @@ def _content(stream: BinaryIO, max_pixels: int | None) -> bytes:
     """What is left of an open file, and no more of it than a photo can have."""
     most = math.inf if max_pixels is None else _FILE_BYTES * max_pixels
     parts: list[bytes] = []
+    need(not isinstance(stream, io.TextIOBase), _TEXT)
     size = 0
     while size <= most:  # in pieces, because for one read memory of that size would be taken
         part = stream.read(_PIECE)
-        need(isinstance(part, bytes), "it gives no bytes: open it in binary mode, as with open(..., 'rb')")
+        need(isinstance(part, bytes), _TEXT)
         if not part:
             break
         parts.append(part)
         size += len(part)
+    need(parts, "nothing is left of it: it is empty, or was read to its end (its seek(0) goes back)")
     return b"".join(parts)
 
 
@@ -130,6 +136,7 @@ def _read(stream: BinaryIO, size: int, max_pixels: int | None) -> Image.Image:
 
 
 def _need_few(image: Image.Image, max_pixels: int | None) -> None:
+    need(image.width and image.height, f"of {image.width} x {image.height}, it has no pixels")
     need(
         max_pixels is None or image.width * image.height <= max_pixels,
         f"it has {image.width} x {image.height} pixels, and at most {max_pixels} are read",
@@ -138,8 +145,9 @@ def _need_few(image: Image.Image, max_pixels: int | None) -> None:
 
 def _upright(image: Image.Image, max_pixels: int | None) -> Image.Image:
     _need_few(image, max_pixels)
-    image.load()  # turns a TIFF already
-    turn = image.getexif().get(_ORIENTATION)
+    with _LOADING:
+        image.load()  # turns a TIFF already
+        turn = image.getexif().get(_ORIENTATION)
     flat = opaque(image)
     flat.getexif()[_ORIENTATION] = turn or 1
     return ImageOps.exif_transpose(flat)
@@ -220,6 +228,11 @@ def _bytes(image: Image.Image) -> NDArray[np.uint8]:
     else:  # older Pillow opens 16-bit PNG files as mode I
         white = 65535
         need(0 <= values.min() <= values.max() <= white, "pixels beyond 16 bits (mode I) have no known white")
+        need(
+            image.mode != "I" or image.format == "PNG" or values.max() > 255,
+            "pixels of 32 bits (mode I) within 0 to 255 could be levels of 8 bits or of 16: pass uint8 or "
+            "uint16, as with Image.fromarray(np.asarray(image).astype(np.uint8))",
+        )
     scaled = values.astype(np.uint32)
     if isinstance(clear, int):
         scaled[scaled == clear] = white

@@ -15,6 +15,7 @@ _FORMS = (
     "[h, w, c], [c, h, w], [n, h, w, c] or [n, c, h, w] of 1 or 3 channels c, or grey [h, w] or [n, h, w]"
 )
 _CHANNELS = (1, 3)
+_WITH_ALPHA = (2, 4)
 
 
 def photos_in_array(name: str, array: npt.NDArray[Any], channels: int) -> list[Levels]:
@@ -59,7 +60,9 @@ def _of_three(name: str, array: Levels, channels: int) -> list[Levels]:
         raise _ambiguous(name, shape, "[c, h, w]", "[n, h, w]", how)
     if first:
         return [np.moveaxis(array, 0, 2)]
-    return list(array) if channels == 1 or 4 not in (shape[0], shape[2]) else []
+    # Two or four channels are grey or colour with transparency; no photo is so narrow.
+    alpha = shape[2] in _WITH_ALPHA or (channels != 1 and shape[0] == 4)
+    return [] if alpha else list(array)
 
 
 def _ambiguous(name: str, shape: tuple[int, ...], one: str, other: str, how: str) -> InputError:

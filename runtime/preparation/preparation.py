@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,16 +61,23 @@ class Preparation:
         return self._checked(array, copy)
 
     def one(self, image: Any, name: str = "the image") -> Array:
-        """One photo as float32 [*shape]; a float array as it is, unchecked."""
+        """One photo as float32 [*shape]; a float array, [*shape] or [1, *shape], as it is, unchecked."""
         if is_photo(image):
             return self.load(image, name)
         array = as_array(name, image)
         if array.dtype != np.uint8:
-            return array
+            return array.reshape(self.shape) if array.shape == (1, *self.shape) else array
         rows = self._from_levels(name, array)
         if len(rows) != 1:
             raise InputError(f"{name} has shape {list(array.shape)}, which is {len(rows)} photos, not one")
         return rows[0]
+
+    def rows(self, name: str, given: Any) -> Sequence[Array]:
+        """The photos in an array of bytes, not yet prepared, or the inputs in one of floats."""
+        array = as_array(name, given)
+        if array.dtype == np.uint8 and len(self.shape) == 3:
+            return photos_in_array(name, array, self.shape[0])
+        return array[None] if array.shape == self.shape else array  # type: ignore[return-value]
 
     def load(self, photo: Any, name: str = "the photo") -> npt.NDArray[np.float32]:
         """The photo at a path, in a file's bytes, an open file or a PIL image, float32 [*shape].
@@ -84,7 +92,10 @@ class Preparation:
         elif isinstance(photo, bytearray | memoryview):
             photo = bytes(photo)
         with reading(name):
-            return self._fitted(decoded(photo))
+            try:
+                return self._fitted(decoded(photo))
+            except IsADirectoryError as error:
+                raise InputError("it is a folder: pass a folder alone, not in a list") from error
 
     def _checked(self, array: Array, copy: bool) -> npt.NDArray[np.float32]:
         return as_images(array, self.shape, self.low, self.high, copy)
@@ -95,8 +106,6 @@ class Preparation:
             raise InputError(
                 f"{name} has dtype {row.dtype}, and must be float32, or uint8 for a photo's levels"
             )
-        if row.shape == (1, *self.shape):
-            row = row.reshape(self.shape)
         if row.shape != self.shape:
             raise InputError(f"{name} has shape {list(row.shape)}, and must have {list(self.shape)}")
         return row
@@ -127,6 +136,11 @@ def is_photo(given: object) -> bool:
         or callable(getattr(given, "read", None))
         or (pillow is not None and isinstance(given, pillow.Image))
     )
+
+
+def is_array(given: object) -> bool:
+    """Whether it is an array or tensor of one or more dimensions."""
+    return isinstance(given, np.ndarray) or hasattr(given, "__dlpack__")
 
 
 def _is_one_array(images: list[Any] | tuple[Any, ...]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.runtime.lanes import Companions
@@ -18,13 +20,16 @@ def resolved_shape(manifest: Manifest, given: tuple[int, ...] | None) -> tuple[i
             shape = (shape[0], *how.crop)
         fixed = tuple(d for d in shape if d is not None)
         if len(fixed) != len(shape):
-            raise InputError(f"the model's input has shape {shape}, open where it says None: pass shape=")
+            raise InputError(
+                f"the model's input has shape {shape}, open where it says None: settle "
+                "it with shape= (on the command line, an export with --crop or --shape)"
+            )
         return fixed
-    if not isinstance(given, tuple | list) or not all(isinstance(g, int) for g in given):
+    if not isinstance(given, tuple | list) or not all(isinstance(g, Integral) for g in given):
         raise InputError(f"shape is {given!r}, it must be the sizes of one input, such as (3, 224, 224)")
     if len(given) != len(shape) or any(d not in (None, g) for d, g in zip(shape, given, strict=True)):
         raise InputError(f"shape is {given}, and the model's input has shape {shape}")
-    return tuple(given)
+    return tuple(int(g) for g in given)
 
 
 def companion_shapes(manifest: Manifest, shape: tuple[int, ...]) -> Companions:

@@ -58,14 +58,43 @@ class FixedArray:
             )
 
 
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""How far a number may lie outside a range, relative to its larger bound: what rounding explains."""
+
+
+def need_no_levels(name: str, value: object) -> None:
+    """Raise InputError if `value`, which stands for inputs of the model, is bytes: levels of a photo."""
+    try:
+        levels = np.asarray(value).dtype == np.uint8
+    except Exception:  # what cannot be read is refused by who reads it
+        return
+    if levels:
+        raise InputError(
+            f"{name} has dtype uint8, a photo's levels, and must be in the range of the model's input: pass "
+            "what Explainer.prepare makes of photos, or floats"
+        )
+
+
+def need_within(name: str, value: npt.ArrayLike, low: float | None, high: float | None) -> None:
+    """Raise InputError unless `value` lies in [low, high], but for rounding; None is no bound."""
+    array = np.asarray(value, np.float32)
+    least, most = float(array.min()), float(array.max())
+    slack = _ROUNDING * max(abs(low or 0.0), abs(high or 0.0))
+    if (low is not None and least < low - slack) or (high is not None and most > high + slack):
+        values = f"is {least:g}" if array.ndim == 0 else f"has values from {least:g} to {most:g}"
+        raise InputError(f"{name} {values}, and the model's input from {low} to {high}")
+
+
 def number_or_array(name: str, value: object) -> float | FixedArray:
-    """A finite number as float, anything else as an array; InputError if it is neither."""
+    """A finite number as float, anything else as an array; InputError if it is neither, or of bytes."""
+    need_no_levels(name, value)
     fixed = FixedArray(name, value)  # type: ignore[arg-type]
     return float(fixed.array) if fixed.array.ndim == 0 else fixed
 
 
 def several(name: str, value: object) -> FixedArray:
-    """`value` as an array of inputs [m, *shape]; InputError if it has fewer than two dimensions."""
+    """`value` as an array of inputs [m, *shape]; InputError for bytes and fewer than two dimensions."""
+    need_no_levels(name, value)
     fixed = FixedArray(name, value)  # type: ignore[arg-type]
     if fixed.array.ndim < 2:
         raise InputError(f"{name} has shape {list(fixed.array.shape)}, it must be inputs [m, *shape]")

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy.typing as npt
 
 from fluxpath.arrays import FixedArray, number_or_array
-from fluxpath.checks import one_of, positive, whole
+from fluxpath.checks import one_of, plain, positive, whole
 
 NAMES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mfaba-sharp": ("MFABA", {"ascent": "sharp"}),
@@ -66,6 +66,7 @@ class MFABASettings:
     """How far the smooth walk can move an element from the image, as in the published code; a length."""
 
     def __post_init__(self) -> None:
+        plain(self)
         one_of("ascent", self.ascent, ("sharp", "smooth"))
         one_of("rule", self.rule, ("trapezoid", "left"))
         one_of("path", self.path, self.PATHS)
@@ -91,6 +92,7 @@ class NeFLAGSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        plain(self)
         whole("n", self.n, 1)
         positive("radius", self.radius)
         whole("max_steps", self.max_steps, 1)
@@ -109,6 +111,7 @@ class IntegratedGradientsSettings:
     RULES: ClassVar[tuple[str, ...]] = ("trapezoid", "left", "right", "middle", "gauss-legendre")
 
     def __post_init__(self) -> None:
+        plain(self)
         one_of("rule", self.rule, self.RULES)
         whole("steps", self.steps, 1, 1000 if self.rule == "gauss-legendre" else 1_000_000)
         object.__setattr__(self, "baseline", number_or_array("baseline", self.baseline))

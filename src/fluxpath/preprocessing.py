@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fluxpath.checks import need, one_of, whole
+from fluxpath.checks import need, one_of, plain, whole
 from fluxpath.errors import InputError
 
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "lanczos")
@@ -33,6 +33,7 @@ class Preprocessing:
     pad: bool = False
 
     def __post_init__(self) -> None:
+        plain(self)
         if self.resize is not None:
             whole("resize", self.resize, 1, LARGEST_SIDE)
         one_of("interpolation", self.interpolation, INTERPOLATIONS)

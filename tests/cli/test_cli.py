@@ -255,6 +255,10 @@ def test_demo(tmp_path, capsys):
         (["export", "{model}", "-o", "{model}", "--method", "neflag"], "is the model itself"),
         (["export", "{graph}", "-o", "x.onnx"], "is what an export wrote"),
         (["export", "{model}", "-o", "x.onnx", "--mean", "0.5"], "mean and std go together"),
+        (
+            ["export", "{model}", "-o", "x.onnx", "--mean", "123", "--std", "58"],
+            "outside the input's range of 0 to 1: a model of levels has --range 0 255",
+        ),
         (["export", "{model}", "-o", "x.onnx", "--classes", "none.txt"], "cannot read class names"),
         (
             ["export", "{model}", "-o", "x.onnx", "--crop", "7"],

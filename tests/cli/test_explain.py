@@ -163,3 +163,35 @@ def test_a_file_of_lines(run):
     assert run("--out", "x.jsonl") == 0
     entries = [json.loads(line) for line in Path("x.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [entry["name"] for entry in entries] == ["a.png", "sub/b.jpg"]
+
+
+def test_an_exact_name_comes_before_a_number(folder, tmp_path, monkeypatch):
+    """In a file of names that begins with a byte order mark, as Windows' editors write it."""
+    monkeypatch.chdir(tmp_path)
+    classes = smooth().graph.output[0].type.tensor_type.shape.dim[1].dim_value
+    names = [str(number + 1) for number in range(classes)]
+    Path("names.txt").write_text("\n".join(names), encoding="utf-8-sig")
+    assert main(["export", str(folder / "model.onnx"), "-o", "g.onnx", "--classes", "names.txt"]) == 0
+    for target, number in (("1", 0), ("2", 1), ("0", 0)):
+        assert main(["explain", "g.onnx", str(folder / "photos"), "--target", target]) == 0
+        assert {row["target"] for row in rows_in()} == {number}
+
+
+def test_more_classes_than_there_are_are_said(run, capsys):
+    assert run("--top", "99") == 0
+    assert "--top is 99, and the model has 4 classes: all of them" in capsys.readouterr().err
+
+
+def test_an_error_in_a_method_of_ones_own_is_a_sentence(run, capsys):
+    Path("own_raising.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from fluxpath.runtime import Method\n"
+        "@dataclass(frozen=True)\n"
+        "class Own(Method):\n"
+        "    def advance(self, lanes, slots):\n"
+        "        raise ValueError('no such step\\nat all')\n"
+    )
+    assert run("--method", "own_raising:Own") == 1
+    said = capsys.readouterr().err
+    assert re.search(r"the method failed in .*own_raising\.py, line 6: ValueError: no such step\n", said)
+    assert "Traceback" not in said

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import onnx
 import pytest
 import small
@@ -58,3 +59,43 @@ def test_how_photos_become_inputs_is_written(tmp_path: Path, suffix: str) -> Non
     ):
         with pytest.raises(ModelError, match=said):
             export(preprocessing=wrong)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        range(5),
+        [None] * 5,
+        dict.fromkeys("abcde", "x"),
+        set("abcde"),
+        "abcde",
+        (n for n in "abcde"),
+        ["a", 1],
+        5,
+    ],
+)
+def test_class_names_are_a_list_of_texts(names: object) -> None:
+    with pytest.raises(ModelError, match="must be a list with the name of each class, of type str"):
+        Settings(class_names=names)  # type: ignore[arg-type]
+    for good in (list("abcde"), tuple("abcde"), np.array(list("abcde"))):
+        Settings(class_names=good)
+
+
+def test_a_mean_lies_in_the_range() -> None:
+    levels = {"mean": (123.0, 117.0, 104.0), "std": (58.0, 57.0, 57.0)}
+    with pytest.raises(ModelError, match=r"outside the input's range of 0 to 1: .*input_range=\(0, 255\)"):
+        Settings(**levels)
+    with pytest.raises(
+        ModelError, match="outside the input's range of 0 to 1: both are in units of the input"
+    ):
+        Settings(mean=(-0.5,), std=(1.0,))
+    Settings(input_range=(0, 255), **levels)
+    Settings(input_range=None, **levels)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "said"), [(np.zeros(1, np.uint8), "dtype uint8"), (2.0, "baseline is 2")]
+)
+def test_deeplifts_baseline_lies_in_the_range(baseline: object, said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        Settings(objective="logit", rules="deeplift", baseline=baseline).baseline_in((1,))

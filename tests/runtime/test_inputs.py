@@ -102,7 +102,10 @@ def test_the_callers_array_is_copied(explainer):
 TARGETS = {
     "too large": (4, r"target 4 is not a class of the model: classes go from 0 to 3"),
     "far too large": (2**63, r"target 9223372036854775808 is not a class"),
-    "beyond integers": (2**64, r"must be one integer class"),
+    "beyond integers": (
+        2**70,
+        r"target 1180591620717411303424 is not a class of the model",
+    ),
     "negative": (-2, r"target -2 is not a class of the model: classes go from 0 to 3"),
     "one of several": ([0, 7, 1], r"target 7 is not a class"),
     "float": (1.0, r"target has dtype float64, and must be one integer class or one per image"),
@@ -145,6 +148,16 @@ NAMES = (
 )
 
 
+class Series:
+    """An array of objects, as a column of pandas gives it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, *_, **__):
+        return np.array(self.values, object)
+
+
 @pytest.mark.parametrize(
     ("target", "numbers"),
     [
@@ -154,6 +167,9 @@ NAMES = (
         ("Crane", [3, 3]),
         ("TIGER CAT ", [5, 5]),
         ("3", [7, 7]),
+        ("2", [2, 2]),
+        (["tench", None], [0, -1]),
+        (Series(["tench", "panda"]), [0, 6]),
         (["panda", 2], [6, 2]),
         (("tiger cat", "tinca tinca"), [5, 0]),
         (np.array(["tench", "panda"]), [0, 6]),

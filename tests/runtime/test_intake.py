@@ -9,7 +9,15 @@ import pytest
 from sessions import CLASSES, Predicting, some_images
 
 from fluxpath.errors import InputError
-from fluxpath.runtime import MFABA, Explainer, NeFLAG
+from fluxpath.runtime import (
+    LPI,
+    MFABA,
+    ExpectedGradients,
+    Explainer,
+    GuidedIG,
+    IntegratedGradients,
+    NeFLAG,
+)
 
 NAMES = ("ant", "bee", "cat")
 
@@ -55,6 +63,45 @@ def test_the_kth_best_class(explainer):
             explainer.submit(images, **wrong)
     with pytest.raises(InputError, match="target and top each say which class"):
         explainer.submit(images, 1, top=2)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda image: IntegratedGradients(4, baseline=image),
+        lambda image: ExpectedGradients(np.stack([image, image])),
+        lambda image: LPI(image[None], steps=4),
+    ],
+)
+def test_a_methods_inputs_are_in_the_models_range(made):
+    """As images are: in its bounds but for rounding, and no bytes, which are a photo's levels."""
+    image = some_images(1)[0]
+    session = Predicting()
+    session.manifest = dataclasses.replace(session.manifest, low=0.0, high=1.0)
+    with Explainer.from_session(session, slots=4) as bounded:
+        bounded.attribute(image, method=made(image * np.float32(0.999)))
+        bounded.attribute(image, method=made(np.full_like(image, 1 + 2e-7)))
+        said = r"has values from .*, and the model's input from 0\.0 to 1\.0"
+        with pytest.raises(InputError, match=said):
+            bounded.attribute(image, method=made(image + 9))
+        with pytest.raises(InputError, match=said):
+            bounded.attribute_many([image], "none.npz", method=made(image + 9))
+    session.manifest = dataclasses.replace(session.manifest, low=None, high=None)
+    with Explainer.from_session(session, slots=4) as unbounded:
+        unbounded.attribute(image, method=made(image + 9))
+    with pytest.raises(InputError, match="has dtype uint8, a photo's levels, and must be in the range"):
+        made((image * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("method", [IntegratedGradients(4, baseline=9.0), GuidedIG(4, baseline=-0.5)])
+def test_a_number_as_baseline_is_in_the_range_too(method):
+    session = Predicting()
+    session.manifest = dataclasses.replace(session.manifest, low=0.0, high=1.0)
+    with (
+        Explainer.from_session(session, slots=4) as bounded,
+        pytest.raises(InputError, match=r"baseline is (9|-0\.5), and the model's input from 0\.0 to 1\.0"),
+    ):
+        bounded.attribute(some_images(1), method=method)
 
 
 def test_methods_by_name(explainer):

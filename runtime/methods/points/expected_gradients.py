@@ -6,6 +6,7 @@ attribution priors and expected gradients", Nature Machine Intelligence, 2021.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.arrays import FixedArray, several
-from fluxpath.checks import whole
+from fluxpath.checks import plain, whole
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.points.weights import TIMES_DIFFERENCE, Numbers, uniforms
@@ -40,6 +41,7 @@ class ExpectedGradients(Method):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        plain(self)
         object.__setattr__(self, "background", several("background", self.background))
         whole("n", self.n, 1, 1_000_000)
         whole("seed", self.seed, 0, 2**64 - 1)
@@ -53,6 +55,12 @@ class ExpectedGradients(Method):
     def starts_at_image(self) -> bool:
         """False: a sample starts between the image and a reference."""
         return False
+
+    @property
+    def anchors(self) -> Mapping[str, float | FixedArray]:
+        """The background."""
+        assert isinstance(self.background, FixedArray)
+        return {"background": self.background}
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise InputError unless the background has the input's shape."""

@@ -5,6 +5,7 @@ Sundararajan, Taly, Yan: "Axiomatic Attribution for Deep Networks", ICML 2017.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -54,6 +55,12 @@ class IntegratedGradients(IntegratedGradientsSettings, Method):
     def end_lane(self) -> int | None:
         """The first lane with the rules that include the baseline, else None."""
         return 0 if self.rule in ("trapezoid", "left") else None
+
+    @property
+    def anchors(self) -> Mapping[str, float | FixedArray]:
+        """The baseline."""
+        assert isinstance(self.baseline, float | FixedArray)
+        return {"baseline": self.baseline}
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise InputError unless a baseline array has the input's shape."""

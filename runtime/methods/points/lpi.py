@@ -5,6 +5,7 @@ Yang, Akhtar, Wen, Mian: "Local Path Integration for Attribution", AAAI 2023.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.arrays import FixedArray, several
-from fluxpath.checks import one_of, whole
+from fluxpath.checks import one_of, plain, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
@@ -51,6 +52,7 @@ class LPI(Method):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        plain(self)
         references = several("references", self.references)
         object.__setattr__(self, "references", references)
         whole("steps", self.steps, 1, 1_000_000)
@@ -76,6 +78,12 @@ class LPI(Method):
     def starts_at_image(self) -> bool:
         """False: a lane starts between the image and a reference."""
         return False
+
+    @property
+    def anchors(self) -> Mapping[str, float | FixedArray]:
+        """The references."""
+        assert isinstance(self.references, FixedArray)
+        return {"references": self.references}
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise InputError unless the references have the input's shape."""

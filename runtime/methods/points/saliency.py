@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fluxpath.checks import plain
 from fluxpath.errors import InputError
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
@@ -29,6 +30,7 @@ class Saliency(Method):
     absolute: bool = True
 
     def __post_init__(self) -> None:
+        plain(self)
         if not isinstance(self.absolute, bool):
             raise InputError(f"absolute is {self.absolute!r}, it must be True or False")
 

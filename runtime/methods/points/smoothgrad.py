@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from fluxpath.checks import one_of, positive, whole
+from fluxpath.checks import one_of, plain, positive, whole
 from fluxpath.errors import InputError
 from fluxpath.methods import length
 from fluxpath.runtime.lanes import Collector, Lanes, Slots
@@ -46,6 +46,7 @@ class SmoothGrad(Method):
     clip: bool = False
 
     def __post_init__(self) -> None:
+        plain(self)
         whole("n", self.n, 1)
         positive("sigma", self.sigma)
         one_of("variant", self.variant, ("mean", "squared", "variance"))

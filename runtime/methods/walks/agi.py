@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.checks import one_of, positive, whole
+from fluxpath.checks import one_of, plain, positive, whole
 from fluxpath.errors import FluxpathError
 from fluxpath.methods import length
 from fluxpath.runtime.lanes import Lanes, Slots
@@ -52,6 +52,7 @@ class AGI(Method):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        plain(self)
         whole("classes", self.classes, 1)
         one_of("choice", self.choice, ("random", "top"))
         positive("step_size", self.step_size)

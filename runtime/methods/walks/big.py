@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.checks import positive, whole
+from fluxpath.checks import plain, positive, whole
 from fluxpath.errors import InputError
 from fluxpath.methods import length
 from fluxpath.runtime.lanes import Lanes, Slots
@@ -85,6 +85,7 @@ class BIG(Method):
     integration_steps: int = 50
 
     def __post_init__(self) -> None:
+        plain(self)
         object.__setattr__(self, "radii", _ascending(self.radii))
         whole("max_steps", self.max_steps, 1)
         whole("bisections", self.bisections, 0, 30)

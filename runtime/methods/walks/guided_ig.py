@@ -6,12 +6,14 @@ Method for Removing Noise", CVPR 2021.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.checks import number, whole
+from fluxpath.arrays import FixedArray
+from fluxpath.checks import number, plain, whole
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.walks.derivative import finite_derivative
@@ -53,6 +55,7 @@ class GuidedIG(Method):
     max_dist: float = 0.02
 
     def __post_init__(self) -> None:
+        plain(self)
         whole("steps", self.steps, 1)
         number("fraction", self.fraction, 1e-6, 1.0)
         number("baseline", self.baseline, -1e30, 1e30)
@@ -62,6 +65,11 @@ class GuidedIG(Method):
     def starts_at_image(self) -> bool:
         """False: the walk starts at the baseline."""
         return False
+
+    @property
+    def anchors(self) -> Mapping[str, float | FixedArray]:
+        """The baseline."""
+        return {"baseline": self.baseline}
 
     @property
     def end_lane(self) -> int | None:

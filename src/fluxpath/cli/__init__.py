@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import fluxpath
 from fluxpath.cli import compare, completion, demo, explain, export, info, serve, verify
-from fluxpath.cli._common import in_options, say
+from fluxpath.cli._common import in_options, own_code, say
 from fluxpath.errors import FluxpathError, first_line
 from fluxpath.files import naming
 from fluxpath.text import visible
@@ -69,6 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except MemoryError as error:
         say(f"fluxpath: there is not enough memory ({first_line(error)})", sys.stderr)
+        return 1
+    except Exception as error:
+        line = own_code(error, [vars(options).get(name) or "" for name in ("method", "methods")])
+        if line is None:
+            raise
+        kind = type(error).__name__
+        say(f"fluxpath: the method failed in {line}: {kind}: {first_line(error)}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         say("fluxpath: interrupted", sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,6 +111,21 @@ def method_from(
         return method_named(name, **settings)
 
 
+def own_code(error: BaseException, named: Sequence[str]) -> str | None:
+    """Where an error was raised in the module of a method of one's own, file and line; None if it was not.
+
+    named: texts of the options that name methods, with commas between several.
+    """
+    names = ",".join(named).split(",")
+    modules = {name.partition(":")[0].strip() for name in names if ":" in name}
+    found = [
+        f"{frame.f_code.co_filename}, line {line}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__") in modules
+    ]
+    return found[-1] if found else None
+
+
 @contextmanager
 def current_folder() -> Iterator[None]:
     """Let modules in the current folder be imported, as with `python -m`."""
@@ -118,16 +134,6 @@ def current_folder() -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(Path.cwd()))
-
-
-def as_target(text: str | None) -> int | str | None:
-    """The class that an option names: a number, or else its name."""
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        return text
 
 
 def parsed(text: str) -> Any:
@@ -169,7 +175,7 @@ def read_names(path: Path | None) -> list[str] | None:
     if path is None:
         return None
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read class names from '{path}': {error}") from error
 

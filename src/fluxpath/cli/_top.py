@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from fluxpath.cli._common import say
 from fluxpath.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ class TopClasses:
         self._items, self._photos = items(source, preparation)
         self._explainer = explainer
         self._count = min(count, explainer.manifest.classes)
+        if self._count < count:
+            said = f"fluxpath: --top is {count}, and the model has {self._count} classes: all of them"
+            say(said, sys.stderr)
 
     def __len__(self) -> int:
         return (self._photos or 0) * self._count

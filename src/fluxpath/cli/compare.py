@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fluxpath.checks import need
-from fluxpath.cli._common import Commands, add_trust, as_target, method_from, named_path, say
+from fluxpath.cli._common import Commands, add_trust, method_from, named_path, say
 from fluxpath.cli._drawing import add_drawing, drawing_from
 from fluxpath.errors import InputError
 from fluxpath.progress import Progress
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     rows, captions = [], []
     with explainer, Progress(len(files), "photo", "explaining") as progress:
         methods = _methods(options, explainer)
-        target, chosen = as_target(options.target), list(methods.values())
+        target, chosen = options.target, list(methods.values())
         for file in files:
             pictures, texts = _row(explainer, file, target, chosen, drawing)
             rows.append(pictures)

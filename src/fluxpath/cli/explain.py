@@ -13,7 +13,6 @@ from fluxpath.cli._common import (
     Commands,
     add_method,
     add_trust,
-    as_target,
     make_folder,
     method_from,
     say,
@@ -151,7 +150,7 @@ def _class(options: argparse.Namespace, explainer: Explainer) -> int | None:
     """The number of the class to explain; None for the predicted one."""
     from fluxpath.runtime.inputs import as_targets
 
-    given, manifest = as_target(options.target), explainer.manifest
+    given, manifest = options.target, explainer.manifest
     if given is None:
         return None
     return int(as_targets(given, 1, manifest.classes, manifest.class_names)[0])

@@ -45,9 +45,10 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--objective", default=UNSAID, help="softmax (default), log_softmax, logit, margin, sigmoid"
     )
-    parser.add_argument("--range", dest="input_range", type=float, nargs=2, default=UNSAID,
+    bounds = parser.add_mutually_exclusive_group()
+    bounds.add_argument("--range", dest="input_range", type=float, nargs=2, default=UNSAID,
                         metavar=("LOW", "HIGH"), help="bounds of a valid input (default 0 1)")  # fmt: skip
-    parser.add_argument("--unbounded", dest="input_range", action="store_const", const=None, default=UNSAID,
+    bounds.add_argument("--unbounded", dest="input_range", action="store_const", const=None, default=UNSAID,
                         help="the input has no bounds")  # fmt: skip
     parser.add_argument(
         "--mean",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from sinks import METHOD, RNG, read
+from sinks import IMAGES, METHOD, RNG, read
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.bulk.sources import photos_in
@@ -72,3 +73,37 @@ def test_what_is_no_file_fails_alone(explainer, tmp_path):
     summary = explainer.attribute_many(tmp_path / "in", tmp_path / "out.npz", method=METHOD)
     assert (summary.written, list(summary.failures)) == (2, ["b.png"])
     assert "it is not a regular file" in summary.failures["b.png"]
+
+
+def test_one_photo_is_not_taken_for_many(explainer, tmp_path):
+    """An array in any layout, a file's bytes, an open file, a PIL image, and inputs."""
+    levels = RNG.integers(0, 255, (9, 8, 3), np.uint8)
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    encoded = (tmp_path / "a.png").read_bytes()
+    for k, (source, count) in enumerate(
+        [
+            (levels, 1),
+            (levels[:, :, 0], 1),
+            (np.stack([levels] * 3), 3),
+            (np.moveaxis(levels, 2, 0)[None], 1),
+            (encoded, 1),
+            (bytearray(encoded), 1),
+            (io.BytesIO(encoded), 1),
+            (Image.fromarray(levels), 1),
+            (IMAGES[0], 1),
+            (IMAGES[:2], 2),
+            ([IMAGES[:1], IMAGES[1:2]], 2),
+        ]
+    ):
+        summary = explainer.attribute_many(source, tmp_path / f"{k}.npz", method=METHOD)
+        assert (summary.written, summary.failures) == (count, {})
+    for wrong, said in (
+        ({"a": levels}, r"a dict: pass its items\(\)"),
+        (np.zeros((9, 9, 4), np.uint8), "three"),
+    ):
+        with pytest.raises(InputError, match=said):
+            explainer.attribute_many(wrong, tmp_path / "no.npz", method=METHOD)
+    summary = explainer.attribute_many([str(tmp_path)], tmp_path / "no.npz", method=METHOD)
+    assert "it is a folder: pass a folder alone" in summary.failures[str(tmp_path)]
+    with pytest.raises(InputError, match=r"one class for every image: .*\(name, image, target\)"):
+        explainer.attribute_many(IMAGES[:2], tmp_path / "no.npz", target=[1, 2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ def encoded(levels: np.ndarray, form: str = "PNG", **options: Any) -> bytes:
 def stored(folder: Path, levels: np.ndarray = PHOTO, name: str = "a.png") -> Path:
     (folder / name).write_bytes(encoded(levels))
     return folder / name
+
+
+def read_out() -> io.BytesIO:
+    """An open file that was read to its end."""
+    stream = io.BytesIO(encoded(PHOTO))
+    stream.read()
+    return stream
 
 
 def turned() -> bytes:
@@ -279,6 +287,16 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "one of several no file": ([PHOTO, "none.png"], "none.png: cannot be read: No such file"),
     "text file": (Broken("text"), "it gives no bytes: open it in binary mode"),
     "file that fails": (Broken(OSError(5, "Input/output error")), "cannot be read: Input/output error"),
+    "read to its end": (read_out(), "nothing is left of it: it is empty, or was read to its end"),
+    "text file of text": (io.StringIO("a"), "it gives no bytes: open it in binary mode"),
+    "no width": (Image.new("RGB", (0, 5)), "of 0 x 5, it has no pixels"),
+    "no height": (Image.new("RGB", (5, 0)), "of 5 x 0, it has no pixels"),
+    "no size": (Image.new("L", (0, 0)), "of 0 x 0, it has no pixels"),
+    "8 bits in 32": (
+        Image.fromarray(GREY.astype(np.int32)),
+        "could be levels of 8 bits or of 16: pass uint8",
+    ),
+    "folder in a list": ([str(Path(__file__).parent)], "it is a folder: pass a folder alone, not in a list"),
     "float pixels": (Image.new("F", (9, 9)), r"float pixels \(mode F\) have no known white"),
     "4 channels": (np.zeros((20, 30, 4), np.uint8), "take the first three channels"),
     "either layout": (np.zeros((3, 30, 3), np.uint8), r"could be \[h, w, c\] or \[c, h, w\]"),
@@ -338,3 +356,23 @@ def test_where_sizes_are_open_the_crop_fixes_them() -> None:
     with Explainer.from_session(session) as explainer:
         assert explainer.shape == SHAPE
         np.testing.assert_array_equal(explainer.prepare(PHOTO)[0], PREPARED)
+
+
+def test_a_text_file_on_disk_is_refused_as_such(explainer: Explainer, tmp_path: Path) -> None:
+    with open(stored(tmp_path), encoding="utf-8") as file, pytest.raises(InputError, match="in binary mode"):
+        explainer.prepare(file)
+
+
+def test_grey_of_16_bits_in_32_is_read(explainer: Explainer) -> None:
+    wide = GREY.astype(np.int32) * 257
+    np.testing.assert_array_equal(explainer.prepare(Image.fromarray(wide)), explainer.prepare(GREY))
+
+
+def test_threads_can_share_an_image_that_was_not_read_yet(explainer: Explainer, tmp_path: Path) -> None:
+    levels = RNG.integers(0, 256, (600, 700, 3), np.uint8)
+    path, expected = stored(tmp_path, levels), explainer.prepare(levels)
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            with Image.open(path) as lazy:
+                for found in threads.map(explainer.prepare, [lazy] * 4):
+                    np.testing.assert_array_equal(found, expected)

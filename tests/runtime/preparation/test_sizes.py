@@ -32,7 +32,7 @@ def test_who_settles_an_open_size() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (None, "open where it says None: pass shape="),
+        (None, "open where it says None: settle it with shape="),
         ((4, 8, 9), r"shape is \(4, 8, 9\), and the model's input has shape"),
         ((3, 8), "and the model's input has shape"),
         ("large", "it must be the sizes of one input"),
