@@ -26,7 +26,6 @@ from fluxpath.runtime.engine.driver import Driver
 from fluxpath.runtime.engine.engine import Engine
 from fluxpath.runtime.engine.pending import Pending
 from fluxpath.runtime.engine.stats import Stats
-from fluxpath.runtime.inputs import as_array
 from fluxpath.runtime.intake import Further, Intake, Target
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.runtime.methods import DeepLIFT, Method, Saliency
@@ -319,11 +318,7 @@ class Explainer:
         from fluxpath.runtime.bulk.many import attribute_many
 
         if target is not None:
-            if not isinstance(target, str) and as_array("target", target).ndim:
-                raise InputError(
-                    "target must be one class for every image: for others, make items (name, image, target)"
-                )
-            target = int(self._intake.targets(target, 1)[0])
+            target = self._intake.one_target(target)
         return attribute_many(
             self,
             source,

@@ -14,7 +14,7 @@ from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.bulk.sources import expanded
 from fluxpath.runtime.engine.request import Request
-from fluxpath.runtime.inputs import as_companions, as_fitting_method, as_targets, check_rules
+from fluxpath.runtime.inputs import as_array, as_companions, as_fitting_method, as_targets, check_rules
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.prediction import Predictor, best_classes
 from fluxpath.runtime.preparation import Preparation
@@ -50,6 +50,14 @@ class Intake:
     def targets(self, target: Target, n: int) -> npt.NDArray[np.int64]:
         """int64 [n], -1 for the predicted class."""
         return as_targets(target, n, self._manifest.classes, self._manifest.class_names)
+
+    def one_target(self, target: int | str) -> int:
+        """The number of the class for every image of a run; InputError for one per image."""
+        if not isinstance(target, str) and as_array("target", target).ndim:
+            raise InputError(
+                "target must be one class for every image: for others, make items (name, image, target)"
+            )
+        return int(self.targets(target, 1)[0])
 
     def logits(self, images: Images, inputs: Further) -> Images:
         """The model's logits, float32 [n, classes]."""

@@ -212,5 +212,5 @@ def test_numbers_of_numpy_are_numbers(given: object, same: object) -> None:
     """Their repr tells runs apart, so it must be the same."""
     assert given == same and repr(given) == repr(same) and hash(given) == hash(same)
     for wrong in (np.float64(2.0), np.bool_(True), np.int64(0), 2.0, True):
-        with pytest.raises(InputError, match="n is .*, it must be an integer from 1"):
+        with pytest.raises(InputError, match=r"n is .*, it must be an integer from 1"):
             NeFLAG(n=wrong)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ def resolved_shape(manifest: Manifest, given: tuple[int, ...] | None) -> tuple[i
         if len(fixed) != len(shape):
             raise InputError(
                 f"the model's input has shape {shape}, open where it says None: settle "
-                "it with shape= (on the command line, an export with --crop or --shape)"
+                "it by shape= (on the command line, an export with --crop or --shape)"
             )
         return fixed
     if not isinstance(given, tuple | list) or not all(isinstance(g, Integral) for g in given):

@@ -381,3 +381,10 @@ def test_a_warning_is_a_sentence_too(folder, capsys, monkeypatch):
     arguments = ["explain", str(folder / "model.grad.onnx"), str(folder / "photos"), "--device", "auto"]
     assert main([*arguments, "--out", str(folder / "auto")]) == 0
     assert capsys.readouterr().err == "fluxpath: device='auto' uses the CPU: there is no GPU\n"
+
+
+def test_a_range_and_no_range_are_not_given_together(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "m.onnx", "-o", "g.onnx", "--range", "0", "1", "--unbounded"])
+    assert ended.value.code == 2
+    assert "--unbounded: not allowed with argument --range" in capsys.readouterr().err

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 
+from fluxpath.cli._common import in_options
 from fluxpath.errors import InputError
 from fluxpath.manifest import Companion, Manifest
 from fluxpath.preprocessing import Preprocessing
@@ -29,10 +31,20 @@ def test_who_settles_an_open_size() -> None:
     assert companion_shapes(TEXT, (7, 8)) == {"mask": ((7,), "int64"), "age": ((), "float32")}
 
 
+def test_on_the_command_line_an_open_size_is_settled_by_the_export() -> None:
+    with pytest.raises(InputError) as caught:
+        resolved_shape(OPEN, None)
+    assert in_options(str(caught.value)).endswith("settle it by an export with --crop or --shape")
+
+
+def test_sizes_of_numpy_are_sizes() -> None:
+    assert repr(resolved_shape(OPEN, tuple(np.array([3, 8, 9])))) == "(3, 8, 9)"
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (None, "open where it says None: settle it with shape="),
+        (None, "open where it says None: settle it by shape="),
         ((4, 8, 9), r"shape is \(4, 8, 9\), and the model's input has shape"),
         ((3, 8), "and the model's input has shape"),
         ("large", "it must be the sizes of one input"),
