@@ -97,7 +97,7 @@ class Settings:
         raise ModelError(
             f"mean is {tuple(mean)}, outside the input's range of {bounds[0]:g} to {bounds[1]:g}"
             + (
-                ": a model of levels has input_range=(0, 255) (on the command line, --range 0 255)"
+                ": of levels from 0 to 255 say so by input_range= (on the command line, --range 0 255)"
                 if levels
                 else ": both are in units of the input before the normalisation"
             )

@@ -171,7 +171,7 @@ class Explainer:
         return self._intake.images(photos)
 
     def predict(self, photos: Any, top: int = 5, *, inputs: Further = None) -> Prediction:
-        """What the model predicts for `photos`, with the best `top` classes; it computes no gradient.
+        """What the model predicts for `photos`, with the best `top` classes (or all), without gradients.
 
         photos, inputs: as for `submit`. The first call takes memory for the model's weights once more. On a
         backend of one's own it needs `GradientSession.forward`. Raises InputError, ClosedError, and

@@ -257,7 +257,7 @@ def test_demo(tmp_path, capsys):
         (["export", "{model}", "-o", "x.onnx", "--mean", "0.5"], "mean and std go together"),
         (
             ["export", "{model}", "-o", "x.onnx", "--mean", "123", "--std", "58"],
-            "outside the input's range of 0 to 1: a model of levels has --range 0 255",
+            "outside the input's range of 0 to 1: of levels from 0 to 255 say so by --range 0 255",
         ),
         (["export", "{model}", "-o", "x.onnx", "--classes", "none.txt"], "cannot read class names"),
         (

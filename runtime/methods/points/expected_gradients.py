@@ -26,14 +26,14 @@ class ExpectedGradients(Method):
 
         (x - b) * grad f(b + a (x - b)),   b uniform from the background, a uniform in (0, 1)
 
-    background: the b, [m, *shape] with the input's shape, in units of the input.
+    background: the b, [m, *shape] with the input's shape, in units of the input and within its valid range.
     n: the number of samples, 1 or more.
     seed: of the counter-based generator (Philox); b and a depend only on the seed and the sample, so every
         image gets the same ones, in any batch.
 
     Takes n gradients, and one at the image for label and score. In units of the objective; the sum of an
     attribution estimates f(x) minus the mean of f over the background. Raises InputError for invalid
-    settings, and at a request if the background's shape does not fit the input.
+    settings, and at a request if the background's shape or range does not fit the input.
     """
 
     background: npt.ArrayLike | FixedArray

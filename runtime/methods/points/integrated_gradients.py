@@ -29,11 +29,11 @@ class IntegratedGradients(IntegratedGradientsSettings, Method):
         `steps` gradients, steps + 1 with "trapezoid", and one more at the image for label and score if the
         image is not among the points ("left", "middle", "gauss-legendre").
     baseline: b, a number for all elements or an array of the input's shape without the batch, in units of
-        the input. It can lie outside the input's valid range.
+        the input and within its valid range; no bytes, which are a photo's levels: see `Explainer.prepare`.
 
     In units of the objective. `steps` of the result counts the gradients in the sum. If b is among the
     points ("trapezoid", "left"), the result has an end score, at b, and so an error rate. Raises InputError
-    for invalid settings, and at a request if the baseline's shape does not fit the input.
+    for invalid settings, and at a request if the baseline's shape or range does not fit the input.
     """
 
     @property
