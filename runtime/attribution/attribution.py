@@ -68,19 +68,27 @@ class Attribution:
         )
 
     def _rows(self, index: Any) -> slice | npt.NDArray[np.intp]:
-        """A number as a slice, so that no dimension is lost; an array as the numbers that it selects."""
-        try:
-            number = operator.index(index)
-        except TypeError:
-            rows: npt.NDArray[np.intp] = np.arange(len(self))[index]
-            if np.ndim(index) != 1:
-                raise IndexError(
-                    f"an attribution is indexed by an image's number, a slice or a list, not by {index!r}"
-                ) from None
-            return rows
-        if not -len(self) <= number < len(self):
-            raise IndexError(f"there is no image {number}: there are {len(self)}")
-        return slice(number, number + 1 or None)
+        """A number as a slice, so that no dimension is lost; a list as the numbers that it selects."""
+        number = _number(index)
+        if number is not None:
+            if not -len(self) <= number < len(self):
+                raise IndexError(f"there is no image {number}: there are {len(self)}")
+            return slice(number, number + 1 or None)
+        # numpy has further indices, as tuples and ..., of which each array would make something else
+        if not (isinstance(index, Sequence | np.ndarray) and not isinstance(index, tuple | str)):
+            index = None
+        if np.ndim(index) != 1 or (len(index) and np.asarray(index).dtype.kind not in "iub"):
+            raise IndexError(
+                "an attribution is indexed by an image's number, a slice or a list of numbers or booleans"
+            )
+        rows: npt.NDArray[np.intp] = np.arange(len(self))[index]
+        return rows
+
+    def _one(self, index: Any) -> Attribution:
+        """The image of a number; IndexError for what is no number."""
+        if _number(index) is None:
+            raise IndexError(f"one image is drawn, by its number, got {index!r}")
+        return self[index]
 
     def __iter__(self) -> Iterator[Attribution]:
         return (self[i] for i in range(len(self)))
@@ -109,13 +117,13 @@ class Attribution:
         """Image `i` under its heat map, a PIL RGB image."""
         from fluxpath.runtime.attribution.views import overlay_of
 
-        return overlay_of(self[i], drawing)
+        return overlay_of(self._one(i), drawing)
 
     def card(self, i: int = 0, drawing: Drawing | None = None) -> Image.Image:
         """Image `i`, its heat map and both together, with class, probability and method; a PIL RGB image."""
         from fluxpath.runtime.attribution.views import card_of
 
-        return card_of(self[i], drawing)
+        return card_of(self._one(i), drawing)
 
     def plot(self, drawing: Drawing | None = None, most: int = 8) -> Image.Image:
         """The cards of the first `most` images below one another: a PIL RGB image, which a notebook shows."""
@@ -147,3 +155,13 @@ class Attribution:
         from fluxpath.runtime.attribution.views import html_of
 
         return html_of(self)
+
+
+def _number(index: Any) -> int | None:
+    """The index as an integer, None if it is none: True is no image's number."""
+    if isinstance(index, bool | np.bool_):
+        return None
+    try:
+        return operator.index(index)
+    except TypeError:
+        return None

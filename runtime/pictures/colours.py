@@ -22,7 +22,7 @@ DIVERGING = frozenset({"polar"})
 BY_POLARITY = {"positive": "ember", "negative": "frost", "both": "polar"}
 
 
-def coloured(weights: NDArray[np.float64], colormap: str) -> NDArray[np.float64]:
+def coloured(weights: NDArray[np.floating], colormap: str) -> NDArray[np.float64]:
     """Colours float64 [..., 3] in 0..255 of signed weights [...] in [-1, 1]; InputError for an unknown map.
 
     A map with one end takes the magnitudes; a diverging one is -1 at its beginning and 1 at its end.

@@ -19,7 +19,7 @@ CHANNELS: tuple[Channels, ...] = ("sum", "abs", "max")
 # Images of up to so many pixels on the longer side show their pixels: enlarged without blur.
 SMALL = 64
 # The most pixels of a picture's longer side.
-LARGEST = 1 << 14
+LARGEST = 4096
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Drawing:
     overlay: what is under the heat: "none" (the heat alone), the photo "original" or in "grayscale", or
         "mask", which shows the photo itself where it counts and black elsewhere.
     outlines: draws a line around the strongest so many percent of the pixels; 0 is off.
-    size: the longer side of the picture in pixels. None keeps the image's, but not below 224: there it
-        is enlarged, up to 64 pixels by a whole number.
+    size: the longer side of the picture in pixels, at most 4096. None keeps the image's, but not below 224:
+        there it is enlarged, up to 64 pixels by a whole number.
     channels: how channels become one map. "sum" keeps the meaning of attributions, which add up to a change
         of the score; "abs" sums magnitudes; "max" takes the largest.
     alpha: how much of what is under the strongest heat is hidden, from 0 to 1.

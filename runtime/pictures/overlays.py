@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,15 @@ from fluxpath.runtime.pictures.outlines import outlined
 
 # A picture without a size has at least so many pixels on its longer side.
 SMALLEST = 224
+# So many pixels are computed at a time.
+BAND = 1 << 16
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
 
 
 def picture(image: NDArray[Any], size: int | None = None) -> Image.Image:
     """An image as a PIL RGB picture; `image` is as in `overlay`, `size` as in `Drawing`."""
-    planes = _planes(image, np.shape(image)[-2:])
-    return _rgb(np.stack([_resized(plane, size) for plane in planes], axis=-1) * 255)
+    planes = [_resized(plane, size) for plane in _planes(image, np.shape(image)[-2:])]
+    return Image.fromarray(_banded(planes[0].shape, lambda rows: _pixels(planes, rows)))
 
 
 def heatmap(values: NDArray[Any], drawing: Drawing = DEFAULT) -> Image.Image:
@@ -32,8 +35,8 @@ def heatmap(values: NDArray[Any], drawing: Drawing = DEFAULT) -> Image.Image:
     Raises InputError for a wrong rank or dtype, no pixels, and NaN or infinity.
     """
     plane = evidence(values, drawing)
-    weight = _resized(weights(plane, drawing), drawing.size)
-    return _finished(coloured(weight, colormap_of(drawing)), plane, drawing)
+    weight, colormap = _resized(weights(plane, drawing), drawing.size), colormap_of(drawing)
+    return _finished(_banded(weight.shape, lambda rows: coloured(weight[rows], colormap)), plane, drawing)
 
 
 def overlay(image: NDArray[Any], values: NDArray[Any], drawing: Drawing = DEFAULT) -> Image.Image:
@@ -52,15 +55,21 @@ def overlay(image: NDArray[Any], values: NDArray[Any], drawing: Drawing = DEFAUL
         return heatmap(values, drawing)
     if drawing.overlay == "grayscale" and len(planes) == 3:
         planes = np.tensordot(LUMA, planes, 1)[None]
-    ground = np.stack([_resized(plane, drawing.size) for plane in planes], axis=-1) * 255
+    grounds = [_resized(plane, drawing.size) for plane in planes]
     weight = _resized(weights(plane, drawing), drawing.size)
+    shown = _banded(weight.shape, lambda rows: _mixed(_pixels(grounds, rows), weight[rows], drawing))
+    return _finished(shown, plane, drawing)
+
+
+def _mixed(
+    ground: NDArray[np.float32], weight: NDArray[np.float32], drawing: Drawing
+) -> NDArray[np.floating]:
+    """Colours [h,w,3 or 1] of pixels [h,w,3 or 1] in 0..255 under weights [h,w], as `overlay` says."""
     share = np.minimum(1, 2 * np.abs(weight))[..., None]
     if drawing.overlay == "mask":
-        shown = ground * share
-    else:
-        ground = ground * drawing.brightness
-        shown = ground + drawing.alpha * share * (coloured(weight, colormap_of(drawing)) - ground)
-    return _finished(shown, plane, drawing)
+        return ground * share
+    ground = ground * drawing.brightness
+    return np.asarray(ground + drawing.alpha * share * (coloured(weight, colormap_of(drawing)) - ground))
 
 
 def colormap_of(drawing: Drawing) -> str:
@@ -81,7 +90,7 @@ def _planes(image: NDArray[Any], size: tuple[int, ...]) -> NDArray[np.float64]:
     return np.clip(planes.astype(np.float64), 0, 1)
 
 
-def _resized(plane: NDArray[np.float64], size: int | None) -> NDArray[np.float64]:
+def _resized(plane: NDArray[np.float64], size: int | None) -> NDArray[np.float32]:
     """A plane [h,w] in [-1,1] at `size` (see `Drawing`); clipped to its range, as bicubics overshoot."""
     h, w = plane.shape
     longer = max(h, w)
@@ -90,16 +99,29 @@ def _resized(plane: NDArray[np.float64], size: int | None) -> NDArray[np.float64
     shape = max(1, -(-w * size // longer)), max(1, -(-h * size // longer))
     way = Image.Resampling.NEAREST if longer <= SMALL and size >= longer else Image.Resampling.BICUBIC
     shown = Image.fromarray(plane.astype(np.float32)).resize(shape, way)
-    return np.clip(np.asarray(shown, np.float64), plane.min(), plane.max())
+    return np.clip(np.asarray(shown), np.float32(plane.min()), np.float32(plane.max()))
 
 
-def _finished(colours: NDArray[np.float64], plane: NDArray[np.float64], drawing: Drawing) -> Image.Image:
+def _finished(shown: NDArray[np.uint8], plane: NDArray[np.float64], drawing: Drawing) -> Image.Image:
     if drawing.outlines:
-        colours = outlined(colours, np.abs(_resized(plane, drawing.size)), drawing.outlines)
-    return _rgb(colours)
+        shown = outlined(shown, np.abs(_resized(plane, drawing.size)), drawing.outlines)
+    return Image.fromarray(shown)
 
 
-def _rgb(colours: NDArray[np.float64]) -> Image.Image:
-    """A picture of colours [h,w,3], or [h,w,1] if they are grey."""
-    colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
-    return Image.fromarray(np.rint(np.clip(colours, 0, 255)).astype(np.uint8))
+def _pixels(planes: list[NDArray[np.float32]], rows: slice) -> NDArray[np.float32]:
+    """Rows of planes [h,w] in [0,1] as pixels [rows,w,planes] in 0..255."""
+    return np.stack([plane[rows] for plane in planes], axis=-1) * np.float32(255)
+
+
+def _banded(size: tuple[int, ...], colours: Callable[[slice], NDArray[np.floating]]) -> NDArray[np.uint8]:
+    """A picture [h,w,3] of the colours [rows,w,3], or [rows,w,1] if grey, that `colours` gives of some rows.
+
+    Only a band of rows at a time is held as floats, which take many times the memory of the picture.
+    """
+    height, width = size
+    shown = np.empty((height, width, 3), np.uint8)
+    step = max(1, BAND // width)
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        shown[rows] = np.rint(np.clip(colours(rows), 0, 255))
+    return shown

@@ -161,10 +161,20 @@ def test_an_index_gives_an_attribution_of_those_images(result, index, rows):
     assert len(str(found).splitlines()) == 3
 
 
-@pytest.mark.parametrize("index", [5, -6, 1.5, "a", None, (0, 1), [[0]], [9], [True]], ids=repr)
+WRONG = [5, -6, 1.5, "a", None, (0, 1), [[0]], [9], [True], (0,), (0, ...), (True,), (), ..., True, False]
+
+
+@pytest.mark.parametrize("index", [*WRONG, np.True_, [0.5], {0}, {0: 1}, ["a"], np.array(True)], ids=repr)
 def test_what_is_no_index_is_an_index_error(result, index):
     with pytest.raises(IndexError):
         result[index]
+
+
+@pytest.mark.parametrize("index", [[0, 1], [0], slice(0, 2), True, None, (0,), np.array([0, 1])], ids=repr)
+@pytest.mark.parametrize("draw", ["card", "overlay"])
+def test_one_image_is_drawn_by_its_number_only(result, draw, index):
+    with pytest.raises(IndexError, match="one image is drawn, by its number"):
+        getattr(result, draw)(index)
 
 
 def test_iterating_gives_one_of_each_image(result):

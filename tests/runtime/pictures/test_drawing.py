@@ -25,7 +25,7 @@ from fluxpath.runtime.pictures import Drawing
         ("smooth", (-1, math.nan, math.inf, "off", None, True), 'smooth (if not "auto") is'),
         ("colormap", ("jet", 3), "it must be 'ember' or"),
         ("outlines", (-1, 101, math.nan), "a number from 0 to 100"),
-        ("size", (0, -3, 1.5, True, (8, 8), 1 << 15), "an integer from 1 to 16384"),
+        ("size", (0, -3, 1.5, True, (8, 8), 4097), "an integer from 1 to 4096"),
         ("alpha", (-0.1, 1.1, math.nan), "a number from 0 to 1"),
         ("brightness", (-0.1, 1.1, math.nan), "a number from 0 to 1"),
     ],

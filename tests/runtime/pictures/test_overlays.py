@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from fluxpath.errors import InputError
 from fluxpath.runtime.pictures import Drawing, heatmap, overlay, picture
 from fluxpath.runtime.pictures.colours import COLORMAPS
+from fluxpath.runtime.pictures.drawing import OVERLAYS
 from fluxpath.runtime.pictures.maps import evidence, weights
 
 DARKEST = (0x06, 0x10, 0x28)  # of "ember"
@@ -235,3 +237,27 @@ def test_bad_attributions_are_refused() -> None:
 def test_an_image_without_pixels_is_refused() -> None:
     with pytest.raises(InputError, match="1 or 3 channels"):
         picture(np.zeros((3, 0, 4)))
+
+
+@pytest.mark.parametrize("outlines", [0, 5])
+def test_a_large_picture_takes_little_memory(outlines: int) -> None:
+    """Of floats only a band is held: as float64 at once, the colours would take some 100 bytes a pixel."""
+    random, side = np.random.default_rng(0), 1024
+    image, values = random.random((3, 32, 32)), random.normal(size=(3, 32, 32))
+    tracemalloc.start()
+    try:
+        overlay(image, values, Drawing(size=side, overlay="original", outlines=outlines))
+        assert tracemalloc.get_traced_memory()[1] < 45 * side**2
+    finally:
+        tracemalloc.stop()
+
+
+def test_bands_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    image, values = random.random((3, 40, 70)), random.normal(size=(3, 40, 70))
+    for overlaid in OVERLAYS:
+        drawing = Drawing(overlay=overlaid, polarity="both", outlines=5)
+        whole = np.asarray(overlay(image, values, drawing))
+        with monkeypatch.context() as narrow:
+            narrow.setattr("fluxpath.runtime.pictures.overlays.BAND", 1000)
+            np.testing.assert_array_equal(np.asarray(overlay(image, values, drawing)), whole)
