@@ -13,7 +13,7 @@ from onnx import TensorProto
 from fluxpath import manifest as contract
 from fluxpath.artifact import read_sealed
 from fluxpath.errors import ArtifactError
-from fluxpath.files import replacing_model
+from fluxpath.files import WEIGHTS, replacing_model
 from fluxpath.manifest import Manifest, Weights
 from fluxpath.seal import seal
 
@@ -37,7 +37,7 @@ def write(proto: onnx.ModelProto, manifest: Manifest, path: Path) -> Manifest:
     if not too_large(proto):
         _put(proto, manifest, path)
         return manifest
-    data = path.with_name(path.name + ".data")
+    data = path.with_name(path.name + WEIGHTS)
     with replacing_model(data) as temporary:
         stub, digest = split(proto, temporary, data.name)
     manifest = replace(manifest, weights=Weights(data.name, digest))

@@ -13,6 +13,7 @@ from fluxpath.export.double import DoubleError
 from fluxpath.export.gradient_graph import Check, Exported, Progress, compile_gradient
 from fluxpath.export.reading import load
 from fluxpath.export.settings import Options, Settings, takes_settings
+from fluxpath.files import need_target
 
 if TYPE_CHECKING:
     import torch
@@ -49,6 +50,7 @@ def gradient_from_torch(
     settings = Settings(**options)
     if settings.rules == "deeplift" and Path(path).suffix == archive.SUFFIX:
         raise ModelError(f"'{path}' asks for TorchScript, and DeepLIFT is written as ONNX: take .onnx")
+    need_target(Path(path))
     if settings.shape is not None:
         raise ModelError("shape belongs to ONNX models, and a module's sizes are the example's: leave it out")
     module_type = _torch().nn.Module

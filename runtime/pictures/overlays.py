@@ -67,7 +67,7 @@ def _mixed(
     """Colours [h,w,3 or 1] of pixels [h,w,3 or 1] in 0..255 under weights [h,w], as `overlay` says."""
     share = np.minimum(1, 2 * np.abs(weight))[..., None]
     if drawing.overlay == "mask":
-        return ground * share
+        return np.asarray(ground * share)
     ground = ground * drawing.brightness
     return np.asarray(ground + drawing.alpha * share * (coloured(weight, colormap_of(drawing)) - ground))
 
@@ -110,7 +110,7 @@ def _finished(shown: NDArray[np.uint8], plane: NDArray[np.float64], drawing: Dra
 
 def _pixels(planes: list[NDArray[np.float32]], rows: slice) -> NDArray[np.float32]:
     """Rows of planes [h,w] in [0,1] as pixels [rows,w,planes] in 0..255."""
-    return np.stack([plane[rows] for plane in planes], axis=-1) * np.float32(255)
+    return np.asarray(np.stack([plane[rows] for plane in planes], axis=-1) * np.float32(255))
 
 
 def _banded(size: tuple[int, ...], colours: Callable[[slice], NDArray[np.floating]]) -> NDArray[np.uint8]:

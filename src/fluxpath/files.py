@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from fluxpath.errors import FluxpathError, ModelError
+
+# The suffix, after the model's own, of a second file with the weights.
+WEIGHTS = ".data"
+# What every export's manifest has.
+_DIGEST = re.compile(rb'"digest": "[0-9a-f]{64}"')
 
 
 def regular(path: str | os.PathLike[str], flags: int) -> int:
@@ -81,12 +88,8 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def replacing_model(path: Path) -> Iterator[Path]:
-    """`replacing` for the files of an export: an error of the disk becomes a ModelError.
-
-    What is no file, a device for one, is not replaced.
-    """
-    if path.exists() and not path.is_file():
-        raise ModelError(f"cannot write '{path}': it is there already and is no regular file")
+    """`replacing` for the files of an export: an error of the disk becomes a ModelError; see `need_target`."""
+    need_target(path)
     try:
         with replacing(path) as temporary:
             yield temporary
@@ -97,7 +100,35 @@ def replacing_model(path: Path) -> Iterator[Path]:
         raise ModelError(f"cannot write {where}: {error.strerror}") from error
 
 
+def need_target(path: Path) -> None:
+    """Raise ModelError unless an export may write to `path`: a file .onnx or .pt, or its weights' .data.
+
+    Only what an export wrote, or an empty file, is replaced.
+    """
+    if path.exists() and not path.is_file():
+        raise ModelError(f"cannot write '{path}': it is there already and is no regular file")
+    model = path.with_suffix("") if path.suffix == WEIGHTS else path
+    if model.suffix not in (".onnx", ".pt"):
+        raise ModelError(
+            f"cannot write '{path}': an export's file ends in .onnx, or of a torch module in .pt"
+        )
+    if path.exists() and path.stat().st_size and not _is_export(model):
+        raise ModelError(
+            f"'{path}' would be replaced, and fluxpath did not write it: write elsewhere, or move it away"
+        )
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file, intact or not, has the manifest of an export."""
+    try:
+        with open(path, "rb", opener=regular) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            return data.find(b"fluxpath") >= 0 and _DIGEST.search(data) is not None
+    except (OSError, ValueError):  # it is not there, or empty
+        return False
+
+
 def spare_source(model: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-    """Raise ModelError if writing to `path` would replace the model itself."""
+    """Raise ModelError if writing to `path` would replace the model itself, and as `need_target` does."""
     if Path(model).exists() and Path(path).exists() and os.path.samefile(model, path):
         raise ModelError(f"'{path}' is the model itself, which would be lost: write to another file")
+    need_target(Path(path))

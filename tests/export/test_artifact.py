@@ -12,8 +12,9 @@ import pytest
 from models import relu
 from onnx import TensorProto
 
+from fluxpath.artifact import read_manifest
 from fluxpath.errors import ArtifactError, ModelError
-from fluxpath.export import artifact, gradient_from_onnx, verify
+from fluxpath.export import artifact, attribution_from_onnx, gradient_from_onnx, verify
 from fluxpath.runtime import Explainer
 
 
@@ -83,3 +84,50 @@ def test_a_gradient_graph_says_what_it_takes_and_gives(graph: Callable[..., Path
     told = {v.name: v.doc_string for v in (*proto.graph.input, *proto.graph.output)}
     assert all(told.values())
     assert "at least 0, at most 1" in told["image"] and "image" in told["gradient"]
+
+
+@pytest.mark.parametrize(
+    "name", ["victim.jpg", "ex.txt", "graph", "graph.PT", "notes.data", "model.onnx.bak"]
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_an_export_has_the_suffix_of_one(model: Path, tmp_path: Path, name: str, there: bool) -> None:
+    path = tmp_path / name
+    if there:
+        path.write_bytes(b"mine")
+    with pytest.raises(ModelError, match=r"ends in \.onnx, or of a torch module in \.pt"):
+        gradient_from_onnx(model, path)
+    with pytest.raises(ModelError, match=r"ends in \.onnx"):
+        attribution_from_onnx(model, path)
+    assert path.exists() == there and (not there or path.read_bytes() == b"mine")
+
+
+@pytest.mark.parametrize("way", [gradient_from_onnx, attribution_from_onnx])
+def test_an_export_replaces_exports_only(model: Path, tmp_path: Path, way: Callable[..., object]) -> None:
+    foreign = tmp_path / "other.onnx"
+    foreign.write_bytes(relu().SerializeToString())
+    before = foreign.read_bytes()
+    with pytest.raises(ModelError, match="fluxpath did not write it"):
+        way(model, foreign)
+    assert foreign.read_bytes() == before
+    ours = tmp_path / "ours.onnx"
+    ours.touch()  # nothing is lost with an empty file
+    way(model, ours)
+    ours.write_bytes(ours.read_bytes()[:200] + b"damaged" + ours.read_bytes()[200:])
+    way(model, ours)
+    assert read_manifest(ours, None).shape
+
+
+def test_a_second_file_of_others_is_not_replaced(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifact, "INLINE_LIMIT", 1000)
+    monkeypatch.setattr(artifact, "_SMALL", 16)
+    foreign = tmp_path / "big.onnx.data"
+    foreign.write_bytes(b"mine")
+    with pytest.raises(ModelError, match=r"big\.onnx\.data' would be replaced"):
+        gradient_from_onnx(model, tmp_path / "big.onnx")
+    assert foreign.read_bytes() == b"mine" and not (tmp_path / "big.onnx").exists()
+    foreign.unlink()
+    for _ in range(2):  # the second time, both files are replaced
+        gradient_from_onnx(model, tmp_path / "big.onnx")
+    assert verify(tmp_path / "big.onnx").typical < 1e-4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import warnings
+import sys
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.cli._common import say
 from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
 from fluxpath.manifest import Manifest
@@ -82,13 +83,16 @@ def _photos(path: Path, count: int, manifest: Manifest) -> Images:
     shape = tuple(d for d in manifest.shape if d is not None)
     loader = Preparation.of(manifest, shape)
     loaded: list[Images] = []
+    left_out: list[str] = []
     for file in photos_in(path):
         try:
             loaded.append(loader.load(file))
         except InputError as error:  # one damaged photo is no reason to try none
-            warnings.warn(f"{error}; left out", stacklevel=2)
+            left_out.append(str(error))
         if len(loaded) == count:
             break
     if not loaded:
         raise InputError(f"no image in the folder '{path}' can be read")
+    if left_out:
+        say(f"{len(loaded)} images of '{path}' taken, {len(left_out)} left out: {left_out[0]}", sys.stderr)
     return np.stack(loaded)

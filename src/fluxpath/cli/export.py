@@ -21,6 +21,7 @@ from fluxpath.cli._common import (
 )
 from fluxpath.cli._model import torch_model
 from fluxpath.errors import InputError
+from fluxpath.files import spare_source
 from fluxpath.preprocessing import INTERPOLATIONS, Preprocessing
 from fluxpath.progress import Progress
 
@@ -101,14 +102,11 @@ def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Export and say what was written."""
     export = need_export()
+    spare_source(options.model, options.path)
     with Progress(None, "model", f"opening {options.model}", alike=False):
         model = torch_model(options.model, options.shape)
     settings = _chosen(options)
-    if model is None:
-        from fluxpath.files import spare_source
-
-        spare_source(options.model, options.path)
-    else:
+    if model is not None:
         # The example has it.
         settings = {**model.settings, **settings, "shape": None}
 
@@ -181,6 +179,6 @@ def _settings(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         name, separator, text = assignment.partition("=")
         if not separator:
-            raise InputError(f"--set {assignment} has no value: write --set {assignment}=VALUE")
+            raise InputError(f"--set '{assignment}' has no '=': write --set NAME=VALUE, as in max_steps=20")
         settings[name] = parsed(text)
     return settings

@@ -54,7 +54,8 @@ def run(options: argparse.Namespace) -> None:
     with Progress(1, "graph", "verifying against float64", alike=False):
         done = export.verify(options.graph, images)
     deeplift = manifest.rules == "deeplift"
-    say(f"{options.graph}: the {'multipliers are' if deeplift else 'gradient is'} right")
+    at = "" if options.data is None or images is None else f" at {len(images)} images of {options.data}"
+    say(f"{options.graph}: the {'multipliers are' if deeplift else 'gradient is'} right{at}")
     what = "relative error of the " + ("multipliers" if deeplift else "gradient")
     show(f"  {what}  {done.typical:.1e} at the median, {done.error:.1e} at worst")
     show(f"  {'error of the score':{len(what)}}  {done.score:.1e}")
