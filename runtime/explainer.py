@@ -16,6 +16,7 @@ import numpy.typing as npt
 from fluxpath.checks import whole
 from fluxpath.companions import fillers_for
 from fluxpath.errors import InputError, OutOfMemoryError
+from fluxpath.files import as_path
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.backends.base import LARGEST, GradientSession, Options
@@ -90,6 +91,7 @@ class Explainer:
         max_pending: int | None = None,
         trust: bool = False,
     ) -> None:
+        path = as_path(path, "the file of the model")
         if threads is not None:
             whole("threads", threads, 1, MOST_THREADS)
         options = Options(

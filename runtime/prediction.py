@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fluxpath.errors import ArtifactError, ClosedError
 from fluxpath.manifest import Manifest
+from fluxpath.runtime.attribution.attribution import selected
 from fluxpath.runtime.backends.base import Forward, GradientSession
 
 BATCH = 32
@@ -22,7 +23,7 @@ _SHOWN = 10
 """The most images that a printed prediction shows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What the model predicts for n images.
 
@@ -39,6 +40,14 @@ class Prediction:
 
     def __len__(self) -> int:
         return len(self.logits)
+
+    def __getitem__(self, index: Any) -> Prediction:
+        """The prediction of some images, by a number, a slice or a list, as of an `Attribution`."""
+        rows = selected(index, len(self))
+        return Prediction(self.logits[rows], self.probabilities[rows], self.classes[rows], self.names)
+
+    def __repr__(self) -> str:
+        return f"Prediction of {len(self)} images\n{self}"
 
     def best(self, image: int = 0) -> list[tuple[str, float]]:
         """The best classes of one image: their names, or numbers as text, and probabilities."""

@@ -14,7 +14,7 @@ from fluxpath.runtime.methods import Method
 from fluxpath.status import Status
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Walk:
     """The k points of one lane's walk, in order, and what the model gave there.
 
@@ -25,6 +25,11 @@ class Walk:
     points: npt.NDArray[np.float32]
     scores: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "Walk of 0 points"
+        return f"Walk of {len(self)} points, score {self.scores[0]:.4g} to {self.scores[-1]:.4g}"
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -54,8 +54,7 @@ class Attribution:
         return len(self.target)
 
     def __getitem__(self, index: Any) -> Attribution:
-        if not isinstance(index, slice):
-            index = self._rows(index)
+        index = selected(index, len(self))
         return Attribution(
             values=self.values[index],
             target=self.target[index],
@@ -66,23 +65,6 @@ class Attribution:
             end_score=None if self.end_score is None else self.end_score[index],
             subject=None if self.subject is None else self.subject[index],
         )
-
-    def _rows(self, index: Any) -> slice | npt.NDArray[np.intp]:
-        """A number as a slice, so that no dimension is lost; a list as the numbers that it selects."""
-        number = _number(index)
-        if number is not None:
-            if not -len(self) <= number < len(self):
-                raise IndexError(f"there is no image {number}: there are {len(self)}")
-            return slice(number, number + 1 or None)
-        # numpy has further indices, as tuples and ..., of which each array would make something else
-        if not (isinstance(index, Sequence | np.ndarray) and not isinstance(index, tuple | str)):
-            index = None
-        if np.ndim(index) != 1 or (len(index) and np.asarray(index).dtype.kind not in "iub"):
-            raise IndexError(
-                "an attribution is indexed by an image's number, a slice or a list of numbers or booleans"
-            )
-        rows: npt.NDArray[np.intp] = np.arange(len(self))[index]
-        return rows
 
     def _one(self, index: Any) -> Attribution:
         """The image of a number; IndexError for what is no number."""
@@ -145,16 +127,41 @@ class Attribution:
         numbers ("000000.png"). An image that has a name already gets a number, as in "cat-2.png".
 
         Replaces what fluxpath wrote there, and nothing else: InputError for a file of others that is in the
-        way, and while another run writes to the folder.
+        way, and while another run writes to the folder. Pictures of an earlier run under other names stay;
+        results.jsonl lists those of this one.
         """
         from fluxpath.runtime.attribution.views import save
 
-        return save(self, Path(folder), drawing, cards, names)
+        return save(self, folder, drawing, cards, names)
 
     def _repr_html_(self) -> str:
         from fluxpath.runtime.attribution.views import html_of
 
         return html_of(self)
+
+
+def selected(index: Any, count: int) -> slice | npt.NDArray[np.intp]:
+    """Which of `count` images an index selects: a number as a slice, so that no dimension is lost.
+
+    IndexError for anything but a number, a slice, or a list or array of numbers or booleans.
+    """
+    if isinstance(index, slice):
+        return index
+    number = _number(index)
+    if number is not None:
+        if not -count <= number < count:
+            raise IndexError(f"there is no image {number}: there are {count}")
+        return slice(number, number + 1 or None)
+    # numpy has further indices, as tuples and ..., of which each array would make something else
+    listed = isinstance(index, Sequence | np.ndarray) and not isinstance(index, tuple | str)
+    try:
+        chosen = np.asarray(index if listed else None)
+    except ValueError:  # lists of unequal length
+        chosen = np.asarray(None)
+    if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iub"):
+        raise IndexError("images are indexed by a number, a slice or a list of numbers or booleans")
+    rows: npt.NDArray[np.intp] = np.arange(count)[chosen if chosen.size else []]
+    return rows
 
 
 def _number(index: Any) -> int | None:

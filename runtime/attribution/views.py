@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from fluxpath.checks import need, whole
 from fluxpath.errors import InputError
+from fluxpath.files import as_path
 from fluxpath.runtime import pictures
 from fluxpath.runtime.attribution.subject import (
     Subject,
@@ -24,6 +25,7 @@ from fluxpath.runtime.attribution.subject import (
 )
 from fluxpath.runtime.attribution.words import UNKNOWN, card_caption, row_of, summary
 from fluxpath.runtime.pictures import Drawing
+from fluxpath.runtime.pictures.drawing import as_drawing
 from fluxpath.runtime.records.folder import Folder
 from fluxpath.runtime.records.rows import Head
 from fluxpath.status import Status
@@ -42,13 +44,13 @@ HEADERS = ("", "class", "predicted", "score", "steps", "ended by")
 
 def overlay_of(one: Attribution, drawing: Drawing | None) -> Image.Image:
     """See `Attribution.overlay`; `one` has one image."""
-    return pictures.overlay(_shown(one), one.values[0], drawing or Drawing())
+    return pictures.overlay(_shown(one), one.values[0], as_drawing(drawing))
 
 
 def card_of(one: Attribution, drawing: Drawing | None) -> Image.Image:
     """See `Attribution.card`."""
     image = _shown(one)
-    return pictures.card(image, one.values[0], card_caption(one), drawing or Drawing())
+    return pictures.card(image, one.values[0], card_caption(one), as_drawing(drawing))
 
 
 def cards_of(result: Attribution, drawing: Drawing | None, most: int) -> Image.Image:
@@ -65,16 +67,17 @@ def cards_of(result: Attribution, drawing: Drawing | None, most: int) -> Image.I
 
 
 def save(
-    result: Attribution, folder: Path, drawing: Drawing | None, cards: bool, names: Sequence[str] | None
+    result: Attribution, folder: object, drawing: Drawing | None, cards: bool, names: Sequence[str] | None
 ) -> list[Path]:
     """See `Attribution.save`."""
+    path, drawing = as_path(folder, "the folder to write to"), as_drawing(drawing)
     subject = _subject(result)
     shape = result.values.shape[1:]
     need_pictures(shape, "save `values` with numpy")
-    given = [f"{i:06d}" for i in range(len(result))] if names is None else list(names)
+    given = [f"{i:06d}" for i in range(len(result))] if names is None else _names(names)
     need(len(given) == len(result), f"there are {len(given)} names for {len(result)} images: give one each")
     draw = card_of if cards else overlay_of
-    folder_of = Folder(folder, Head(subject.run(), shape), resume=False)
+    folder_of = Folder(path, Head(subject.run(), shape), resume=False)
     try:
         written = [
             folder_of.write(draw(one, drawing), row_of(name, one))
@@ -123,6 +126,14 @@ def _html_card(one: Attribution) -> str:
     text = f"photo, heat map and both together: {card_caption(one)}"
     encoded = base64.b64encode(data.getvalue()).decode()
     return f'<img alt="{escape(text)}" src="data:image/png;base64,{encoded}">'
+
+
+def _names(given: Any) -> list[str]:
+    listed = isinstance(given, Iterable) and not isinstance(given, str)
+    names = list(given) if listed else [given]
+    fits = listed and all(isinstance(name, str) for name in names)
+    need(fits, f"names must be a sequence of str, got {names!r:.80}")
+    return names
 
 
 def _subject(result: Attribution) -> Subject:

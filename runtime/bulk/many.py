@@ -90,6 +90,7 @@ def attribute_many(
     if manifest.companions:
         names = ", ".join(c.name for c in manifest.companions)
         raise InputError(f"the model has further inputs ({names}): call submit, which takes them")
+    _check_sink(sink)
     coming, total = items(source, Preparation.of(manifest, explainer.shape))
     if isinstance(sink, str | os.PathLike):
         head = head_of(explainer, source, target, chosen)
@@ -102,6 +103,15 @@ def attribute_many(
         getattr(sink, "abandon", lambda: None)()
         raise
     return run.summary
+
+
+def _check_sink(sink: object) -> None:
+    methods = ("done", "write", "close")
+    if not isinstance(sink, str | os.PathLike) and not all(callable(getattr(sink, m, None)) for m in methods):
+        raise InputError(
+            f"sink is {sink!r}, it must be the path of a file or folder to write to, or an object with the "
+            f"methods {', '.join(methods)}"
+        )
 
 
 def head_of(explainer: Submitting, source: Source, target: int | None, method: Method) -> Head:

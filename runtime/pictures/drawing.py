@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from fluxpath.checks import need, number, one_of, whole
+from fluxpath.errors import InputError
 from fluxpath.runtime.pictures.colours import COLORMAPS
 
 Polarity: TypeAlias = Literal["positive", "negative", "both"]
@@ -32,7 +33,7 @@ class Drawing:
     smooth: the standard deviation, in pixels of the attribution, of a Gaussian that is applied to the map
         before it is clipped; 0 is off. "auto" is 1/36 of the longer side, 6 at 224 pixels, and 0 up
         to 64 pixels.
-    colormap: a name in COLORMAPS; None takes "ember", "frost" or "polar" by polarity.
+    colormap: "ember", "frost", "polar" or "grey"; None takes one of the first three by polarity.
     overlay: what is under the heat: "none" (the heat alone), the photo "original" or in "grayscale", or
         "mask", which shows the photo itself where it counts and black elsewhere.
     outlines: draws a line around the strongest so many percent of the pixels; 0 is off.
@@ -85,3 +86,12 @@ class Drawing:
 
 
 DEFAULT = Drawing()
+
+
+def as_drawing(given: object) -> Drawing:
+    """The drawing, the default one for None; InputError for anything else."""
+    if given is None:
+        return DEFAULT
+    if not isinstance(given, Drawing):
+        raise InputError(f"drawing is {given!r}, it must be a fluxpath.runtime.pictures.Drawing")
+    return given

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fluxpath.checks import need, one_of
-from fluxpath.runtime.pictures.drawing import CHANNELS, Channels, Drawing
+from fluxpath.errors import InputError, first_line
+from fluxpath.runtime.pictures.drawing import CHANNELS, Channels, Drawing, as_drawing
 
 
 def normalize(
@@ -34,6 +35,7 @@ def evidence(values: NDArray[Any], drawing: Drawing) -> NDArray[np.float64]:
 
     Its scale has no meaning. Raises InputError as `normalize` does.
     """
+    drawing = as_drawing(drawing)
     flat = _joined(values, drawing.channels)
     flat = smoothed(flat, drawing.sigma(*flat.shape))
     if drawing.polarity == "both":
@@ -69,7 +71,7 @@ def _gaussian(side: int, sigma: float) -> NDArray[np.float64]:
 
 def _joined(values: NDArray[Any], channels: Channels) -> NDArray[np.float64]:
     """Checked attributions as one plane float64 [h,w], scaled so that nothing later overflows."""
-    array = np.asarray(values)
+    array = as_array("attributions", values)
     fits = array.ndim in (2, 3) and array.size and array.dtype.kind in "fiu"
     need(fits, f"attributions must be real numbers [c,h,w] or [h,w], got {array.dtype} {list(array.shape)}")
     need(np.isfinite(array).all(), "attributions must be finite, got NaN or infinity")
@@ -78,6 +80,17 @@ def _joined(values: NDArray[Any], channels: Channels) -> NDArray[np.float64]:
     stack /= np.abs(stack).max() or 1.0
     stack = np.abs(stack) if channels == "abs" else stack
     return np.asarray(stack.max(axis=0) if channels == "max" else stack.sum(axis=0))
+
+
+def as_array(what: str, given: object) -> NDArray[Any]:
+    """What is drawn as an array; InputError for what numpy makes none of, as a tensor of a GPU."""
+    try:
+        return np.asarray(given)
+    except Exception as error:  # torch raises RuntimeError and TypeError, others anything
+        raise InputError(
+            f"{what} must be an array, and a {type(given).__name__} is none ({first_line(error)}): a tensor "
+            "of torch's becomes one with .detach().cpu().numpy()"
+        ) from error
 
 
 def _between(plane: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:

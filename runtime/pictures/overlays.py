@@ -11,8 +11,8 @@ from PIL import Image
 
 from fluxpath.checks import need
 from fluxpath.runtime.pictures.colours import BY_POLARITY, coloured
-from fluxpath.runtime.pictures.drawing import DEFAULT, SMALL, Drawing
-from fluxpath.runtime.pictures.maps import evidence, weights
+from fluxpath.runtime.pictures.drawing import DEFAULT, SMALL, Drawing, as_drawing
+from fluxpath.runtime.pictures.maps import as_array, evidence, weights
 from fluxpath.runtime.pictures.outlines import outlined
 
 # A picture without a size has at least so many pixels on its longer side.
@@ -24,7 +24,8 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
 
 def picture(image: NDArray[Any], size: int | None = None) -> Image.Image:
     """An image as a PIL RGB picture; `image` is as in `overlay`, `size` as in `Drawing`."""
-    planes = [_resized(plane, size) for plane in _planes(image, np.shape(image)[-2:])]
+    image = as_array("the image", image)
+    planes = [_resized(plane, size) for plane in _planes(image, image.shape[-2:])]
     return Image.fromarray(_banded(planes[0].shape, lambda rows: _pixels(planes, rows)))
 
 
@@ -34,6 +35,7 @@ def heatmap(values: NDArray[Any], drawing: Drawing = DEFAULT) -> Image.Image:
     Images of up to 64 pixels are enlarged so that their pixels stay visible, larger ones bicubically.
     Raises InputError for a wrong rank or dtype, no pixels, and NaN or infinity.
     """
+    drawing = as_drawing(drawing)
     plane = evidence(values, drawing)
     weight, colormap = _resized(weights(plane, drawing), drawing.size), colormap_of(drawing)
     return _finished(_banded(weight.shape, lambda rows: coloured(weight[rows], colormap)), plane, drawing)
@@ -49,6 +51,7 @@ def overlay(image: NDArray[Any], values: NDArray[Any], drawing: Drawing = DEFAUL
     `brightness`. overlay="mask" gives o times the image, and "none" `heatmap`.
     Raises InputError as `heatmap` does, and for an image of another shape, dtype or range.
     """
+    drawing = as_drawing(drawing)
     plane = evidence(values, drawing)
     planes = _planes(image, plane.shape)
     if drawing.overlay == "none":
@@ -79,9 +82,10 @@ def colormap_of(drawing: Drawing) -> str:
 
 def _planes(image: NDArray[Any], size: tuple[int, ...]) -> NDArray[np.float64]:
     """A checked image as planes [1 or 3, *size] in [0,1]."""
-    pixels = np.asarray(image)[None] if np.ndim(image) == 2 else np.asarray(image)
+    array = as_array("the image", image)
+    pixels = array[None] if array.ndim == 2 else array
     fits = pixels.shape in [(c, *size) for c in (1, 3)] and pixels.size
-    need(fits, f"the image must be 1 or 3 channels of {size} as its values, got {np.shape(image)}")
+    need(fits, f"the image must be 1 or 3 channels of {size} as its values, got {array.shape}")
     is_byte = pixels.dtype == np.uint8
     need(is_byte or pixels.dtype.kind == "f", f"the image must be uint8 or float, got {pixels.dtype}")
     planes = pixels / 255 if is_byte else pixels

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from fluxpath.checks import need
-from fluxpath.files import replacing, unlinked
+from fluxpath.files import as_path, replacing, unlinked
 
 # The text entry "Software" of the pictures that are written here.
 SOFTWARE = "fluxpath"
@@ -31,7 +31,8 @@ def save_png(
     which `is_ours` recognises it, and its entry Comment is `comment`.
     Raises InputError if the folder does not exist or PNG cannot hold the image's mode; OSError from the disk.
     """
-    target = Path(path)
+    need(isinstance(image, Image.Image), f"a PIL image is written, got a {type(image).__name__}")
+    target = as_path(path, "the file to write to")
     need(target.parent.is_dir(), f"{target}: there is no folder {target.parent} to write to")
     storable = image.mode in {"1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA"}
     need(storable, f"{target}: PNG cannot hold an image of mode {image.mode}, convert it to RGB first")

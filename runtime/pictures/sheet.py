@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from fluxpath.checks import need, whole
 from fluxpath.runtime.pictures.colours import coloured
-from fluxpath.runtime.pictures.drawing import DEFAULT, Drawing
+from fluxpath.runtime.pictures.drawing import DEFAULT, Drawing, as_drawing
 from fluxpath.runtime.pictures.overlays import colormap_of, heatmap, overlay, picture
 from fluxpath.runtime.pictures.photos import opaque
 from fluxpath.runtime.pictures.text import BACKGROUND, FAINT, INK, font, line_height, shown, wrapped
@@ -35,6 +35,7 @@ def card(
     card and ends in "…" after four lines; "\\n" starts a new one. The key under the heat map names its ends.
     Raises InputError as `overlay` does.
     """
+    drawing = as_drawing(drawing)
     under = replace(drawing, overlay="grayscale") if drawing.overlay == "none" else drawing
     panels = [
         picture(image, drawing.size),
@@ -159,6 +160,8 @@ def _check(
 ) -> None:
     drawable = columns and cell >= 1 and gap >= 0
     need(drawable, f"a sheet needs images, cell >= 1 and gap >= 0, got {columns=}, {cell=} and {gap=}")
+    strangers = [image for row in rows for image in row if not isinstance(image, Image.Image)]
+    need(not strangers, f"a sheet is made of PIL images, got {[type(each).__name__ for each in strangers]}")
     named = len(headers) in (0, columns) and len(labels) in (0, len(rows))
     got = f"{len(headers)} headers for {columns} columns and {len(labels)} labels for {len(rows)} rows"
     need(named, f"give one header per column and one label per row, or none, got {got}")

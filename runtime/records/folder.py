@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -34,9 +35,10 @@ class Folder:
     folder or file has. flat: use only the last part of a name.
     npy: attributions are written beside the pictures.
     results.jsonl has one line per image; with `resume`, an image is skipped if its files exist with the sizes
-    stated there. Files that fluxpath did not write are never replaced, and links are not followed. Raises
-    InputError if the folder cannot be made, it holds source images, another run's results or a foreign file,
-    and while another run writes to it.
+    stated there; without, pictures of an earlier run stay under their names, but not in the list. Files that
+    fluxpath did not write are never replaced, and links are not followed. Raises InputError if the folder
+    cannot be made, it holds source images, another run's results or a foreign file, and while another run
+    writes to it.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Folder:
                 f"the images come from '{folder}', and pictures must not lie among them: write elsewhere"
             )
         self._folder, self._npy, self._flat = folder, npy, flat
+        self._made = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -113,6 +116,9 @@ class Folder:
         """Close results.jsonl, and delete it if nothing was written: a folder with one is not a source."""
         self._log.close()
         self._held.release(remove=self._empty)
+        if self._empty and self._made:
+            with suppress(OSError):  # something else is in it by now
+                self._folder.rmdir()
 
     def _need_own(self, path: Path, array: Path, row: Row | None) -> None:
         """Raise InputError if what would be written leaves the folder or replaces a file of others."""

@@ -95,9 +95,11 @@ class Head:
             )
         for key in sorted({*self.run, *other.run}):
             if self.run.get(key) != other.run.get(key):
+                theirs, ours = other.run.get(key), self.run.get(key)
+                written = f"without a {key}" if theirs is None else f"with {key} {theirs}"
+                now = f"no {key}" if ours is None else ours
                 raise InputError(
-                    f"'{path}' was written with {key} {other.run.get(key)}, and this run has "
-                    f"{self.run.get(key)}: start over, or write elsewhere"
+                    f"'{path}' was written {written}, and this run has {now}: start over, or write elsewhere"
                 )
 
 

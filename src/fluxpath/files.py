@@ -12,12 +12,21 @@ from contextlib import contextmanager
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from fluxpath.errors import FluxpathError, ModelError
+from fluxpath.errors import FluxpathError, InputError, ModelError
 
 # The suffix, after the model's own, of a second file with the weights.
 WEIGHTS = ".data"
 # What every export's manifest has.
 _DIGEST = re.compile(rb'"digest": "[0-9a-f]{64}"')
+
+
+def as_path(given: object, what: str) -> Path:
+    """What a caller gives as a path, not empty; InputError, which says `what` it is, for anything else."""
+    if not isinstance(given, str | os.PathLike) or not isinstance(os.fspath(given), str):
+        raise InputError(f"{what} is {given!r}, it must be a path")
+    if not os.fspath(given):
+        raise InputError(f"{what} is empty: name one ('.' is the current folder)")
+    return Path(given)
 
 
 def regular(path: str | os.PathLike[str], flags: int) -> int:
@@ -88,7 +97,7 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def replacing_model(path: Path) -> Iterator[Path]:
-    """`replacing` for the files of an export: an error of the disk becomes a ModelError; see `need_target`."""
+    """`replacing` for an export's files, see `need_target`: an error of the disk becomes a ModelError."""
     need_target(path)
     try:
         with replacing(path) as temporary:

@@ -77,7 +77,10 @@ def _rows_of(path: Path) -> Log:
     if log is None:
         raise _without_rows(path)
     if log.head.form != path.suffix:
-        raise foreign(sidecar)
+        raise InputError(
+            f"'{sidecar}' holds other results, and '{path}' keeps its rows in a file of that name: write "
+            "elsewhere"
+        )
     return log
 
 

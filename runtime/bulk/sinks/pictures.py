@@ -12,6 +12,7 @@ from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.attribution.subject import need_pictures, unit
 from fluxpath.runtime.attribution.words import card_caption, row_of
 from fluxpath.runtime.pictures import Drawing, card, overlay
+from fluxpath.runtime.pictures.drawing import as_drawing
 from fluxpath.runtime.records.folder import Folder
 from fluxpath.runtime.records.rows import Head
 
@@ -39,7 +40,7 @@ class FolderSink:
         cards: bool = False,
     ) -> None:
         need_pictures(head.shape, "write to a .npz, .npy, .parquet or .jsonl file")
-        self._range, self._cards, self._drawing = (low, high), cards, drawing or Drawing()
+        self._range, self._cards, self._drawing = (low, high), cards, as_drawing(drawing)
         drawn = {"drawing": repr(self._drawing), "pictures": "cards" if cards else "overlays"}
         self._folder = Folder(folder, replace(head, run={**head.run, **drawn}), resume, npy=npy, flat=flat)
 

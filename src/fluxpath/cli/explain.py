@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +24,7 @@ from fluxpath.cli._common import (
 from fluxpath.cli._drawing import add_drawing, drawing_from
 from fluxpath.cli._results import Tabled, results_table
 from fluxpath.cli._top import TopClasses
-from fluxpath.errors import InputError
+from fluxpath.errors import FluxpathError, InputError, first_line
 from fluxpath.progress import Progress
 
 if TYPE_CHECKING:
@@ -78,12 +81,32 @@ def run(options: argparse.Namespace) -> None:
         method = method_from(options.method, options.set, explainer.prepare)
         tabled = Tabled(lambda: _sink(options, explainer, method, source, drawing), _target(options))
         given = source if options.top is None else TopClasses(explainer, source, options.top)
-        summary = explainer.attribute_many(given, tabled, target=_class(options, explainer), method=method)
+        with _named_failure(options.method):
+            summary = explainer.attribute_many(
+                given, tabled, target=_class(options, explainer), method=method
+            )
         if 0 < len(tabled.rows) <= TABLE_ROWS:
             show(results_table(tabled.rows, tabled.statuses, explainer.manifest.objective))
     if summary.written > TABLE_ROWS or summary.skipped:
         say(f"{_target(options)}: {summary}")
     _report(summary)
+
+
+@contextmanager
+def _named_failure(method: str) -> Iterator[None]:
+    """Whatever a user's own method raises becomes one sentence, with the line of its code."""
+    try:
+        yield
+    except FluxpathError:
+        raise
+    except Exception as error:
+        if ":" not in method or isinstance(error, OSError):
+            raise
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise FluxpathError(
+            f"the method {method} failed in line {at.lineno} of '{at.filename}' with {type(error).__name__}: "
+            f"{first_line(error)}"
+        ) from error
 
 
 def _check(options: argparse.Namespace, drawing: Drawing) -> None:
@@ -96,6 +119,10 @@ def _check(options: argparse.Namespace, drawing: Drawing) -> None:
         raise InputError(
             f"'{_target(options)}' holds no pictures: leave out the options of how they look, or write to a "
             "folder"
+        )
+    if form_of(_target(options)) is not None and options.npy:
+        raise InputError(
+            f"--npy writes attributions beside pictures, and '{_target(options)}' is no folder: leave it out"
         )
 
 

@@ -146,6 +146,8 @@ def _chosen(options: argparse.Namespace) -> dict[str, Any]:
     if how := _preprocessing(options):
         chosen["preprocessing"] = how
     if "class_names" in chosen:
+        if chosen["class_names"].suffix.lower() == ".json":
+            raise InputError(f"--classes '{chosen['class_names']}' is JSON: write one name a line")
         chosen["class_names"] = read_names(chosen["class_names"])
     deeplift = chosen.get("rules") == "deeplift"
     if deeplift and options.method is not None:

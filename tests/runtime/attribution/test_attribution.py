@@ -164,7 +164,9 @@ def test_an_index_gives_an_attribution_of_those_images(result, index, rows):
 WRONG = [5, -6, 1.5, "a", None, (0, 1), [[0]], [9], [True], (0,), (0, ...), (True,), (), ..., True, False]
 
 
-@pytest.mark.parametrize("index", [*WRONG, np.True_, [0.5], {0}, {0: 1}, ["a"], np.array(True)], ids=repr)
+@pytest.mark.parametrize(
+    "index", [*WRONG, np.True_, [0.5], {0}, {0: 1}, ["a"], [[0], [0, 1]], np.array(True)], ids=repr
+)
 def test_what_is_no_index_is_an_index_error(result, index):
     with pytest.raises(IndexError):
         result[index]

@@ -9,6 +9,7 @@ import re
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,42 @@ def test_names_name_the_files_and_stay_in_the_folder(result, tmp_path):
     assert names == ["a.png", "b/a.png", "a-2.png", "a-3.png"]
     with pytest.raises(InputError, match="there are 2 names for 4 images: give one each"):
         result[:4].save(tmp_path / "out", names=["a", "b"])
+
+
+WRONG_NAMES = [[5], [None], [Path("a.png")], ["a", b"b"], "a", 5, {"a": 1, 2: 3}]
+
+
+@pytest.mark.parametrize("names", WRONG_NAMES, ids=repr)
+def test_names_that_are_no_text_are_refused(result, tmp_path, names):
+    count = len(names) if isinstance(names, list) else 1
+    with pytest.raises(InputError, match="names must be a sequence of str"):
+        result[:count].save(tmp_path / "out", names=names)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("drawing", ["both", {}, 5, Drawing], ids=repr)
+@pytest.mark.parametrize("draw", ["card", "overlay", "save", "plot"])
+def test_a_drawing_is_a_drawing(result, tmp_path, draw, drawing):
+    first = {"save": (tmp_path / "out",), "plot": ()}.get(draw, (0,))
+    with pytest.raises(InputError, match=r"it must be a fluxpath\.runtime\.pictures\.Drawing"):
+        getattr(result, draw)(*first, drawing)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("folder", [None, 5, b"out", "", ["out"]], ids=repr)
+def test_a_folder_is_a_path(result, tmp_path, monkeypatch, folder):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the folder to write to is"):
+        result.save(folder)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_nothing_was_written_to_is_not_left(result, tmp_path):
+    broken = replace(result, values=np.full_like(result.values, np.nan))
+    for folder in (tmp_path / "out", tmp_path):
+        with pytest.raises(InputError, match="finite"):
+            broken.save(folder)
+    assert tmp_path.is_dir() and not list(tmp_path.iterdir())
 
 
 def test_files_of_others_are_not_replaced(result, tmp_path):

@@ -261,3 +261,27 @@ def test_bands_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as narrow:
             narrow.setattr("fluxpath.runtime.pictures.overlays.BAND", 1000)
             np.testing.assert_array_equal(np.asarray(overlay(image, values, drawing)), whole)
+
+
+class Unreadable:
+    """As a tensor that requires a gradient, or lies on a GPU."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
+def test_what_numpy_cannot_read_says_what_to_do() -> None:
+    drawable = signed(4, 4)
+    for draw in (lambda: heatmap(Unreadable()), lambda: overlay(drawable, Unreadable())):
+        with pytest.raises(InputError, match=r"attributions must be an array.*\.detach\(\)"):
+            draw()
+    for draw in (lambda: picture(Unreadable()), lambda: overlay(Unreadable(), drawable)):
+        with pytest.raises(InputError, match=r"the image must be an array.*\.detach\(\)"):
+            draw()
+
+
+@pytest.mark.parametrize("wrong", ["both", {"size": 5}, 3], ids=repr)
+def test_a_drawing_is_a_drawing(wrong: Any) -> None:
+    for draw in (lambda: heatmap(signed(4, 4), wrong), lambda: overlay(photo(4, 4), signed(4, 4), wrong)):
+        with pytest.raises(InputError, match=r"it must be a fluxpath\.runtime\.pictures\.Drawing"):
+            draw()

@@ -109,3 +109,15 @@ def test_a_missing_folder_and_an_unstorable_mode_are_refused(tmp_path: Path) -> 
         with pytest.raises(InputError, match=f"mode {mode}, convert it to RGB first"):
             save_png(plain(colour, mode=mode), tmp_path / "a.png")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, np.zeros((4, 4, 3), np.uint8), "a.png"], ids=["None", "array", "path"]
+)
+def test_a_pil_image_is_written(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(InputError, match="a PIL image is written, got a"):
+        save_png(wrong, tmp_path / "a.png")
+    for path in (None, "", 5):
+        with pytest.raises(InputError, match="the file to write to is"):
+            save_png(Image.new("RGB", (4, 4)), path)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())

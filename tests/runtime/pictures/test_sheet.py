@@ -271,3 +271,16 @@ def test_longer_captions_make_the_card_higher_up_to_four_lines() -> None:
 
     heights = [height("\n".join("x" * n)) for n in (1, 2, 4, 9)]
     assert heights[0] < heights[1] < heights[2] == heights[3]
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, np.zeros((4, 4, 3), np.uint8), "a.png"], ids=["None", "array", "path"]
+)
+def test_a_sheet_is_made_of_pil_images(wrong: Any) -> None:
+    with pytest.raises(InputError, match="a sheet is made of PIL images"):
+        contact_sheet([[Image.new("RGB", (4, 4)), wrong]])
+
+
+def test_a_cards_drawing_is_a_drawing() -> None:
+    with pytest.raises(InputError, match=r"it must be a fluxpath\.runtime\.pictures\.Drawing"):
+        card(np.zeros((4, 4)), np.zeros((4, 4)), "", "both")  # type: ignore[arg-type]

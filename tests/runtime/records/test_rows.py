@@ -59,8 +59,8 @@ def test_what_is_no_head_is_somebody_elses(entry):
     ("other", "said"),
     [
         (Head({"model": "n", "target": None}, SHAPE), "was written with model n, and this run has m"),
-        (Head({"model": "m", "target": "3"}, SHAPE), "was written with target 3, and this run has None"),
-        (Head({"model": "m", "source": "s"}, SHAPE), "was written with source s, and this run has None"),
+        (Head({"model": "m", "target": "3"}, SHAPE), "was written with target 3, and this run has no target"),
+        (Head({"model": "m", "source": "s"}, SHAPE), "was written with source s, and this run has no source"),
         (Head(HEAD.run, (3, 4, 5)), r"attributions of shape \[3, 4, 5\], and the model takes \[1, 4, 5\]"),
     ],
 )
