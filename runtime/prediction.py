@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import ArtifactError, ClosedError
+from fluxpath.indexing import selected
 from fluxpath.manifest import Manifest
-from fluxpath.runtime.attribution.attribution import selected
 from fluxpath.runtime.backends.base import Forward, GradientSession
 
 BATCH = 32

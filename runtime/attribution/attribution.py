@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.indexing import number_of, selected
 from fluxpath.runtime.attribution.subject import Subject
 from fluxpath.runtime.attribution.words import summary
 
@@ -68,7 +68,7 @@ class Attribution:
 
     def _one(self, index: Any) -> Attribution:
         """The image of a number; IndexError for what is no number."""
-        if _number(index) is None:
+        if number_of(index) is None:
             raise IndexError(f"one image is drawn, by its number, got {index!r}")
         return self[index]
 
@@ -138,37 +138,3 @@ class Attribution:
         from fluxpath.runtime.attribution.views import html_of
 
         return html_of(self)
-
-
-def selected(index: Any, count: int) -> slice | npt.NDArray[np.intp]:
-    """Which of `count` images an index selects: a number as a slice, so that no dimension is lost.
-
-    IndexError for anything but a number, a slice, or a list or array of numbers or booleans.
-    """
-    if isinstance(index, slice):
-        return index
-    number = _number(index)
-    if number is not None:
-        if not -count <= number < count:
-            raise IndexError(f"there is no image {number}: there are {count}")
-        return slice(number, number + 1 or None)
-    # numpy has further indices, as tuples and ..., of which each array would make something else
-    listed = isinstance(index, Sequence | np.ndarray) and not isinstance(index, tuple | str)
-    try:
-        chosen = np.asarray(index if listed else None)
-    except ValueError:  # lists of unequal length
-        chosen = np.asarray(None)
-    if chosen.ndim != 1 or (chosen.size and chosen.dtype.kind not in "iub"):
-        raise IndexError("images are indexed by a number, a slice or a list of numbers or booleans")
-    rows: npt.NDArray[np.intp] = np.arange(count)[chosen if chosen.size else []]
-    return rows
-
-
-def _number(index: Any) -> int | None:
-    """The index as an integer, None if it is none: True is no image's number."""
-    if isinstance(index, bool | np.bool_):
-        return None
-    try:
-        return operator.index(index)
-    except TypeError:
-        return None

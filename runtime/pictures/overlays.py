@@ -103,7 +103,7 @@ def _resized(plane: NDArray[np.float64], size: int | None) -> NDArray[np.float32
     shape = max(1, -(-w * size // longer)), max(1, -(-h * size // longer))
     way = Image.Resampling.NEAREST if longer <= SMALL and size >= longer else Image.Resampling.BICUBIC
     shown = Image.fromarray(plane.astype(np.float32)).resize(shape, way)
-    return np.clip(np.asarray(shown), np.float32(plane.min()), np.float32(plane.max()))
+    return np.asarray(np.clip(np.asarray(shown), np.float32(plane.min()), np.float32(plane.max())))
 
 
 def _finished(shown: NDArray[np.uint8], plane: NDArray[np.float64], drawing: Drawing) -> Image.Image:

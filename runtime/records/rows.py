@@ -20,11 +20,14 @@ from fluxpath.status import Status
 FORMAT = 3
 
 
-def foreign(path: Path) -> InputError:
-    """The error for a file that is in the way, and that fluxpath did not write or can no longer read."""
+def foreign(path: Path, use: str = "") -> InputError:
+    """The error for a file that is in the way, and that fluxpath did not write or can no longer read.
+
+    use: what it would be, where its name is not the one that the user gave.
+    """
     return InputError(
-        f"'{path}' is no intact result of fluxpath's, or one of another version or kind: move it away and "
-        "start over, or write elsewhere"
+        f"'{path}' is no intact result of fluxpath's, or one of another version or kind{use}: move it away "
+        "and start over, or write elsewhere"
     )
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from fluxpath.cli import main
 from fluxpath.runtime import Explainer, Status
 from fluxpath.runtime.pictures import Drawing
+from fluxpath.runtime.pictures.colours import COLORMAPS
 
 
 @pytest.fixture(scope="module")
@@ -195,3 +196,16 @@ def test_an_error_in_a_method_of_ones_own_is_a_sentence(run, capsys):
     said = capsys.readouterr().err
     assert re.search(r"the method failed in .*own_raising\.py, line 6: ValueError: no such step\n", said)
     assert "Traceback" not in said
+
+
+def test_a_run_with_top_is_not_continued_without(run, capsys):
+    assert run("--top", "2", "--out", "x.npz") == 0
+    assert run("--resume", "--out", "x.npz") == 1
+    assert "was written with top 2, and this run has no top" in capsys.readouterr().err
+
+
+def test_the_help_names_the_colour_maps(capsys):
+    with pytest.raises(SystemExit):
+        main(["explain", "--help"])
+    printed = capsys.readouterr().out
+    assert all(f'"{name}"' in printed for name in COLORMAPS)

@@ -201,3 +201,23 @@ def test_ones_own_backend() -> None:
 def test_top_is_a_count(graph: Any, top: Any) -> None:
     with Explainer(graph("linear"), threads=1) as explainer, pytest.raises(InputError, match="top is"):
         explainer.predict(models.images("linear", 1), top)
+
+
+def test_a_prediction_is_indexed_as_an_attribution_is() -> None:
+    with Explainer.from_session(Predicting()) as explainer:
+        found = explainer.predict(some_images(4))
+    for index, rows in ((1, [1]), (-1, [3]), (slice(1, 3), [1, 2]), ([2, 0], [2, 0])):
+        some = found[index]
+        assert isinstance(some, Prediction) and some.names == found.names
+        for name in ("logits", "probabilities", "classes"):
+            np.testing.assert_array_equal(getattr(some, name), getattr(found, name)[rows])
+    assert [one.best() for one in found] == [found.best(i) for i in range(4)]
+    for wrong in (4, True, (0,), ..., "a"):
+        with pytest.raises(IndexError):
+            found[wrong]
+
+
+def test_a_prediction_shows_itself_in_few_lines() -> None:
+    with Explainer.from_session(Predicting()) as explainer:
+        text = repr(explainer.predict(some_images(40)))
+    assert text.startswith("Prediction of 40 images") and "array" not in text and len(text.splitlines()) == 12

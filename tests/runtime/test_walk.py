@@ -70,3 +70,10 @@ def test_a_walk_that_is_gone_twice_is_noted_once():
         result = explainer.attribute(IMAGE, method=method)
         assert result.status[0] == 7  # UNDERFLOW, which only the second walk shows
         assert len(explainer.walk(IMAGE, method=method)) == 4
+
+
+def test_a_walk_shows_itself_in_a_line():
+    with Explainer.from_session(LinearSession()) as explainer:
+        walk = explainer.walk(IMAGE, method=MFABA(step_size=0.05))
+    assert repr(walk).startswith(f"Walk of {len(walk)} points, score {walk.scores[0]:.4g} to ")
+    assert "\n" not in repr(walk) and len(repr(walk)) < 80

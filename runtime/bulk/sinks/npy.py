@@ -72,15 +72,16 @@ class Npy:
 
 def _rows_of(path: Path) -> Log:
     sidecar = path.with_suffix(".jsonl")
+    use = f", and '{path}' keeps its rows there"
     with plain(sidecar):
-        log = read_log(sidecar) if os.path.lexists(sidecar) else None
+        try:
+            log = read_log(sidecar) if os.path.lexists(sidecar) else None
+        except InputError as error:
+            raise foreign(sidecar, use) from error
     if log is None:
         raise _without_rows(path)
     if log.head.form != path.suffix:
-        raise InputError(
-            f"'{sidecar}' holds other results, and '{path}' keeps its rows in a file of that name: write "
-            "elsewhere"
-        )
+        raise foreign(sidecar, use)
     return log
 
 

@@ -81,32 +81,12 @@ def run(options: argparse.Namespace) -> None:
         method = method_from(options.method, options.set, explainer.prepare)
         tabled = Tabled(lambda: _sink(options, explainer, method, source, drawing), _target(options))
         given = source if options.top is None else TopClasses(explainer, source, options.top)
-        with _named_failure(options.method):
-            summary = explainer.attribute_many(
-                given, tabled, target=_class(options, explainer), method=method
-            )
+        summary = explainer.attribute_many(given, tabled, target=_class(options, explainer), method=method)
         if 0 < len(tabled.rows) <= TABLE_ROWS:
             show(results_table(tabled.rows, tabled.statuses, explainer.manifest.objective))
     if summary.written > TABLE_ROWS or summary.skipped:
         say(f"{_target(options)}: {summary}")
     _report(summary)
-
-
-@contextmanager
-def _named_failure(method: str) -> Iterator[None]:
-    """Whatever a user's own method raises becomes one sentence, with the line of its code."""
-    try:
-        yield
-    except FluxpathError:
-        raise
-    except Exception as error:
-        if ":" not in method or isinstance(error, OSError):
-            raise
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        raise FluxpathError(
-            f"the method {method} failed in line {at.lineno} of '{at.filename}' with {type(error).__name__}: "
-            f"{first_line(error)}"
-        ) from error
 
 
 def _check(options: argparse.Namespace, drawing: Drawing) -> None:

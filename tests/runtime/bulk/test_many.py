@@ -282,3 +282,12 @@ def test_a_run_lets_go_of_what_was_written():
     with Explainer.from_session(LinearSession(), slots=SLOTS) as explainer:
         assert explainer.attribute_many(some_images(600), Weak(), method=SHORT).written == 600
     assert max(alive) < 200
+
+
+@pytest.mark.parametrize("sink", [None, 5, 1.5, [], object(), dict], ids=repr)
+def test_a_sink_is_a_path_or_has_its_methods(sink):
+    with (
+        Explainer.from_session(LinearSession()) as explainer,
+        pytest.raises(InputError, match=r"sink is .*, it must be the path"),
+    ):
+        explainer.attribute_many(some_images(2), sink)

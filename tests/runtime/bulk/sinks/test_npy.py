@@ -37,3 +37,10 @@ def test_a_damaged_file_is_refused(written):
     written.write_bytes(written.read_bytes()[:40])
     with pytest.raises(InputError, match=r"is no intact \.npy file"):
         Npy().read(written)
+
+
+def test_rows_of_other_results_are_in_the_way(explainer, tmp_path):
+    explainer.attribute_many(ITEMS[:1], tmp_path / "r.jsonl", method=METHOD)
+    with pytest.raises(InputError, match=r"r\.jsonl' is no intact result .*, and '.*r\.npy' keeps its rows"):
+        explainer.attribute_many(ITEMS[:1], tmp_path / "r.npy", method=METHOD)
+    assert [p.name for p in tmp_path.iterdir()] == ["r.jsonl"]
