@@ -97,7 +97,9 @@ def method_from(
     settings = {}
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
-        if not separator or key not in fields:
+        if not separator and key in fields:
+            raise InputError(f"--set {assignment} has no value: write --set {assignment}=VALUE")
+        if key not in fields:
             raise InputError(
                 f"{name} has no setting '{assignment}', it has {', '.join(sorted(fields)) or 'none'}"
             )

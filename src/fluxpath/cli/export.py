@@ -181,6 +181,6 @@ def _settings(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         name, separator, text = assignment.partition("=")
         if not separator:
-            raise InputError(f"--set '{assignment}' has no '=': write --set NAME=VALUE, as in max_steps=20")
+            raise InputError(f"--set {assignment} has no value: write --set {assignment}=VALUE")
         settings[name] = parsed(text)
     return settings
