@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +21,7 @@ from fluxpath.cli._common import (
 from fluxpath.cli._drawing import add_drawing, drawing_from
 from fluxpath.cli._results import Tabled, results_table
 from fluxpath.cli._top import TopClasses
-from fluxpath.errors import FluxpathError, InputError, first_line
+from fluxpath.errors import InputError
 from fluxpath.progress import Progress
 
 if TYPE_CHECKING:
