@@ -284,7 +284,7 @@ def test_a_run_lets_go_of_what_was_written():
     assert max(alive) < 200
 
 
-@pytest.mark.parametrize("sink", [None, 5, 1.5, [], object(), dict], ids=repr)
+@pytest.mark.parametrize("sink", [None, 5, 1.5, [], object(), dict], ids=lambda sink: type(sink).__name__)
 def test_a_sink_is_a_path_or_has_its_methods(sink):
     with (
         Explainer.from_session(LinearSession()) as explainer,
