@@ -91,7 +91,7 @@ class Settings:
     def _need_fitting_mean(self) -> None:
         """Raise ModelError for a mean of inputs that lies outside their range."""
         bounds, mean = self.input_range, self.mean
-        if bounds is None or mean is None or all(bounds[0] <= m <= bounds[1] for m in mean):
+        if bounds is None or mean is None or not any(m < bounds[0] or m > bounds[1] for m in mean):
             return
         levels = bounds[0] >= 0 and bounds[1] < max(mean) <= 255 and min(mean) >= 0
         raise ModelError(

@@ -164,7 +164,7 @@ def test_files_that_are_no_model(tmp_path: Path, name: str, suffix: str) -> None
 def test_a_model_of_any_name_is_read(tmp_path: Path) -> None:
     source = tmp_path / "model.bin"
     source.write_bytes(GOOD)
-    assert gradient_from_onnx(str(source), str(tmp_path / "out")).path == tmp_path / "out"
+    assert gradient_from_onnx(str(source), str(tmp_path / "out.onnx")).path == tmp_path / "out.onnx"
 
 
 def test_models_that_are_not_whole(tmp_path: Path) -> None:
