@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -19,11 +19,12 @@ async def awaited(submit: Callable[[], Future[Result]]) -> Result:
     try:
         future = await asyncio.shield(submitting)
     except asyncio.CancelledError:
-        submitting.add_done_callback(_cancel)
+        submitting.add_done_callback(cancel_result)
         raise
     return await asyncio.wrap_future(future)
 
 
-def _cancel(submitting: asyncio.Future[Future[Result]]) -> None:
+def cancel_result(submitting: Any) -> None:
+    """A callback of the future that runs `submit`, of asyncio or of a thread: cancel what `submit` gave."""
     if not submitting.cancelled() and submitting.exception() is None:
         submitting.result().cancel()

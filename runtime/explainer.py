@@ -272,10 +272,11 @@ class Explainer:
         self.attribute(array, target, recorded, inputs=inputs)
         return recorded.walk(self.shape)
 
-    def warmup(self) -> None:
+    def warmup(self, predict: bool = False) -> None:
         """Evaluate the model as often as it takes until later requests are not slowed by first evaluations.
 
         Grey images, twice in all slots and twice in one: memory is taken, and a GPU's graphs are recorded.
+        predict: also make the first prediction, which takes memory for the model's weights once more.
         """
         low, high = self.manifest.low, self.manifest.high
         grey = 0.5 if low is None or high is None else (low + high) / 2
@@ -283,7 +284,10 @@ class Explainer:
         sizes = [given for d, given in zip(self.manifest.shape, self.shape, strict=True) if d is None]
         for n in (self._most, self._most, 1, 1):
             images = np.full((n, *self.shape), grey, np.float32)
-            self.attribute(images, method=method, inputs=fillers_for(self.manifest, n, *sizes[:1]))
+            inputs = fillers_for(self.manifest, n, *sizes[:1])
+            self.attribute(images, method=method, inputs=inputs)
+        if predict:
+            self.predict(images, inputs=inputs)
 
     def stats(self) -> Stats:
         """What was done since the explainer was opened; cheap, from any thread, also after `close`."""
@@ -306,7 +310,7 @@ class Explainer:
             target). Names must be distinct: an image's is its path (in the folder, or as given), that of
             anything else unnamed is its number ("000000"). Results hold a byte of a name that is not UTF-8 as
             an escape, as in \\udcff.
-        sink: a path that ends in .npz, .npy or .parquet, a folder for overlays, or your own `Sink`.
+        sink: a path that ends in .npz, .npy, .parquet or .jsonl, a folder for overlays, or your own `Sink`.
         target, method: as for `submit`, for every image.
         progress: if the run takes over a second, show a bar on a terminal or in a notebook; elsewhere write a
             line on stderr every ten seconds.

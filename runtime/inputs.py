@@ -12,15 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath import kernels
-from fluxpath.arrays import need_within
+from fluxpath.arrays import need_within, outside
 from fluxpath.checks import whole
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.methods.named import method_named
-
-_ROUNDING = 4 * float(np.finfo(np.float32).eps)
-"""How far a pixel may lie outside the valid range, relative to its larger bound: what rounding explains."""
 
 _SHOWN = 5
 """How many classes an error names."""
@@ -57,14 +54,12 @@ def as_images(
     else:
         with np.errstate(over="ignore"):
             array = given.astype(np.float32, order="C")
-    # float32, so that a bound is compared as its nearest float32, the closest that a pixel can come to it.
     least, most = (np.float32(v) for v in kernels.extent(array.reshape(-1)))  # NaN if any pixel is NaN
     if not (isfinite(least) and isfinite(most)):
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity, and pixels must be finite")
-    if _outside(least, most, low, high):
-        slack = _ROUNDING * max(abs(low or 0.0), abs(high or 0.0))
-        if _outside(least + slack, most - slack, low, high):
+    if outside(least, most, low, high):
+        if outside(least, most, low, high, rounding=True):
             raise InputError(
                 f"images range from {least!s} to {most!s}, and the model's input from {low} to {high}"
                 + _other_range(float(least), float(most), high)
@@ -95,10 +90,6 @@ def _other_range(least: float, most: float, high: float | None) -> str:
     if high is None or high > 2 or least < 0 or not 2 < most <= 255:
         return ""
     return ": levels from 0 to 255 are scaled if they are uint8, so pass images.astype(np.uint8)"
-
-
-def _outside(least: np.float32, most: np.float32, low: float | None, high: float | None) -> bool:
-    return bool((low is not None and least < low) or (high is not None and most > high))
 
 
 def as_targets(

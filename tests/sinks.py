@@ -10,7 +10,7 @@ from PIL import Image
 from sessions import CLASSES, LinearSession
 
 from fluxpath.manifest import Manifest
-from fluxpath.runtime import MFABA
+from fluxpath.runtime import MFABA, Explainer
 from fluxpath.runtime.records.rows import COLUMNS
 from fluxpath.status import Status
 
@@ -33,6 +33,17 @@ class Pictures(LinearSession):
             input="image", shape=SHAPE, classes=CLASSES, objective="softmax", opset=20, source="none",
             logits="logits", low=0.0, high=1.0,
         )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    with Explainer.from_session(Pictures(), slots=2) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def expected(explainer):
+    return explainer.attribute(IMAGES, [i % CLASSES for i in range(N)], METHOD)
 
 
 def breaking(at: int, items=ITEMS):

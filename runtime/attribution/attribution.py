@@ -85,7 +85,7 @@ class Attribution:
         |sum(values) - (score(x_0) - score(x_n))| / |score(x_0) - score(x_n)|: how far the ratio in the MFABA
         paper's "error rate evaluation indicators" is from one, which its Table 1 reports.
         Infinite where the score did not change but the sum is not zero. NaN where there is no end score: for
-        every image of a method that has none (`end_score` is None), as NeFLAG of several samples or Saliency.
+        every image of a method that has none (`end_score` is None), as NeFLAG or Saliency.
         """
         if self.end_score is None:
             return np.full(len(self), np.nan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from fluxpath.checks import need, number, one_of, whole
+from fluxpath.checks import need, number, one_of, plain, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.pictures.colours import COLORMAPS
 
@@ -58,6 +58,7 @@ class Drawing:
     brightness: float = 0.65
 
     def __post_init__(self) -> None:
+        plain(self)
         one_of("polarity", self.polarity, POLARITIES)
         one_of("overlay", self.overlay, OVERLAYS)
         one_of("channels", self.channels, CHANNELS)

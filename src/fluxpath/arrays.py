@@ -75,12 +75,23 @@ def need_no_levels(name: str, value: object) -> None:
         )
 
 
+def outside(
+    least: np.float32, most: np.float32, low: float | None, high: float | None, rounding: bool = False
+) -> bool:
+    """Whether values from `least` to `most` leave [low, high], None for no bound.
+
+    rounding: what rounding explains is not counted. Compared in float32, so that a bound is its nearest
+    float32, the closest that a value can come to it.
+    """
+    slack = _ROUNDING * max(abs(low or 0.0), abs(high or 0.0)) if rounding else 0.0
+    return bool((low is not None and least + slack < low) or (high is not None and most - slack > high))
+
+
 def need_within(name: str, value: npt.ArrayLike, low: float | None, high: float | None) -> None:
     """Raise InputError unless `value` lies in [low, high], but for rounding; None is no bound."""
     array = np.asarray(value, np.float32)
-    least, most = float(array.min()), float(array.max())
-    slack = _ROUNDING * max(abs(low or 0.0), abs(high or 0.0))
-    if (low is not None and least < low - slack) or (high is not None and most > high + slack):
+    least, most = array.min(), array.max()
+    if outside(least, most, low, high, rounding=True):
         values = f"is {least:g}" if array.ndim == 0 else f"has values from {least:g} to {most:g}"
         raise InputError(f"{name} {values}, and the model's input from {low} to {high}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -76,9 +77,7 @@ def _from_contents(name: str, datatype: str, shape: tuple[int, ...], contents: A
     if field is None:
         raise InputError(f"input '{name:.60}' is {datatype}: send it in raw_input_contents")
     values = getattr(contents, field)
-    count = 1
-    for size in shape:
-        count *= size
+    count = math.prod(shape)
     need(len(values) == count,
          f"input '{name:.60}' has {len(values)} {field}, and its shape says {count}")  # fmt: skip
     if datatype == "BYTES":

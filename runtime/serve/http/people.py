@@ -20,6 +20,7 @@ from fluxpath.errors import InputError
 from fluxpath.methods import NAMES
 from fluxpath.runtime.pictures import Drawing
 from fluxpath.runtime.pictures.colours import BY_POLARITY, COLORMAPS, DIVERGING
+from fluxpath.runtime.prediction import best_classes
 from fluxpath.runtime.serve.http import framing
 from fluxpath.runtime.serve.http.body import Bodies, while_connected
 from fluxpath.runtime.serve.http.envelope import guarded
@@ -244,7 +245,7 @@ def _story(answer: Answer, names: tuple[str, ...] | None) -> str:
 
 def _best(probabilities: Any, names: tuple[str, ...] | None) -> list[dict[str, Any]]:
     """The five best classes, the best first."""
-    best = np.argsort(-probabilities, kind="stable")[:5].tolist()
+    best = best_classes(probabilities[None], 5)[0].tolist()
     return [
         {"class": c, "name": names[c] if names else str(c), "probability": _number(probabilities[c])}
         for c in best

@@ -16,6 +16,8 @@ import numpy.typing as npt
 from fluxpath.checks import need
 from fluxpath.errors import DeadlineError, FluxpathError
 from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.attribution.subject import unit
+from fluxpath.runtime.coroutine import cancel_result
 from fluxpath.runtime.engine.progress import Progress
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.serve.followed import Followed
@@ -183,7 +185,7 @@ class Service:
         try:
             return await asyncio.wrap_future(handed)
         except asyncio.CancelledError:  # while the thread was at it, which gives a future all the same
-            handed.add_done_callback(_cancel)
+            handed.add_done_callback(cancel_result)
             raise
 
     async def _drawn(
@@ -195,8 +197,9 @@ class Service:
         wish: Wanted,
     ) -> dict[str, Tensor]:
         names = [n for n in names if n != "walk"]
-        photos = _shown(images, served) if {"overlay", "photo"} & set(names) else None
-        arguments = (names, result, photos, wish.drawing, wish.half)
+        low, high = served.manifest.low, served.manifest.high
+        shown = [unit(image, low, high) for image in images] if {"overlay", "photo"} & set(names) else ()
+        arguments = (names, result, shown, wish.drawing, wish.half)
         if wish.half or set(names) & set(outputs.DRAWN):
             return await self.in_thread(outputs.tensors_of, *arguments)
         return outputs.tensors_of(*arguments)
@@ -217,11 +220,6 @@ async def _awaited(future: Future[Attribution], record: Record, watch: Watch | N
         record.phases["compute"] = record.phases.get("compute", 0.0) + now - began
 
 
-def _cancel(handed: Future[Future[Attribution]]) -> None:
-    if not handed.cancelled() and handed.exception() is None:
-        handed.result().cancel()
-
-
 def _predicted(served: Served, given: Given) -> dict[str, Tensor]:
     found = served.explainer.predict(given.ready, 1, inputs=given.companions)
     return {
@@ -236,11 +234,3 @@ def _fitted(served: Served, photos: Any, max_pixels: int) -> npt.NDArray[np.floa
         need(width * height <= max_pixels,
              f"a photo has {width} x {height} pixels, and the server takes at most {max_pixels}")  # fmt: skip
     return served.explainer.prepare(photos)
-
-
-def _shown(images: npt.NDArray[np.float32], served: Served) -> npt.NDArray[np.float32]:
-    """The images in [0, 1], as pictures take them."""
-    low, high = served.manifest.low, served.manifest.high
-    if low is None or high is None:
-        low, high = min(0.0, float(images.min())), max(1.0, float(images.max()))
-    return (images - np.float32(low)) / np.float32(high - low)

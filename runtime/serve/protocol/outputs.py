@@ -25,11 +25,11 @@ DRAWN = ("heatmap", "overlay", "photo", "map")
 def tensors_of(
     names: Sequence[str],
     result: Attribution,
-    photos: npt.NDArray[np.float32] | None,
+    photos: Sequence[npt.NDArray[np.float32]],
     drawing: Drawing,
     half: bool,
 ) -> dict[str, Tensor]:
-    """The outputs `names` of an attribution; photos: float [n, c, h, w] in [0, 1], for the overlays."""
+    """The outputs `names` of an attribution; photos: each float [c, h, w] in [0, 1], for the overlays."""
     return {name: _one(name, result, photos, drawing, half) for name in names}
 
 

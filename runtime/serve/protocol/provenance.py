@@ -1,4 +1,7 @@
-"""How an answer came about, in JSON: what is needed to have it again, bit for bit."""
+"""How an answer came about, in JSON: what is needed to have it again.
+
+Bit for bit where the backend rounds alike at other batch sizes; with one slot, whatever it does.
+"""
 
 from __future__ import annotations
 

@@ -8,20 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fluxpath import manifest as contract
 from fluxpath.checks import need
 from fluxpath.methods import NAMES
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.serve.protocol.admission import Gate
 from fluxpath.runtime.serve.protocol.statistics import Statistics
+from fluxpath.runtime.serve.protocol.tensors import datatype_of
 from fluxpath.runtime.serve.settings import Settings
 
 DEFAULT_OUTPUTS = ("attribution", "target", "label", "score", "end_score", "steps", "status", "error_rate")
 """What is answered where a request does not say."""
-
-_COMPANIONS = {"float32": "FP32", "float64": "FP64", "int64": "INT64", "int32": "INT32", "bool": "BOOL"}
 
 
 class Served:
@@ -85,7 +82,7 @@ class Served:
         """Name, datatype and shape of each input."""
         manifest, shape = self.manifest, self.explainer.shape
         companions = [
-            {"name": c.name, "datatype": _COMPANIONS[c.dtype], "shape": [-1, *(d or -1 for d in c.shape)]}
+            {"name": c.name, "datatype": datatype_of(c.dtype), "shape": [-1, *(d or -1 for d in c.shape)]}
             for c in manifest.companions
         ]
         return [
@@ -138,11 +135,7 @@ class Served:
 
     def warm_up(self) -> None:
         """Do what is done once before the first request, also that of a prediction."""
-        self.explainer.warmup()
-        if not self.manifest.companions:
-            low, high = self.manifest.low, self.manifest.high
-            grey = 0.5 if low is None or high is None else (low + high) / 2
-            self.explainer.predict(np.full((1, *self.explainer.shape), grey, np.float32))
+        self.explainer.warmup(predict=True)
 
     def close(self) -> None:
         """Close the explainer; requests that run fail with ClosedError."""

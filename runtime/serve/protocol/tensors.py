@@ -156,8 +156,12 @@ def of(name: str, values: npt.NDArray[Any] | Sequence[bytes]) -> Tensor:
     """A tensor with the datatype and the shape that the values have."""
     if not isinstance(values, np.ndarray):
         return Tensor(name, "BYTES", (len(values),), list(values))
-    datatype = next(d for d, dtype in DTYPES.items() if dtype == values.dtype)
-    return Tensor(name, datatype, values.shape, values)
+    return Tensor(name, datatype_of(values.dtype), values.shape, values)
+
+
+def datatype_of(dtype: npt.DTypeLike) -> str:
+    """The protocol's name of a numpy type."""
+    return next(name for name, known in DTYPES.items() if known == np.dtype(dtype))
 
 
 def to_raw(tensor: Tensor) -> bytes | memoryview:

@@ -1,20 +1,3 @@
 """An explainer of small pictures, and what it must have written."""
 
-from __future__ import annotations
-
-import pytest
-from sessions import CLASSES
-from sinks import IMAGES, METHOD, N, Pictures
-
-from fluxpath.runtime import Explainer
-
-
-@pytest.fixture(scope="module")
-def explainer():
-    with Explainer.from_session(Pictures(), slots=2) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def expected(explainer):
-    return explainer.attribute(IMAGES, [i % CLASSES for i in range(N)], METHOD)
+from sinks import expected, explainer  # noqa: F401
