@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath import kernels
-from fluxpath.arrays import need_within, outside
+from fluxpath.arrays import as_array, need_within, outside
 from fluxpath.checks import whole
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
@@ -21,9 +21,6 @@ from fluxpath.runtime.methods.named import method_named
 
 _SHOWN = 5
 """How many classes an error names."""
-
-_UNREADABLE = (ArithmeticError, AttributeError, BufferError, LookupError, RuntimeError, TypeError, ValueError)
-"""What an object's own conversion raises. Anything else, as the TimeoutError of an alarm, is not about it."""
 
 
 def as_images(
@@ -231,44 +228,6 @@ def check_rules(method: Method, rules: str) -> None:
             f"{type(method).__name__} needs a file exported with rules '{method.rules}', and this one has "
             f"'{rules}': export the model with --rules {method.rules}"
         )
-
-
-def as_array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
-    """`given` as an array; InputError, which calls it `name`, if numpy cannot read it as one."""
-    if type(given) is np.ndarray:  # the usual case
-        return given
-    try:
-        given = _on_host(given)
-        array = np.asarray(given)
-        masked = any(map(np.ma.is_masked, given if isinstance(given, list | tuple) else [given]))
-    except _UNREADABLE as error:
-        raise InputError(f"{name} cannot be read as one array: {error}") from error
-    if masked:
-        raise InputError(f"{name}: masked elements have no value, so fill them first, as with `filled(0)`")
-    return array
-
-
-_HOST = (1, 3, 11, 13)
-"""DLPack's numbers of memory that the host reads: its own, and what CUDA and ROCm pin or share."""
-
-
-def _on_host(given: Any) -> Any:
-    """A tensor of another library as numpy can read it; anything else as it is.
-
-    By what such objects have in common, so that no library is imported.
-    """
-    if callable(getattr(given, "detach", None)) and callable(getattr(given, "cpu", None)):
-        if str(getattr(given, "dtype", "")).endswith("bfloat16"):
-            raise TypeError("numpy has no bfloat16, so pass float32, as of .float()")
-        return given.detach().cpu().numpy()  # torch's, which may require a gradient or live on a GPU
-    device = getattr(given, "__dlpack_device__", None)
-    if device is None or isinstance(given, np.generic | np.ndarray):
-        return given
-    if device()[0] in _HOST:
-        return given if hasattr(given, "__array__") else np.from_dlpack(given)
-    if callable(getattr(given, "get", None)):
-        return given.get()  # CuPy's, whose `__array__` refuses
-    return given if hasattr(given, "__array__") else np.from_dlpack(given, device="cpu")
 
 
 def _listed(shape: tuple[int, ...]) -> str:

@@ -9,12 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.arrays import as_array
 from fluxpath.checks import positive, whole
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.bulk.sources import expanded
 from fluxpath.runtime.engine.request import Request
-from fluxpath.runtime.inputs import as_array, as_companions, as_fitting_method, as_targets, check_rules
+from fluxpath.runtime.inputs import as_companions, as_fitting_method, as_targets, check_rules
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.prediction import Predictor, best_classes
 from fluxpath.runtime.preparation import Preparation

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fluxpath.arrays import as_array
 from fluxpath.checks import need, one_of
-from fluxpath.errors import InputError, first_line
 from fluxpath.runtime.pictures.drawing import CHANNELS, Channels, Drawing, as_drawing
 
 
@@ -80,17 +80,6 @@ def _joined(values: NDArray[Any], channels: Channels) -> NDArray[np.float64]:
     stack /= np.abs(stack).max() or 1.0
     stack = np.abs(stack) if channels == "abs" else stack
     return np.asarray(stack.max(axis=0) if channels == "max" else stack.sum(axis=0))
-
-
-def as_array(what: str, given: object) -> NDArray[Any]:
-    """What is drawn as an array; InputError for what numpy makes none of, as a tensor of a GPU."""
-    try:
-        return np.asarray(given)
-    except Exception as error:  # torch raises RuntimeError and TypeError, others anything
-        raise InputError(
-            f"{what} must be an array, and a {type(given).__name__} is none ({first_line(error)}): a tensor "
-            "of torch's becomes one with .detach().cpu().numpy()"
-        ) from error
 
 
 def _between(plane: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:

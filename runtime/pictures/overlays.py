@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fluxpath.arrays import as_array
 from fluxpath.checks import need
 from fluxpath.runtime.pictures.colours import BY_POLARITY, coloured
 from fluxpath.runtime.pictures.drawing import DEFAULT, SMALL, Drawing, as_drawing
-from fluxpath.runtime.pictures.maps import as_array, evidence, weights
+from fluxpath.runtime.pictures.maps import evidence, weights
 from fluxpath.runtime.pictures.outlines import outlined
 
 # A picture without a size has at least so many pixels on its longer side.

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.arrays import as_array
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 from fluxpath.preprocessing import DEFAULT, Preprocessing
-from fluxpath.runtime.inputs import as_array, as_images
+from fluxpath.runtime.inputs import as_images
 from fluxpath.runtime.preparation.layouts import photos_in_array
 
 Array = npt.NDArray[Any]

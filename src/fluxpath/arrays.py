@@ -1,4 +1,4 @@
-"""Arrays that can be settings of a method."""
+"""Arrays as callers have them: of any library, as settings of a method, within a range."""
 
 from __future__ import annotations
 
@@ -9,6 +9,47 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
+
+_UNREADABLE = (ArithmeticError, AttributeError, BufferError, LookupError, RuntimeError, TypeError, ValueError)
+"""What an object's own conversion raises. Anything else, as the TimeoutError of an alarm, is not about it."""
+
+
+def as_array(name: str, given: npt.ArrayLike) -> npt.NDArray[Any]:
+    """`given` as an array; InputError, which calls it `name`, if numpy cannot read it as one."""
+    if type(given) is np.ndarray:  # the usual case
+        return given
+    try:
+        given = _on_host(given)
+        array = np.asarray(given)
+        masked = any(map(np.ma.is_masked, given if isinstance(given, list | tuple) else [given]))
+    except _UNREADABLE as error:
+        raise InputError(f"{name} cannot be read as one array: {error}") from error
+    if masked:
+        raise InputError(f"{name}: masked elements have no value, so fill them first, as with `filled(0)`")
+    return array
+
+
+_HOST = (1, 3, 11, 13)
+"""DLPack's numbers of memory that the host reads: its own, and what CUDA and ROCm pin or share."""
+
+
+def _on_host(given: Any) -> Any:
+    """A tensor of another library as numpy can read it; anything else as it is.
+
+    By what such objects have in common, so that no library is imported.
+    """
+    if callable(getattr(given, "detach", None)) and callable(getattr(given, "cpu", None)):
+        if str(getattr(given, "dtype", "")).endswith("bfloat16"):
+            raise TypeError("numpy has no bfloat16, so pass float32, as of .float()")
+        return given.detach().cpu().numpy()  # torch's, which may require a gradient or live on a GPU
+    device = getattr(given, "__dlpack_device__", None)
+    if device is None or isinstance(given, np.generic | np.ndarray):
+        return given
+    if device()[0] in _HOST:
+        return given if hasattr(given, "__array__") else np.from_dlpack(given)
+    if callable(getattr(given, "get", None)):
+        return given.get()  # CuPy's, whose `__array__` refuses
+    return given if hasattr(given, "__array__") else np.from_dlpack(given, device="cpu")
 
 
 class FixedArray:
@@ -23,7 +64,7 @@ class FixedArray:
     def __init__(self, name: str, value: npt.ArrayLike | FixedArray) -> None:
         try:
             with np.errstate(over="ignore"):
-                self.array = np.array(value, np.float32)
+                self.array = np.array(as_array(name, value), np.float32)
         except (TypeError, ValueError) as error:
             raise InputError(f"{name} cannot be read as an array of numbers: {error}") from error
         if self.array.size == 0 or not np.isfinite(self.array).all():
@@ -62,13 +103,9 @@ _ROUNDING = 4 * float(np.finfo(np.float32).eps)
 """How far a number may lie outside a range, relative to its larger bound: what rounding explains."""
 
 
-def need_no_levels(name: str, value: object) -> None:
+def need_no_levels(name: str, value: Any) -> None:
     """Raise InputError if `value`, which stands for inputs of the model, is bytes: levels of a photo."""
-    try:
-        levels = np.asarray(value).dtype == np.uint8
-    except Exception:  # what cannot be read is refused by who reads it
-        return
-    if levels:
+    if as_array(name, value).dtype == np.uint8:
         raise InputError(
             f"{name} has dtype uint8, a photo's levels, and must be in the range of the model's input: pass "
             "what Explainer.prepare makes of photos, or floats"

@@ -55,3 +55,11 @@ def test_the_ends_of_the_line_are_exact():
 def test_bad_settings(settings, message):
     with pytest.raises(InputError, match=message):
         IntegratedGradients(**settings)
+
+
+def test_a_baseline_can_be_a_tensor_that_requires_a_gradient():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    grey = np.full((1, 6, 6), 0.25, np.float32)
+    assert IntegratedGradients(baseline=torch.tensor(grey, requires_grad=True)) == IntegratedGradients(
+        baseline=grey
+    )
