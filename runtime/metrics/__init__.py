@@ -1,0 +1,1 @@
+"""Is the explanation right? Measures of attributions, one definition per file."""
