@@ -2,6 +2,8 @@
 #     docker build -f docker/cpu.Dockerfile -t fluxpath .
 #     docker run --read-only --rm -p 8000:8000 -p 8001:8001 -v ./models:/models:ro fluxpath /models/digits.grad.onnx
 FROM python:3.12-slim AS build
+# The latest compiler or interpreter of the release, not a version that is gone from its archive next month.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --no-install-recommends -y g++ \
  && rm -rf /var/lib/apt/lists/*

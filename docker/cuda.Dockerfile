@@ -3,6 +3,8 @@
 #     docker run --gpus all --read-only --tmpfs /tmp --rm -p 8000:8000 -p 8001:8001 -v ./models:/models:ro \
 #         fluxpath-cuda /models/digits.grad.onnx
 FROM nvidia/cuda:13.0.2-cudnn-runtime-ubuntu24.04 AS build
+# The latest compiler or interpreter of the release, not a version that is gone from its archive next month.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --no-install-recommends -y g++ python3-dev python3-venv \
  && rm -rf /var/lib/apt/lists/*
@@ -11,6 +13,8 @@ RUN python3 -m venv /opt/fluxpath \
  && /opt/fluxpath/bin/pip install --no-cache-dir "/source[cuda,serve]"
 
 FROM nvidia/cuda:13.0.2-cudnn-runtime-ubuntu24.04
+# The latest compiler or interpreter of the release, not a version that is gone from its archive next month.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --no-install-recommends -y python3 \
  && rm -rf /var/lib/apt/lists/* \

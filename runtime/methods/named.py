@@ -6,6 +6,8 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from fluxpath.errors import FluxpathError, InputError, first_line
@@ -43,9 +45,10 @@ def method_named(name: str, **settings: Any) -> Method:
         raise InputError(f"{name} cannot be made with these settings: {first_line(error)}") from error
 
 
-def settings_of(made: type[Method]) -> dict[str, inspect.Parameter]:
+@lru_cache(maxsize=256)
+def settings_of(made: type[Method]) -> Mapping[str, inspect.Parameter]:
     """The settings of a method's class, by name."""
-    return dict(inspect.signature(made).parameters)
+    return MappingProxyType(inspect.signature(made).parameters)
 
 
 def class_named(name: str) -> tuple[type[Method], Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import http.client
+import json
 import signal
 import socket
 import ssl
@@ -113,3 +114,24 @@ def test_a_second_sigterm_ends_at_once(graph):
     server.process.send_signal(signal.SIGTERM)
     time.sleep(0.3)
     assert server.stop() == 128 + signal.SIGTERM
+
+
+def test_a_connection_too_many_is_told_in_json(graph):
+    with serving(f"smooth={graph('smooth')}", "--max-connections", "2") as server:
+        host, port = server.http.split(":")
+        open_ones = [http.client.HTTPConnection(host, int(port), timeout=5) for _ in range(2)]
+        for connection in open_ones:
+            connection.request("GET", "/v2/health/ready")
+            assert connection.getresponse().read() == b'{"ready":true}'
+        third = http.client.HTTPConnection(host, int(port), timeout=5)
+        third.request("POST", "/v2/models/smooth/infer", DATA)
+        answer = third.getresponse()
+        assert (answer.status, answer.headers["content-type"]) == (503, "application/json")
+        assert "more than 2 connections" in json.loads(answer.read())["error"]
+        assert answer.headers["retry-after"] == "1" and answer.headers["connection"] == "close"
+        third.close()
+        open_ones.pop().close()
+        deadline = time.monotonic() + 5
+        while health(server) != 200:  # until the server has seen that one has gone
+            assert time.monotonic() < deadline
+        open_ones.pop().close()
