@@ -5,8 +5,8 @@
 Saturated: so many callers that the engine never waits, by binary REST, by gRPC and by JSON, one image a
 request, from a process of their own. Offered load: requests at random times (Poisson), whether or not earlier
 ones are answered, at shares of the capacity that was measured; beside the same server with one slot, in which
-requests do not share evaluations, and, for ResNet-20, beside an eager PyTorch handler like TorchServe's: one
-request at a time, JSON in and out.
+requests do not share evaluations, beside what the queue alone would cost (`benchmarks.queueing`), and, for
+ResNet-20, beside an eager PyTorch handler like TorchServe's: one request at a time, JSON in and out.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any
 import grpc
 import numpy as np
 
+from benchmarks.queueing import bound
 from benchmarks.report import DATA, ROOT, arguments, cifar_images, head, write
 from fluxpath.runtime import Explainer
 
@@ -249,6 +250,7 @@ def measured(name: str, path: Path, seconds: float) -> dict[str, Any]:
     gradient_from_onnx(source, path)
     images = cifar_images(DATA / "images.npz")[:100] if small else photos()
     found: dict[str, Any] = {"attribute in process": round(in_process(path, images, seconds), 1)}
+    found["bound"] = bound(path, images, LOADS)
     print(name, found, flush=True)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
 
