@@ -40,6 +40,7 @@ class Options:
     most: int = LARGEST
     capture: bool = True
     trust: bool = False
+    cache: Path | None = None
 
 
 DEFAULTS = Options()

@@ -17,6 +17,7 @@ from fluxpath.artifact import GradientFile, read_sealed
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
 from fluxpath.forward import OUTPUT, forward_part
 from fluxpath.runtime.backends.base import Forward, GradientSession
+from fluxpath.runtime.backends.optimized import OptimizedModels
 from fluxpath.runtime.device.half import ONNX_TYPES, RAW, widened
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.telemetry import disable_telemetry
@@ -46,8 +47,9 @@ class OnnxSession(GradientSession):
     """A gradient graph in ONNX Runtime.
 
     Reads the file once and checks its seal before any parser sees it. optimized: False runs every node as it
-    is, including casts that only round. Raises ArtifactError if the file is not an intact gradient graph,
-    ProviderError if onnxruntime or a provider is missing.
+    is, including casts that only round. cache: a folder of `OptimizedModels`, which needs the CPU's provider
+    alone. Raises ArtifactError if the file is not an intact gradient graph, ProviderError if onnxruntime or
+    a provider is missing.
     """
 
     def __init__(
@@ -57,11 +59,13 @@ class OnnxSession(GradientSession):
         threads: int | None = None,
         provider_options: Sequence[dict[str, str]] | None = None,
         optimized: bool = True,
+        cache: Path | None = None,
     ) -> None:
         file = read_sealed(Path(path))
         self.manifest, self.digest, self._path = file.manifest, file.digest, Path(path)
         self._ort = require_providers(providers)
         self._threads, self._optimized = threads, optimized
+        self._cache = None if cache is None else OptimizedModels(cache, self._ort)
         self._providers, self._options_of_providers = list(providers), provider_options
         self._session, self._external = self._opened(file, self._providers, provider_options)
         try:
@@ -76,6 +80,35 @@ class OnnxSession(GradientSession):
         self, file: GradientFile, providers: list[str], of_providers: Sequence[dict[str, str]] | None
     ) -> tuple[Any, list[Any]]:
         """A session of ONNX Runtime on the file's bytes, and what must live as long as it does."""
+        external: list[Any] = []
+
+        def whole() -> Any:
+            options = self._session_options()
+            external.extend(self._outside(options, file))
+            return options
+
+        def made(data: bytes, options: Any) -> Any:
+            # Pad_Fusion merges a zero Pad into the MaxPool after it, which is wrong for negative values.
+            return self._ort.InferenceSession(
+                data,
+                options,
+                providers=providers,
+                provider_options=None if of_providers is None else list(of_providers),
+                disabled_optimizers=["Pad_Fusion"],
+                enable_fallback=0,  # trying other providers prints to stdout and hides the first error
+            )
+
+        try:
+            if self._cache is None:
+                session = made(file.data, whole())
+            else:
+                session = self._cache.session(file, whole, self._session_options, made)
+        except Exception as error:  # ONNX Runtime's own exceptions share no base class
+            raise ArtifactError(f"ONNX Runtime cannot load '{self._path}': {first_line(error)}") from error
+        return session, external
+
+    def _session_options(self) -> Any:
+        """ONNX Runtime's options, without tensors from outside the model."""
         options = self._ort.SessionOptions()
         options.log_severity_level = 3
         # Otherwise bytes that look like ONNX Runtime's own format would be read so, and past all checks.
@@ -84,20 +117,7 @@ class OnnxSession(GradientSession):
             options.intra_op_num_threads = self._threads
         if not self._optimized:
             options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            external = self._outside(options, file)
-            # Pad_Fusion merges a zero Pad into the MaxPool after it, which is wrong for negative values.
-            session = self._ort.InferenceSession(
-                file.data,
-                options,
-                providers=providers,
-                provider_options=None if of_providers is None else list(of_providers),
-                disabled_optimizers=["Pad_Fusion"],
-                enable_fallback=0,  # trying other providers prints to stdout and hides the first error
-            )
-        except Exception as error:  # ONNX Runtime's own exceptions share no base class
-            raise ArtifactError(f"ONNX Runtime cannot load '{self._path}': {first_line(error)}") from error
-        return session, external
+        return options
 
     def forward(self) -> Forward:
         """The logits by a session of its own on the file's forward part, with its weights once more."""

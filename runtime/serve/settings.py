@@ -24,6 +24,7 @@ class Settings:
     device: str = _flag("cpu", "cpu, cuda, cuda:1 or auto")
     slots: int = _flag(32, "how many lanes of a model run at a time")
     threads: int | None = _flag(None, "threads of the backend (default: all cores)")
+    cache: str | None = _flag(None, "folder that keeps optimized models, so that the next start is faster")
     method: str = _flag("mfaba-sharp", "the method of a request that names none")
     model_folder: str | None = _flag(None, "folder whose models may be loaded and unloaded by request")
     warmup: bool = _flag(False, "evaluate each model once before it is ready")

@@ -41,7 +41,13 @@ class Served:
     @classmethod
     def open(cls, name: str, version: str, path: Path, settings: Settings) -> Served:
         """Open a file; what `Explainer` raises."""
-        explainer = Explainer(path, device=settings.device, slots=settings.slots, threads=settings.threads)
+        explainer = Explainer(
+            path,
+            device=settings.device,
+            slots=settings.slots,
+            threads=settings.threads,
+            cache=settings.cache,
+        )
         return cls(name, version, explainer, hashlib.sha256(path.read_bytes()).hexdigest(), settings)
 
     @property

@@ -15,6 +15,7 @@ from fluxpath.cli._common import (
     add_trust,
     make_folder,
     method_from,
+    named_path,
     say,
     show,
 )
@@ -60,6 +61,9 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--npy", action="store_true", help="also write attributions beside the pictures")
     parser.add_argument("--resume", action="store_true", help="do only what an interrupted run left undone")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 or auto")
+    parser.add_argument("--cache", type=named_path, metavar="DIR",
+                        help="folder that keeps optimized models, so that the next run starts "
+                        "faster")  # fmt: skip
     add_trust(parser)
     add_drawing(parser)
     parser.set_defaults(run=run)
@@ -73,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     _check(options, drawing)
     source = _source(options.images)
     with Progress(None, "model", f"opening {options.graph}", alike=False):
-        explainer = Explainer(options.graph, device=options.device, trust=options.trust)
+        explainer = Explainer(options.graph, device=options.device, cache=options.cache, trust=options.trust)
     with explainer:
         method = method_from(options.method, options.set, explainer.prepare)
         tabled = Tabled(lambda: _sink(options, explainer, method, source, drawing), _target(options))
