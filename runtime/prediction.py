@@ -117,16 +117,22 @@ def _of_classes(logits: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDAr
 
 def prediction(logits: npt.NDArray[np.float32], manifest: Manifest, top: int) -> Prediction:
     """The prediction that logits [n, classes] are, with the best `top` classes."""
+    shares = probabilities(logits, manifest).astype(np.float32)
+    return Prediction(logits, shares, best_classes(logits, top), manifest.class_names)
+
+
+def probabilities(logits: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDArray[np.float64]:
+    """The probabilities that logits [n, classes] are, in float64; see `Prediction`."""
     wide = logits.astype(np.float64)
     if manifest.classes == 1:
-        shares = np.full_like(wide, np.nan)
-    elif manifest.objective == "sigmoid":
+        return np.full_like(wide, np.nan)
+    if manifest.objective == "sigmoid":
         small = np.exp(-np.abs(wide))
-        shares = np.where(wide >= 0, 1.0, small) / (1 + small)
-    else:
-        powers = np.exp(wide - wide.max(axis=1, keepdims=True))
-        shares = powers / powers.sum(axis=1, keepdims=True)
-    return Prediction(logits, shares.astype(np.float32), best_classes(logits, top), manifest.class_names)
+        each: npt.NDArray[np.float64] = np.where(wide >= 0, 1.0, small) / (1 + small)
+        return each
+    powers = np.exp(wide - wide.max(axis=1, keepdims=True))
+    shares: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
 
 
 def best_classes(logits: npt.NDArray[np.float32], top: int) -> npt.NDArray[np.int64]:

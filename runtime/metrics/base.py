@@ -82,11 +82,15 @@ class Metric(ABC):
         return ()
 
     def probes(self, case: Case) -> Iterator[Image]:
-        """Inputs at which the model is to be evaluated, made as they are needed."""
+        """Inputs at which the model is to be evaluated, made as they are needed.
+
+        Each is copied before the next is asked for, so they can be one array that changes. The case's own
+        image, and an array that is not writeable, are evaluated once, however many metrics yield them.
+        """
         return iter(())
 
     def neighbours(self, case: Case) -> Iterator[Image]:
-        """Inputs that are to be explained in the same way, of the same class."""
+        """Inputs that are to be explained in the same way, of the same class; as for `probes`."""
         return iter(())
 
     @abstractmethod
