@@ -53,25 +53,30 @@ class Layout:
 
 
 def relevance(case: Case) -> npt.NDArray[np.float64]:
-    """The attribution of each pixel, summed over its channels, [pixels]."""
-    values = case.values.astype(np.float64)
-    summed: npt.NDArray[np.float64] = values.reshape(Layout(values.shape).channels, -1).sum(axis=0)
+    """The attribution of each pixel, summed over its channels, float64 [pixels]."""
+    summed: npt.NDArray[np.float64] = _channels(case, False).sum(axis=0)
     return summed
 
 
-def ranked(case: Case, ranking: Ranking = "pixels") -> npt.NDArray[np.int64]:
+def ranked(case: Case, ranking: Ranking = "pixels", absolute: bool = False) -> npt.NDArray[np.int64]:
     """What is replaced one after the other, the most relevant first, int64 [n, together].
 
     Each row numbers the elements of the flat input that are replaced at once: a pixel's channels; the next
-    pixel of each channel; or one element. Of equal ones the lower number comes first.
+    pixel of each channel; or one element. Of equal ones the lower number comes first. absolute: by the
+    elements' sizes, before channels are summed.
     """
-    layout = Layout(case.values.shape)
+    layout, values = Layout(case.values.shape), _channels(case, absolute)
     if ranking == "elements":
-        return _falling(case.values.reshape(1, -1)).T
+        return _falling(values.reshape(1, -1)).T
     offsets = np.arange(layout.channels) * layout.pixels
     if ranking == "channels":
-        return _falling(case.values.reshape(layout.channels, -1)).T + offsets
-    return _falling(relevance(case)[None]).T + offsets
+        return _falling(values).T + offsets
+    return _falling(values.sum(axis=0)[None]).T + offsets
+
+
+def _channels(case: Case, absolute: bool) -> npt.NDArray[np.float64]:
+    values = case.values.astype(np.float64).reshape(Layout(case.values.shape).channels, -1)
+    return np.abs(values) if absolute else values
 
 
 def _falling(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:

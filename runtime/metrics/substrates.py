@@ -7,6 +7,7 @@
     "rise-blur"  RISE's: 11 x 11 taps of a Gaussian of sigma 5, and "zero" beyond the border
     "uniform" noise, uniform in the model's range, of the case's seed
     "linear"  noisy linear imputation (ROAD, Rong et al. 2022), see `imputation`
+    "kept-mean"  the mean of all elements that are left, as in LPI's DiffID; of the image, if none is
     a number  in units of the model's input
 
 The Gaussian of sigma 20 is exact: separable, in float64, cut off at four sigma (80 pixels) with weights that
@@ -32,7 +33,7 @@ from fluxpath.runtime.metrics.layout import Layout, range_of, within
 from fluxpath.runtime.metrics.noise import generator
 
 Substrate: TypeAlias = str | float
-"""A name of `SUBSTRATES`, "linear", or a number in units of the model's input."""
+"""A name of `SUBSTRATES` or `DEPENDENT`, or a number in units of the model's input."""
 
 _MADE: WeakKeyDictionary[Case, dict[Substrate, Image]] = WeakKeyDictionary()
 """The substrates of the cases that are in use, so that metrics share them."""
@@ -40,7 +41,8 @@ _MADE: WeakKeyDictionary[Case, dict[Substrate, Image]] = WeakKeyDictionary()
 
 def as_substrate(name: str, value: object) -> Substrate:
     """`value` as a substrate; InputError, which calls the setting `name`, if it is none."""
-    if isinstance(value, str) and (value in SUBSTRATES or value == "linear"):
+    given = value
+    if isinstance(value, str) and (value in SUBSTRATES or value in DEPENDENT):
         return value
     if isinstance(value, str):
         try:
@@ -49,8 +51,8 @@ def as_substrate(name: str, value: object) -> Substrate:
             value = None
     if isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(float(value)):
         return float(value)
-    known = ", ".join([*SUBSTRATES, "linear"])
-    raise InputError(f"{name} is not a substrate: it must be one of {known}, or a finite number")
+    known = ", ".join([*SUBSTRATES, *DEPENDENT])
+    raise InputError(f"{name} is {given!r}, it must be one of {known}, or a finite number")
 
 
 def filled(case: Case, substrate: Substrate) -> Image:
@@ -61,8 +63,7 @@ def filled(case: Case, substrate: Substrate) -> Image:
     made = _MADE.setdefault(case, {})
     if substrate not in made:
         if isinstance(substrate, str):
-            make = _all_imputed if substrate == "linear" else SUBSTRATES[substrate]
-            image = within(case, make(case))
+            image = within(case, SUBSTRATES.get(substrate, _nothing_left(substrate))(case))
         else:
             image = _constant(case, substrate)
         image.setflags(write=False)
@@ -85,7 +86,8 @@ def exchanged(
     start, end = case.image, filled(case, substrate)
     if not remove:
         start, end = end, start
-    imputed = Imputation(case) if substrate == "linear" else None
+    dependent = DEPENDENT.get(substrate) if isinstance(substrate, str) else None
+    filling = None if dependent is None else dependent(case)
     work, source = start.copy(), end.reshape(-1)
     flat, done = work.reshape(-1), 0
     for count in counts:
@@ -94,12 +96,12 @@ def exchanged(
         done = max(done, count)
         if count == 0 or count == len(order):
             yield start if count == 0 else end
-        elif imputed is None:
+        elif filling is None:
             yield work
         else:
             removed = np.zeros(case.image.size, bool)
             removed[(order[:count] if remove else order[count:]).reshape(-1)] = True
-            yield imputed.without(removed.reshape(case.image.shape))
+            yield filling.without(removed.reshape(case.image.shape))
 
 
 def _black(case: Case) -> npt.NDArray[np.float64]:
@@ -119,8 +121,20 @@ def _mean(case: Case) -> npt.NDArray[np.float64]:
     return np.repeat(channels.mean(axis=1), channels.shape[1]).reshape(case.image.shape)
 
 
-def _all_imputed(case: Case) -> npt.NDArray[np.floating]:
-    return Imputation(case).without(np.ones(case.image.shape, bool))
+def _nothing_left(substrate: str) -> Callable[[Case], Image]:
+    return lambda case: DEPENDENT[substrate](case).without(np.ones(case.image.shape, bool))
+
+
+class KeptMean:
+    """Fills the removed elements with the mean of those that are left."""
+
+    def __init__(self, case: Case) -> None:
+        self._image = case.image
+
+    def without(self, removed: npt.NDArray[np.bool_]) -> Image:
+        """The image with the elements that are `removed`, bool [*shape], filled: float32 [*shape]."""
+        kept = self._image if removed.all() else self._image[~removed]
+        return np.where(removed, np.float32(kept.mean(dtype=np.float64)), self._image)
 
 
 def _uniform(case: Case) -> npt.NDArray[np.float64]:
@@ -188,4 +202,7 @@ SUBSTRATES: dict[str, Callable[[Case], npt.NDArray[np.floating]]] = {
     "rise-blur": _rise_blur,
     "uniform": _uniform,
 }
-"""For each name the substrate of a case; "linear" depends on what is removed, so it is not among them."""
+"""For each name what makes the substrate of a case."""
+
+DEPENDENT: dict[str, type[Imputation] | type[KeptMean]] = {"linear": Imputation, "kept-mean": KeptMean}
+"""Substrates that depend on what is removed."""

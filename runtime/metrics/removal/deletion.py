@@ -23,7 +23,7 @@ class Deletion(Game):
     puts zeros into the normalised image, the mean colour of ImageNet: the substrate "zero".
 
     Pixel flipping (Bach et al. 2015; Samek et al. 2017) is the same game; Quantus' differs in the ends of the
-    curve and its scale, see the preset "quantus".
+    curve, its scale, and its "black", the lowest number of the image at hand: see the preset "quantus".
     """
 
     better: ClassVar[Literal["higher", "lower"]] = "lower"

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.checks import one_of, plain, whole
+from fluxpath.checks import need, one_of, plain, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.metrics.base import Case, Found, Image, Measured, Metric
-from fluxpath.runtime.metrics.layout import RANKINGS, Ranking, ranked
+from fluxpath.runtime.metrics.layout import RANKINGS, Layout, Ranking, ranked
 from fluxpath.runtime.metrics.substrates import Substrate, as_substrate, exchanged
 
 Curve = npt.NDArray[np.float64]
@@ -38,11 +38,13 @@ class Game(Metric):
         round(k n / steps) of the n pixels changed. Where there are fewer pixels, one at a time.
     ranking: "pixels", by the sum of their channels' attribution; "channels", each channel's pixels apart, the
         first of each channel changing first; "elements", every number by itself.
+    absolute: whether the elements' absolute attributions are ranked (summed over a pixel's channels).
     """
 
     substrate: Substrate | tuple[Substrate, ...] = "blur"
     steps: int = 50
     ranking: Ranking = "pixels"
+    absolute: bool = False
 
     removes: ClassVar[bool]
     """Whether pixels go, or come."""
@@ -52,6 +54,7 @@ class Game(Metric):
         object.__setattr__(self, "substrate", as_substrates(self.substrate))
         whole("steps", self.steps, 1)
         one_of("ranking", self.ranking, RANKINGS)
+        need(isinstance(self.absolute, bool), f"absolute is {self.absolute!r}, it must be True or False")
 
     @property
     def parts(self) -> tuple[Metric, ...]:
@@ -64,7 +67,7 @@ class Game(Metric):
         """The image after each change, the first before any: `steps` + 1."""
         if isinstance(self.substrate, tuple):
             return
-        order = ranked(case, self.ranking)
+        order = ranked(case, self.ranking, self.absolute)
         yield from exchanged(case, self.substrate, order, self.counts(len(order)), self.removes)
 
     def counts(self, n: int) -> list[int]:
@@ -75,19 +78,21 @@ class Game(Metric):
     def measure(self, case: Case, found: Found) -> Measured:
         """The area under the curve of the target's probability over the share of pixels that changed.
 
-        Curves, all float64 [steps + 1]: "fraction" of the pixels that changed, "probability" of the target,
-        and "accuracy", 1 where the target is the best class.
+        Curves, all float64 [steps + 1]: "fraction" of the pixels that changed, "probability" and "logit" of
+        the target, and "accuracy", 1 where the target is the best class.
         """
         if found.parts:
             return mean_of(found.parts)
-        n = len(ranked(case, self.ranking))
+        n = case.values.size if self.ranking == "elements" else Layout(case.values.shape).pixels
         fraction = np.array(self.counts(n)) / n
         probability = found.probabilities[:, case.target]
-        accuracy = (found.logits.argmax(axis=1) == case.target).astype(np.float64)
-        return Measured(
-            area(fraction, probability),
-            {"fraction": fraction, "probability": probability, "accuracy": accuracy},
-        )
+        curves = {
+            "fraction": fraction,
+            "probability": probability,
+            "logit": found.logits[:, case.target].astype(np.float64),
+            "accuracy": (found.logits.argmax(axis=1) == case.target).astype(np.float64),
+        }
+        return Measured(area(fraction, probability), curves)
 
 
 def area(x: Curve, y: Curve) -> float:

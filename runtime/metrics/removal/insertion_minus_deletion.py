@@ -32,10 +32,8 @@ class InsertionMinusDeletion(Game):
     @property
     def parts(self) -> tuple[Metric, ...]:
         """The insertion and the deletion."""
-        return (
-            Insertion(self.substrate, self.steps, self.ranking),
-            Deletion(self.substrate, self.steps, self.ranking),
-        )
+        settings = (self.substrate, self.steps, self.ranking, self.absolute)
+        return Insertion(*settings), Deletion(*settings)
 
     def probes(self, case: Case) -> Iterator[Image]:
         """None of its own."""

@@ -1,0 +1,1 @@
+"""Metrics that compare sums of attributions with changes of the explained function."""

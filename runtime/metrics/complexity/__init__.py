@@ -1,0 +1,1 @@
+"""Metrics that ask whether few pixels carry the explanation."""

@@ -1,0 +1,1 @@
+"""Information curves: how much of the image's information the model needs."""

@@ -1,0 +1,1 @@
+"""Metrics that explain neighbours of the image."""

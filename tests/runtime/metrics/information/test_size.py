@@ -1,0 +1,50 @@
+"""The size of an image's lossless file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from metric_cases import Small, cases
+from metric_twins import file_size as twin
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.metrics.information import size
+from fluxpath.runtime.metrics.information.size import file_size
+
+
+@pytest.mark.parametrize("codec", size.CODECS)
+def test_it_is_the_file_of_eight_bits(codec):
+    (case,) = cases(Small(), 1)
+    assert file_size(case, case.image, codec) == twin(case.image, codec)
+    (wide,) = cases(Small(low=0.0, high=2.0), 1)
+    assert file_size(wide, case.image, codec) == twin(case.image / 2, codec)
+
+
+def test_without_a_range_the_image_is_its_own():
+    (case,) = cases(Small(low=None, high=None), 1)
+    low, high = case.image.min(), case.image.max()
+    assert file_size(case, case.image, "png") == twin((case.image - low) / (high - low), "png")
+
+
+def test_grey_images_have_one_channel():
+    (case,) = cases(Small((8, 10)), 1)
+    (same,) = cases(Small((1, 8, 10)), 1)
+    assert file_size(case, case.image, "png") == file_size(same, same.image, "png")
+
+
+@pytest.mark.parametrize(
+    ("shape", "what"),
+    [((6,), "an information curve needs pictures"), ((2, 8, 10), "1 or 3 channels, and these")],
+)
+def test_other_inputs_have_no_file(shape, what):
+    (case,) = cases(Small(shape), 1)
+    with pytest.raises(InputError, match=what):
+        file_size(case, case.image, "png")
+
+
+def test_a_pillow_without_webp(monkeypatch):
+    (case,) = cases(Small(), 1)
+    monkeypatch.setattr(size.features, "check", lambda name: False)
+    with pytest.raises(InputError, match="this Pillow cannot write WebP: choose codec='png'"):
+        file_size(case, case.image, "webp")
+    assert file_size(case, np.zeros_like(case.image), "png") > 0
