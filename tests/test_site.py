@@ -20,6 +20,7 @@ from markdown import markdown
 import fluxpath
 import fluxpath.export
 import fluxpath.runtime
+import fluxpath.runtime.metrics
 import fluxpath.runtime.pictures
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -99,7 +100,8 @@ def test_nothing_is_loaded_from_elsewhere(site: dict[Path, _Page]) -> None:
 def test_every_public_name_is_in_the_reference(site: dict[Path, _Page]) -> None:
     (page,) = (page for path, page in site.items() if path.name == "api.html")
     named = {address.rpartition(".")[2] for address in page.ids}
-    modules = (fluxpath, fluxpath.runtime, fluxpath.runtime.pictures, fluxpath.export)
+    runtime = (fluxpath.runtime, fluxpath.runtime.metrics, fluxpath.runtime.pictures)
+    modules = (fluxpath, *runtime, fluxpath.export)
     public = {name for module in modules for name in module.__all__ if callable(getattr(module, name))}
     assert public - named == set()
 

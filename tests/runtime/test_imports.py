@@ -13,9 +13,11 @@ import fluxpath
 import fluxpath.errors
 import fluxpath.kernels
 import fluxpath.runtime
+import fluxpath.runtime.metrics
 
 HEAVY = ("torch", "onnx", "onnx_ir", "onnxruntime", "fluxpath.export", "sklearn", "google.protobuf")
-PUBLIC = [(m, n) for m in (fluxpath, fluxpath.runtime, fluxpath.kernels) for n in m.__all__]
+MODULES = (fluxpath, fluxpath.runtime, fluxpath.runtime.metrics, fluxpath.kernels)
+PUBLIC = [(m, n) for m in MODULES for n in m.__all__]
 
 
 def modules_after(code: str) -> set[str]:
@@ -25,7 +27,7 @@ def modules_after(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("module", ["fluxpath", "fluxpath.manifest", "fluxpath.kernels", "fluxpath.runtime"])
+@pytest.mark.parametrize("module", [m.__name__ for m in MODULES] + ["fluxpath.manifest"])
 def test_an_import_brings_in_no_model_tools(module):
     assert not modules_after(f"import {module}") & set(HEAVY)
 
@@ -57,7 +59,7 @@ def test_the_check_sees_what_is_imported():
     assert "fluxpath.export" in modules_after("import fluxpath.export")
 
 
-@pytest.mark.parametrize("module", [fluxpath, fluxpath.runtime, fluxpath.kernels], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
 def test_all_that_is_promised_is_there(module):
     assert len(set(module.__all__)) == len(module.__all__)
     assert all(hasattr(module, name) for name in module.__all__)
