@@ -32,7 +32,7 @@ class Imputation:
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        plane = Layout(case.image.shape).need_plane("the substrate 'linear'")
+        plane = Layout(case.image.shape).need_plane("the substrate 'linear'", "'black', 'mean' or a number")
         self._image: Planes = case.image.astype(np.float64).reshape(-1, *plane)
         self._sums = _neighbours(np.ones((1, *plane)))
         self._mean = self._image.mean(axis=(1, 2), keepdims=True)

@@ -43,11 +43,12 @@ class Layout:
         """The number of pixels."""
         return math.prod(self.shape) // self.channels
 
-    def need_plane(self, what: str) -> tuple[int, int]:
-        """Height and width; InputError, which says that `what` needs them, where the input is no picture."""
+    def need_plane(self, what: str, instead: str = "") -> tuple[int, int]:
+        """Height and width; InputError where the input is none: `what` needs pictures, `instead` does not."""
         if self.plane is None:
             raise InputError(
                 f"{what} needs pictures, inputs [h, w] or [c, h, w], and these are {list(self.shape)}"
+                + (f": choose {instead}" if instead else "")
             )
         return self.plane
 

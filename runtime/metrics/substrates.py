@@ -35,6 +35,9 @@ from fluxpath.runtime.metrics.noise import generator
 Substrate: TypeAlias = str | float
 """A name of `SUBSTRATES` or `DEPENDENT`, or a number in units of the model's input."""
 
+_PLAIN = "'black', 'mean' or a number"
+"""Substrates of any input."""
+
 _MADE: WeakKeyDictionary[Case, dict[Substrate, Image]] = WeakKeyDictionary()
 """The substrates of the cases that are in use, so that metrics share them."""
 
@@ -150,7 +153,7 @@ def _blur(case: Case) -> npt.NDArray[np.float64]:
 
 def blurred(image: Image, sigma: float) -> npt.NDArray[np.float64]:
     """The image under a Gaussian of `sigma` pixels, cut off at four sigma, mirrored at the border."""
-    height, width = Layout(image.shape).need_plane("the substrate 'blur'")
+    height, width = Layout(image.shape).need_plane("the substrate 'blur'", _PLAIN)
     return _filter(height, sigma) @ image.astype(np.float64) @ _filter(width, sigma).T
 
 
@@ -163,7 +166,7 @@ def _zero(case: Case) -> npt.NDArray[np.float64]:
 
 
 def _rise_blur(case: Case) -> npt.NDArray[np.float64]:
-    height, width = Layout(case.image.shape).need_plane("the substrate 'rise-blur'")
+    height, width = Layout(case.image.shape).need_plane("the substrate 'rise-blur'", _PLAIN)
     zero = _zero(case)
     return zero + _rise_filter(height) @ (case.image - zero) @ _rise_filter(width).T
 

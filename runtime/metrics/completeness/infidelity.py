@@ -89,7 +89,7 @@ class Infidelity(Metric):
                 yield self._without_square(case, random)
 
     def _without_square(self, case: Case, random: np.random.Generator) -> Image:
-        height, across = Layout(case.image.shape).need_plane("perturbation 'square'")
+        height, across = Layout(case.image.shape).need_plane("perturbation 'square'", "'noise'")
         edge = max(1, round(self.side * min(height, across)))
         top, left = random.integers(height - edge + 1), random.integers(across - edge + 1)
         image = case.image.copy()

@@ -40,7 +40,7 @@ class PointingGame(Metric):
         best = int(relevance(case).argmax())
         if self.tolerance == 0:
             return Measured(float(mask[best]))
-        _, width = Layout(case.values.shape).need_plane("the pointing game's tolerance")
+        _, width = Layout(case.values.shape).need_plane("the pointing game's tolerance", "0")
         places = np.flatnonzero(mask)
         across, down = places % width - best % width, places // width - best // width
         return Measured(float((across**2 + down**2).min() <= self.tolerance**2))

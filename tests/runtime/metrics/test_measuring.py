@@ -203,6 +203,28 @@ def test_what_is_wrong_is_said():
         measure(model, [case], [Loose()])
 
 
+def test_features_have_every_metric_that_makes_sense():
+    model = Small((6,))
+    mask = np.array([True, False] * 3)
+    several = cases(model, 2, mask=mask)
+    for name, made in METRICS.items():
+        settings = {"substrate": "mean"} if "substrate" in vars(made()) else {}
+        run = measure(model, several, [metric := metric_named(name, **settings)])
+        if name in ("aic", "sic"):
+            with pytest.raises(InputError, match=r"an information curve needs pictures, inputs \[h, w\] or"):
+                list(run)
+        else:
+            assert all(np.isfinite(found[metric].value) for found in run), name
+
+
+def test_a_regressor_has_no_probability():
+    model = Small(classes=1, objective="logit")
+    model.second = model.second[:1]
+    metrics = [Deletion(steps=3), SensitivityN()]
+    for found in measure(model, cases(model, 2), metrics):
+        assert np.isnan(found[metrics[0]].value) and np.isfinite(found[metrics[1]].value)
+
+
 def test_no_cases_are_no_results():
     assert list(measure(Small(), [], [Insertion()])) == []
 

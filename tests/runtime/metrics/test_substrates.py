@@ -126,7 +126,7 @@ def test_kept_mean_is_of_what_is_left():
 @pytest.mark.parametrize("substrate", ["blur", "rise-blur", "linear"])
 def test_features_have_no_blur(substrate):
     (case,) = cases(Small((6,)), 1)
-    with pytest.raises(InputError, match=rf"the substrate '{substrate}' needs pictures"):
+    with pytest.raises(InputError, match=rf"the substrate '{substrate}' needs pictures, .*: choose 'black'"):
         filled(case, substrate)
 
 
