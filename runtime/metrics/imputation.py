@@ -53,25 +53,32 @@ class Imputation:
         known = np.where(gone, 0.0, self._image)
         right = np.where(gone & free, _neighbours(known), 0.0)
         x = np.where(gone, np.where(free, self._last, self._mean), 0.0)
-        inside = gone & free
-        residual = np.where(inside, right - self._apply(np.where(inside, x, 0.0)), 0.0)
+        inside = (gone & free).astype(np.float64)
+        image, weights = self._apply(x * inside, inside), inside / self._sums
+        residual = right - image
         limit = (_TOLERANCE * np.sqrt(_dot(right, right))) ** 2
-        direction = residual / self._sums
+        direction = residual * weights
         rho = _dot(residual, direction)
+        scaled = np.empty_like(residual)
         for _ in range(_MOST_STEPS):
             if (_dot(residual, residual) <= limit).all():
                 break
-            image = np.where(inside, self._apply(direction), 0.0)
+            image = self._apply(direction, inside)
             step = _ratio(rho, _dot(direction, image))
-            x += step * direction
-            residual -= step * image
-            scaled = residual / self._sums
+            x += np.multiply(step, direction, out=scaled)
+            residual -= np.multiply(step, image, out=scaled)
+            np.multiply(residual, weights, out=scaled)
             before, rho = rho, _dot(residual, scaled)
-            direction = scaled + _ratio(rho, before) * direction
+            direction *= _ratio(rho, before)
+            direction += scaled
         return x
 
-    def _apply(self, x: Planes) -> Planes:
-        return self._sums * x - _neighbours(x)
+    def _apply(self, x: Planes, inside: Planes) -> Planes:
+        """(sum of weights) x - weighted sum of the neighbours, where `inside` is one."""
+        applied = self._sums * x
+        applied -= _neighbours(x)
+        applied *= inside
+        return applied
 
 
 def _neighbours(x: Planes) -> Planes:
@@ -82,8 +89,9 @@ def _neighbours(x: Planes) -> Planes:
     both = 2 * rows
     both[:, :, 1:] += rows[:, :, :-1]
     both[:, :, :-1] += rows[:, :, 1:]
-    summed: Planes = (both - 4 * x) / 12
-    return summed
+    both -= np.multiply(x, 4, out=rows)
+    both /= 12
+    return both
 
 
 def _dot(a: Planes, b: Planes) -> Planes:
