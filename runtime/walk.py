@@ -70,6 +70,10 @@ class Recorded(Method):
                 self._points.append((point, float(lanes.score[slot]), int(lanes.label[slot])))
         self._method.advance(lanes, slots)
 
+    def take(self, other: Recorded) -> None:
+        """What the same method noted in another process."""
+        self._points = other._points
+
     def walk(self, shape: tuple[int, ...]) -> Walk:
         """What was noted."""
         columns: list[Any] = list(zip(*self._points, strict=True)) or [(), (), ()]

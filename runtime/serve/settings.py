@@ -23,7 +23,10 @@ class Settings:
     grpc_port: int = _flag(8001, "port of gRPC; 0 takes a free one, -1 is off")
     device: str = _flag("cpu", "cpu, cuda, cuda:1 or auto")
     slots: int = _flag(32, "how many lanes of a model run at a time")
-    threads: int | None = _flag(None, "threads of the backend (default: all cores)")
+    threads: int | None = _flag(
+        None, "threads of the backend (default: all cores, or of a replica its share)"
+    )
+    replicas: int = _flag(1, "processes of each model; work goes to the one with the least to do")
     cache: str | None = _flag(None, "folder that keeps optimized models, so that the next start is faster")
     method: str = _flag("mfaba-sharp", "the method of a request that names none")
     model_folder: str | None = _flag(None, "folder whose models may be loaded and unloaded by request")
@@ -67,6 +70,7 @@ class Settings:
             whole(name, getattr(self, name), least, 65535)
         for name in [
             "slots",
+            "replicas",
             "max_body",
             "max_json",
             "max_bodies",

@@ -39,9 +39,13 @@ def imported(name: str, base: type[Made], public: str) -> type[Made]:
     return found
 
 
-@lru_cache(maxsize=256)
 def settings_of(made: type[Any]) -> Mapping[str, inspect.Parameter]:
     """The settings of a class, by name."""
+    return _parameters(made)  # type: ignore[arg-type]  # a class is hashable
+
+
+@lru_cache(maxsize=256)
+def _parameters(made: type[Any]) -> Mapping[str, inspect.Parameter]:
     return MappingProxyType(inspect.signature(made).parameters)
 
 

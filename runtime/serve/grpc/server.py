@@ -85,8 +85,8 @@ class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[
 
     async def ModelReady(self, request: pb.ModelReadyRequest, context: Context) -> pb.ModelReadyResponse:  # noqa: N802
         async def ready() -> pb.ModelReadyResponse:
-            self._service.repository.find(request.name, request.version)
-            return pb.ModelReadyResponse(ready=self._service.ready)
+            served = self._service.repository.find(request.name, request.version)
+            return pb.ModelReadyResponse(ready=self._service.ready and served.ready)
 
         return await self._told(context, ready)
 

@@ -73,7 +73,7 @@ class People:
     async def model(self, request: Request) -> Response:
         """Whether the model is ready."""
         served = self._service.repository.find(request.path_params["model"])
-        return JSONResponse({"name": served.name, "ready": self._service.ready})
+        return JSONResponse({"name": served.name, "ready": self._service.ready and served.ready})
 
     async def explain(self, request: Request) -> Response:
         """Explain an uploaded photo: a form's field "image", or the body itself; PNG or JSON by Accept."""

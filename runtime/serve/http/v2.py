@@ -75,7 +75,7 @@ class V2:
     async def model_ready(self, request: Request) -> Response:
         """Whether a model takes work."""
         served = self._service.repository.find(*_model(request))
-        ready = self._service.ready
+        ready = self._service.ready and served.ready
         return JSONResponse({"name": served.name, "ready": ready}, 200 if ready else 503)
 
     async def config(self, request: Request) -> Response:

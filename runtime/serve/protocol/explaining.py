@@ -67,8 +67,8 @@ class Service:
 
     @property
     def ready(self) -> bool:
-        """Whether new work is taken."""
-        return not (self.stopping or self.draining)
+        """Whether new work is taken, for every model."""
+        return not (self.stopping or self.draining) and all(served.ready for served in self.repository)
 
     def refused(self, error: BaseException) -> None:
         """Count an error that a caller is told."""

@@ -12,6 +12,7 @@ from fluxpath import manifest as contract
 from fluxpath.checks import need
 from fluxpath.methods import NAMES
 from fluxpath.runtime.explainer import Explainer
+from fluxpath.runtime.replicas import Replicas
 from fluxpath.runtime.serve.protocol.admission import Gate
 from fluxpath.runtime.serve.protocol.statistics import Statistics
 from fluxpath.runtime.serve.protocol.tensors import datatype_of
@@ -25,7 +26,7 @@ class Served:
     """A model's version: everything about it that requests share. From the event loop's thread."""
 
     def __init__(
-        self, name: str, version: str, explainer: Explainer, digest: str, settings: Settings
+        self, name: str, version: str, explainer: Explainer | Replicas, digest: str, settings: Settings
     ) -> None:
         self.name, self.version, self.explainer, self.digest = name, version, explainer, digest
         self.device = settings.device
@@ -41,12 +42,16 @@ class Served:
     @classmethod
     def open(cls, name: str, version: str, path: Path, settings: Settings) -> Served:
         """Open a file; what `Explainer` raises."""
-        explainer = Explainer(
-            path,
-            device=settings.device,
-            slots=settings.slots,
-            threads=settings.threads,
-            cache=settings.cache,
+        options: dict[str, Any] = {
+            "device": settings.device,
+            "slots": settings.slots,
+            "threads": settings.threads,
+            "cache": settings.cache,
+        }
+        explainer = (
+            Explainer(path, **options)
+            if settings.replicas == 1
+            else Replicas(path, settings.replicas, **options)
         )
         return cls(name, version, explainer, hashlib.sha256(path.read_bytes()).hexdigest(), settings)
 
@@ -138,6 +143,11 @@ class Served:
             "output": [listed(n, *row) for n, row in self.outputs.items()],
             "parameters": {key: {"string_value": value} for key, value in about.items()},
         }
+
+    @property
+    def ready(self) -> bool:
+        """Whether anybody is there to compute."""
+        return not isinstance(self.explainer, Replicas) or self.explainer.alive > 0
 
     def warm_up(self) -> None:
         """Do what is done once before the first request, also that of a prediction."""

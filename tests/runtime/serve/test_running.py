@@ -5,11 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import http.client
 import json
+import os
 import signal
 import socket
 import ssl
 import subprocess
 import time
+from pathlib import Path
 
 import models
 import pytest
@@ -135,3 +137,23 @@ def test_a_connection_too_many_is_told_in_json(graph):
         while health(server) != 200:  # until the server has seen that one has gone
             assert time.monotonic() < deadline
         open_ones.pop().close()
+
+
+def test_replicas_behind_one_port(graph):
+    """Also when one is killed: what it computed is answered 503, all else as by one process."""
+    with serving(f"smooth={graph('smooth')}", "--replicas", "2", "--warmup") as server:
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: post(server, DATA), range(40)))
+            assert {status for status, *_ in answers} == {200}
+            children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+            futures = [pool.submit(post, server, DATA) for _ in range(60)]
+            os.kill(int(children.split()[0]), signal.SIGKILL)
+            statuses = [future.result()[0] for future in futures]
+        assert set(statuses) <= {200, 503} and statuses.count(200) > 0
+        assert health(server) == 200
+        deadline = time.monotonic() + 60
+        while not any(line["message"] == "a replica has started" for line in server.log):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with tritonclient.grpc.InferenceServerClient(server.grpc) as client:
+            assert client.is_model_ready("smooth")

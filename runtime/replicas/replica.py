@@ -1,0 +1,168 @@
+"""One process of a model, seen from the process that started it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from multiprocessing.connection import Connection
+from typing import Any
+
+from fluxpath.errors import ClosedError
+from fluxpath.runtime.engine.progress import Progress
+from fluxpath.runtime.engine.stats import Stats
+from fluxpath.runtime.replicas.messages import Answer, Call, Cancel, Ready, ReplicaError, Report, Start
+
+_NUMBERS = itertools.count()
+NOTHING = Stats(0, 0, 0, 0, 0, 0, 0)
+
+
+class Asked(Future[Any]):
+    """The future of a call. weight: how much work it is, in lanes. read: makes the result of the answer."""
+
+    def __init__(self, weight: int, read: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.number = next(_NUMBERS)
+        self.weight, self.read = weight, read
+        self.progress = Progress(weight)
+        self.replica: Replica | None = None
+
+    def cancel(self) -> bool:
+        """Cancel here, and free the lanes there."""
+        cancelled = super().cancel()
+        if cancelled and self.replica is not None:
+            self.replica.forget(self)
+        return cancelled
+
+    def end(self, value: Any, error: BaseException | None) -> None:
+        """Set the result, unless it was cancelled."""
+        with contextlib.suppress(InvalidStateError):
+            if error is None:
+                self.set_result(value)
+            else:
+                self.set_exception(error)
+
+
+class Replica:
+    """A process, its pipe and what it was asked. lost: called, by a thread, when it has ended by itself."""
+
+    def __init__(self, start: Start, lost: Callable[[Replica], None]) -> None:
+        self._lost = lost
+        self._asked: dict[int, Asked] = {}
+        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._closing = False
+        self.alive = False
+        self.stats = NOTHING
+        self._pipe, theirs = multiprocessing.Pipe()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fluxpath.runtime.replicas.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._pipe.send(start)
+
+    @property
+    def load(self) -> int:
+        """Lanes that were asked for and have no result yet."""
+        with self._lock:
+            return sum(asked.weight - asked.progress.ended for asked in self._asked.values())
+
+    def ready(self) -> Ready:
+        """Wait until the file is open; its error, or ReplicaError if the process ends."""
+        try:
+            found = self._pipe.recv()
+        except (EOFError, OSError):
+            raise self._gone() from None
+        if isinstance(found, Exception):
+            raise found
+        assert isinstance(found, Ready)
+        self.alive = True
+        threading.Thread(target=self._read, daemon=True, name="fluxpath-replica").start()
+        return found
+
+    def ask(self, asked: Asked, call: Call) -> None:
+        """Send a call. ReplicaError, if the process has ended."""
+        with self._lock:
+            if not self.alive:
+                raise self._gone()
+            self._asked[asked.number] = asked
+            asked.replica = self
+        try:
+            with self._writing:
+                self._pipe.send(call)
+        except OSError:
+            with self._lock:
+                self._asked.pop(asked.number, None)
+            raise self._gone() from None
+
+    def forget(self, asked: Asked) -> None:
+        """The answer to this is not wanted any more."""
+        with self._lock:
+            known = self._asked.pop(asked.number, None)
+        if known is not None:
+            with self._writing, contextlib.suppress(OSError):
+                self._pipe.send(Cancel(asked.number))
+
+    def close(self) -> None:
+        """End the process."""
+        self._closing, self.alive = True, False
+        self._shut(self._pipe)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _read(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                self._heard(self._pipe.recv())
+        with contextlib.suppress(subprocess.TimeoutExpired):  # so that its exit code can be told
+            self.process.wait(1)
+        with self._lock:
+            self.alive = False
+            left, self._asked = list(self._asked.values()), {}
+        error = ClosedError("the explainer is closed: open another") if self._closing else self._gone()
+        for asked in left:
+            asked.end(None, error)
+        if not self._closing:
+            self._lost(self)
+
+    def _heard(self, message: Answer | Report) -> None:
+        self.stats = message.stats
+        if isinstance(message, Answer):
+            with self._lock:
+                asked = self._asked.pop(message.number, None)
+            if asked is not None:
+                asked.end(None if message.error else asked.read(message.value), message.error)
+            return
+        now = time.monotonic()
+        with self._lock:
+            for number, (age, ended, steps, lanes) in message.progress.items():
+                if number in self._asked:
+                    progress = self._asked[number].progress
+                    progress.began = None if age is None else now - age
+                    progress.ended, progress.steps, progress.lanes = ended, steps, lanes
+
+    def _gone(self) -> ReplicaError:
+        code = self.process.poll()
+        how = "" if code is None else f" (exit code {code})"
+        return ReplicaError(f"the process that computed this has ended{how}: ask again")
+
+    @staticmethod
+    def _shut(pipe: Connection) -> None:
+        """Close the pipe so that a thread that reads from it wakes up."""
+        import socket
+
+        with contextlib.suppress(OSError), socket.socket(fileno=pipe.fileno()) as both:
+            try:
+                both.shutdown(socket.SHUT_RDWR)
+            finally:
+                both.detach()

@@ -1,0 +1,172 @@
+"""A model in several processes: work goes to the one with the least to do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.checks import whole
+from fluxpath.errors import ClosedError, FluxpathError
+from fluxpath.runtime.attribution import Attribution
+from fluxpath.runtime.bulk.sources import expanded
+from fluxpath.runtime.engine.stats import Stats
+from fluxpath.runtime.inputs import as_fitting_method
+from fluxpath.runtime.intake import Further, Target
+from fluxpath.runtime.methods import MFABA, Method
+from fluxpath.runtime.prediction import Prediction
+from fluxpath.runtime.preparation import Preparation
+from fluxpath.runtime.replicas.messages import Call, Explained, Start
+from fluxpath.runtime.replicas.replica import NOTHING, Asked, Replica
+from fluxpath.runtime.walk import Recorded
+
+_log = logging.getLogger("fluxpath.replicas")
+_LONGEST = 30.0
+"""The most seconds between two tries to start a process."""
+
+
+class Replicas:
+    """An `Explainer` of `count` processes, with `submit`, `predict`, `prepare`, `warmup`, `stats`, `close`.
+
+    threads: of each process's backend; None shares the cores among them. Further keywords are `Explainer`'s.
+
+    Each process holds the model once more. What one was asked fails with ReplicaError if it ends (another
+    call may go well), and another process is started in its place. Some errors that `Explainer.submit` raises
+    are the future's here. Raises what opening the file raises.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], count: int, *, threads: int | None = None, **options: Any
+    ) -> None:
+        whole("count", count, 1, 2**10)
+        shared = threads or max(1, len(os.sched_getaffinity(0)) // count)
+        self._start = Start(os.fspath(path), {"threads": shared, **options})
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._past: list[Stats] = []
+        self._replicas = [Replica(self._start, self._lost) for _ in range(count)]
+        try:
+            ready = [replica.ready() for replica in self._replicas]
+        except BaseException:
+            self.close()
+            raise
+        self.manifest, self.shape = ready[0].manifest, ready[0].shape
+        self.slots = sum(one.slots for one in ready)
+        self._preparation = Preparation.of(self.manifest, self.shape)
+
+    def prepare(self, photos: Any) -> npt.NDArray[np.float32]:
+        """As `Explainer.prepare`."""
+        return self._preparation.all(expanded(photos), True)
+
+    def submit(
+        self,
+        images: Any,
+        target: Target = None,
+        method: Method | str | None = None,
+        *,
+        top: int | None = None,
+        inputs: Further = None,
+        deadline: float | None = None,
+    ) -> Asked:
+        """As `Explainer.submit`; the future's result is an `Attribution`."""
+        array = self.prepare(images)
+        chosen = as_fitting_method(MFABA() if method is None else method, self.shape, self.manifest)
+
+        def read(answer: Explained) -> Attribution:
+            if isinstance(chosen, Recorded) and isinstance(answer.method, Recorded):
+                chosen.take(answer.method)
+            return answer.attribution(array, chosen, self.manifest)
+
+        given = {
+            "images": array,
+            "target": target,
+            "method": chosen,
+            "top": top,
+            "inputs": inputs,
+            "deadline": deadline,
+        }
+        return self._asked("submit", given, len(array) * chosen.lanes, read)
+
+    def predict(self, photos: Any, top: int = 5, *, inputs: Further = None) -> Prediction:
+        """As `Explainer.predict`."""
+        array = self.prepare(photos)
+        given = {"photos": array, "top": top, "inputs": inputs}
+        found: Prediction = self._asked("predict", given, len(array), lambda value: value).result()
+        return found
+
+    def warmup(self, predict: bool = False) -> None:
+        """As `Explainer.warmup`, of every process."""
+        asked = [Asked(1, lambda value: value) for _ in self._replicas]
+        for one, replica in zip(asked, list(self._replicas), strict=True):
+            replica.ask(one, Call(one.number, "warmup", {"predict": predict}))
+        for one in asked:
+            one.result()
+
+    def stats(self) -> Stats:
+        """Of all processes together, also of those that have ended."""
+        with self._lock:
+            found = [*self._past, *(replica.stats for replica in self._replicas)]
+        names = ("evaluations", "lanes", "done", "failed", "cancelled")
+        sums = {name: sum(getattr(one, name) for one in found) for name in names}
+        images = sum(replica.stats.images for replica in self._replicas)
+        return Stats(slots=self.slots, images=images, **sums)
+
+    @property
+    def alive(self) -> int:
+        """How many processes are ready."""
+        return sum(replica.alive for replica in self._replicas)
+
+    @property
+    def processes(self) -> list[int]:
+        """Their numbers, as the system knows them."""
+        return [replica.process.pid for replica in self._replicas]
+
+    def close(self) -> None:
+        """End all processes; requests that wait or run fail."""
+        self._closed.set()
+        with self._lock:
+            replicas = list(self._replicas)
+        for replica in replicas:
+            replica.close()
+
+    def _asked(self, what: str, given: dict[str, Any], weight: int, read: Callable[[Any], Any]) -> Asked:
+        if self._closed.is_set():
+            raise ClosedError("the explainer is closed: open another")
+        asked = Asked(weight, read)
+        with self._lock:
+            ready = [replica for replica in self._replicas if replica.alive]
+        if not ready:
+            raise ClosedError("no process of this model is ready: ask again in a few seconds")
+        min(ready, key=lambda replica: replica.load).ask(asked, Call(asked.number, what, given))
+        return asked
+
+    def _lost(self, replica: Replica) -> None:
+        """Start another process in the place of one that has ended; called by that one's thread."""
+        _log.warning("a replica has ended", extra={"replica": replica.process.pid})
+        wait = 0.1
+        with self._lock:
+            self._past.append(replica.stats)
+            replica.stats = NOTHING
+            number = self._replicas.index(replica)
+        while not self._closed.wait(wait):
+            began = time.monotonic()
+            fresh = Replica(self._start, self._lost)
+            with self._lock:
+                self._replicas[number] = fresh
+            if self._closed.is_set():  # `close` may not have seen this one
+                fresh.close()
+            try:
+                fresh.ready()
+            except FluxpathError as error:
+                fresh.close()
+                _log.error("a replica does not start", extra={"error": str(error)})
+                wait = min(_LONGEST, 2 * max(wait, time.monotonic() - began))
+            else:
+                _log.warning("a replica has started", extra={"replica": fresh.process.pid})
+                return

@@ -1,0 +1,131 @@
+"""The process of one replica: an `Explainer` that does what comes over a pipe.
+
+    python -m fluxpath.runtime.replicas.worker DESCRIPTOR
+
+It ends when the pipe does. Signals are for the process that started it, which may have to finish its work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+from fluxpath.errors import FluxpathError
+from fluxpath.runtime.explainer import Explainer
+from fluxpath.runtime.replicas.messages import Answer, Call, Cancel, Explained, Ready, Report, Start
+from fluxpath.runtime.walk import Recorded
+
+REPORT = 0.05
+"""Seconds between reports, while there is something to report."""
+
+
+class Worker:
+    """Reads calls, and answers each once, unless it was cancelled."""
+
+    def __init__(self, explainer: Explainer, pipe: Connection) -> None:
+        self._explainer, self._pipe = explainer, pipe
+        self._running: dict[int, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._thread = ThreadPoolExecutor(1)
+        """For what blocks; explanations do not."""
+
+    def work(self) -> None:
+        """Until the other end is closed."""
+        self._tell(Ready(self._explainer.manifest, self._explainer.shape, self._explainer.slots))
+        threading.Thread(target=self._report, daemon=True).start()
+        with contextlib.suppress(EOFError, ConnectionError):
+            while True:
+                message = self._pipe.recv()
+                if isinstance(message, Cancel):
+                    self._cancel(message.number)
+                else:
+                    self._begin(message)
+
+    def _begin(self, call: Call) -> None:
+        explainer, given = self._explainer, call.given
+        future: Future[Any]
+        try:
+            if call.what == "submit":
+                future = explainer.submit(**given)
+            else:
+                future = self._thread.submit(getattr(explainer, call.what), **given)
+        except Exception as error:
+            self._answer(call, None, error)
+            return
+        with self._lock:
+            self._running[call.number] = future
+        future.add_done_callback(lambda done: self._done(call, done))
+
+    def _done(self, call: Call, future: Future[Any]) -> None:
+        with self._lock:
+            self._running.pop(call.number, None)
+        try:
+            value = future.result()
+        except CancelledError:
+            return
+        except Exception as error:
+            self._answer(call, None, error)
+            return
+        if call.what == "submit":
+            method = call.given["method"]
+            value = Explained.of(value, method if isinstance(method, Recorded) else None)
+        self._answer(call, value, None)
+
+    def _answer(self, call: Call, value: Any, error: Exception | None) -> None:
+        if error is not None and not isinstance(error, FluxpathError):
+            error = FluxpathError(f"{type(error).__name__}: {error}")  # any other may not go over a pipe
+        self._tell(Answer(call.number, value, error, self._explainer.stats()))
+
+    def _cancel(self, number: int) -> None:
+        with self._lock:
+            future = self._running.get(number)
+        if future is not None:
+            future.cancel()
+
+    def _report(self) -> None:
+        told = self._explainer.stats()
+        while True:
+            time.sleep(REPORT)
+            with self._lock:
+                running = dict(self._running)
+            found = {number: p for number, f in running.items() if (p := getattr(f, "progress", None))}
+            now = time.monotonic()
+            rows = {
+                number: (None if p.began is None else now - p.began, p.ended, p.steps, p.lanes)
+                for number, p in found.items()
+            }
+            stats = self._explainer.stats()
+            if running or stats != told:
+                self._tell(Report(rows, stats))
+                told = stats
+
+    def _tell(self, message: Any) -> None:
+        # Where nobody listens any more, this process is about to end.
+        with self._writing, contextlib.suppress(OSError):
+            self._pipe.send(message)
+
+
+def main() -> None:
+    """Open what the first message names, and work."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    pipe = Connection(int(sys.argv[1]))
+    start: Start = pipe.recv()
+    try:
+        explainer = Explainer(start.path, **start.options)
+    except FluxpathError as error:
+        pipe.send(error)
+        return
+    with explainer:
+        Worker(explainer, pipe).work()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""One process: asking one that has ended, and futures that are settled twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from fluxpath.errors import ClosedError
+from fluxpath.runtime.replicas.messages import Call, ReplicaError
+from fluxpath.runtime.replicas.replica import Asked
+
+
+def test_one_that_has_ended_is_not_asked(replicas):
+    replica = replicas._replicas[0]
+    replica.close()
+    with pytest.raises(ReplicaError):
+        replica.ask(Asked(1, str), Call(0, "warmup"))
+    assert issubclass(ReplicaError, ClosedError) and not replica.alive
+
+
+def test_a_future_ends_once():
+    asked = Asked(1, str)
+    asked.cancel()
+    asked.end("late", None)
+    assert asked.cancelled()
+    done = Asked(1, str)
+    done.end("first", None)
+    done.end(None, ValueError())
+    assert done.result() == "first"
