@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from math import isfinite
@@ -63,6 +64,25 @@ def as_images(
             )
         array = np.clip(array, low, high)
     return array
+
+
+def within_range(
+    images: npt.NDArray[np.float32], low: float | None, high: float | None
+) -> npt.NDArray[np.float32]:
+    """Inputs of the model, clipped to [low, high]; a RuntimeWarning says so, where more than rounding was.
+
+    For what other libraries make of images, as by adding noise: they know no range.
+    """
+    least, most = (images.min(), images.max()) if images.size else (np.float32(0), np.float32(0))
+    if not np.isfinite([least, most]).all() or not outside(least, most, low, high, rounding=True):
+        return images
+    warnings.warn(
+        f"inputs range from {least:g} to {most:g}, and the model's from {low} to {high}: what "
+        "lies outside was clipped",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return np.clip(images, low, high)
 
 
 def _other_type(given: npt.NDArray[Any]) -> str:
