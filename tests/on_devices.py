@@ -10,6 +10,7 @@ METHODS = [
     MFABA(),
     MFABA(ascent="smooth", path="norm", step_size=0.02),
     MFABA(path="cosine"),
+    MFABA(step_size=0.03, accumulate=True),
     NeFLAG(n=3, max_steps=4),
 ]
 

@@ -36,7 +36,8 @@ PENDING, LENGTH = "pending", "length"
 class MFABA(MFABASettings):
     """Settings of MFABA, with the names, defaults and meaning of the runtime's.
 
-    path="cosine" is not among them: it needs every point of the walk once more at the end.
+    path="cosine" is not among them, since it needs every point of the walk once more at the end, nor is
+    accumulate=True, which is there to compare with the published code and not to be deployed.
     """
 
     PATHS = ("taylor", "norm")
@@ -47,6 +48,8 @@ class MFABA(MFABASettings):
                 "path is 'cosine', which only the runtime can: here it must be 'taylor' or 'norm'"
             )
         super().__post_init__()
+        if self.accumulate:
+            raise InputError("accumulate is True, which only the runtime can: here it must be False")
 
     @property
     def name(self) -> str:

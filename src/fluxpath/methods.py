@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy.typing as npt
 
 from fluxpath.arrays import FixedArray, number_or_array
-from fluxpath.checks import one_of, plain, positive, whole
+from fluxpath.checks import need, one_of, plain, positive, whole
 
 NAMES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "mfaba-sharp": ("MFABA", {"ascent": "sharp"}),
@@ -60,6 +60,7 @@ class MFABASettings:
     path: Literal["taylor", "norm", "cosine"] = "taylor"
     max_steps: int = 50
     step_size: float | None = None
+    accumulate: bool = False
 
     PATHS: ClassVar[tuple[str, ...]] = ("taylor", "norm", "cosine")
     SMOOTH_RADIUS: ClassVar[float] = 0.3
@@ -73,6 +74,9 @@ class MFABASettings:
         whole("max_steps", self.max_steps, 1)
         if self.step_size is not None:
             positive("step_size", self.step_size)
+        need(
+            isinstance(self.accumulate, bool), f"accumulate is {self.accumulate!r}, it must be True or False"
+        )
 
     @property
     def effective_step_size(self) -> float:

@@ -23,6 +23,7 @@ METHODS = [
     MFABA("sharp", path="norm", step_size=0.03, max_steps=12),
     MFABA("smooth", path="cosine", step_size=0.01, max_steps=12),
     NeFLAG(n=4, radius=0.05, stop="label", max_steps=6, seed=1),
+    MFABA("sharp", path="cosine", step_size=0.02, max_steps=12, accumulate=True),
 ]
 FIELDS = ("values", "target", "label", "steps", "status", "score")
 

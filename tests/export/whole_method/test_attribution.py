@@ -241,8 +241,13 @@ def test_a_wrong_loop_is_found_and_leaves_no_file(graph, tmp_path, monkeypatch):
     ("method", "settings", "message"),
     [
         ("mfaba", {}, "no method 'mfaba' for a file, there are mfaba-sharp"),
-        ("mfaba-sharp", {"steps": 3}, "mfaba-sharp has no setting 'steps', it has max_steps, path, rule"),
+        (
+            "mfaba-sharp",
+            {"steps": 3},
+            "mfaba-sharp has no setting 'steps', it has accumulate, max_steps, path, rule",
+        ),
         ("mfaba-sharp", {"path": "cosine"}, "path is 'cosine', which only the runtime can"),
+        ("mfaba-sharp", {"accumulate": True}, "accumulate is True, which only the runtime can"),
         ("mfaba-sharp", {"max_steps": 0}, "max_steps is 0, it must be an integer from 1"),
         ("mfaba-smooth", {"step_size": -1.0}, "step_size is -1.0, it must be a finite number above zero"),
         ("neflag", {"stop": "never"}, "stop is 'never', it must be 'flux' or 'label'"),

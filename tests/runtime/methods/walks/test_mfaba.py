@@ -155,6 +155,7 @@ def test_norm_and_cosine_give_multiples_of_the_chord(explainers):
             ({"max_steps": v}, r"max_steps is .*, it must be an integer from 1")
             for v in (0, -1, 2.0, "9", True)
         ),
+        *(({"accumulate": v}, r"accumulate is .*, it must be True or False") for v in (1, None, "yes")),
         ({"max_steps": 2**31}, r"max_steps is 2147483648, it must be an integer from 1 to 2147483647"),
         *(
             ({"step_size": v}, r"step_size is .*, it must be a finite number above zero")
