@@ -11,8 +11,8 @@ from code_blocks import NOT_RUN, QUOTED, RUN, SHOWN, Block, blocks_of, run, stag
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-ELSEWHERE = {"from-captum.md", "serving.md"}
-"""test_from_captum.py and runtime/serve/test_docs.py run them."""
+ELSEWHERE = {"adapters.md", "from-captum.md", "serving.md"}
+"""test_adapters_page.py, test_from_captum.py and runtime/serve/test_docs.py run them."""
 RUNNABLE = [p for p in PAGES if p.name not in ELSEWHERE and any(block.is_run for block in blocks_of(p))]
 
 
