@@ -10,9 +10,10 @@ import json
 import re
 import uuid
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from fluxpath.errors import FluxpathError
 from fluxpath.files import naming, temporary_name, unlinked
@@ -24,6 +25,17 @@ RESULTS = "results.jsonl"
 FOLDER = "folder"
 
 _CHECK = b', "check": '
+
+
+class Entry(Protocol):
+    """What is one line of a log: `name` says of what, where an error must."""
+
+    @property
+    def name(self) -> str:
+        """Of an image, as a rule."""
+
+    def entry(self) -> dict[str, Any]:
+        """The line as a JSON object."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +81,28 @@ def read_log(path: Path) -> Log | None:
     head: Head | None = None
     rows: list[Row] = []
     ends: list[int] = []
-    begin = end = 0
+    begin = 0
+    for entry, end in entries(path):
+        if head is None:
+            head, begin = Head.of(entry, path), end
+            continue
+        try:
+            rows.append(Row.read(entry))
+        except (ValueError, TypeError):
+            break
+        ends.append(end)
+    return None if head is None else Log(head, rows, begin, ends)
+
+
+def entries(path: Path) -> Iterator[tuple[Any, int]]:
+    """The JSON objects of a log's whole lines, None for a broken one, each with its end in bytes."""
+    end = 0
     with open(path, "rb", opener=unlinked) as file:
         for line in file:
             if not line.endswith(b"\n"):
-                break
+                return
             end += len(line)
-            entry = parsed(line)
-            if head is None:
-                head, begin = Head.of(entry, path), end
-                continue
-            try:
-                rows.append(Row.read(entry))
-            except (ValueError, TypeError):
-                break
-            ends.append(end)
-    return None if head is None else Log(head, rows, begin, ends)
+            yield parsed(line), end
 
 
 def _token_in(path: Path) -> str | None:
@@ -133,8 +151,8 @@ class RowLog:
             self._file.truncate(keep)
             self._file.seek(keep)
 
-    def append(self, *rows: Row) -> None:
-        """Append rows; FluxpathError if the disk is full."""
+    def append(self, *rows: Entry) -> None:
+        """Append rows in one write; FluxpathError if the disk is full."""
         self._append(b"".join(line_of(row.entry()) for row in rows), f"row of '{rows[-1].name}'")
 
     def _append(self, data: bytes, what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import zipfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from fluxpath.cli._common import say
 from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
 from fluxpath.manifest import Manifest
+from fluxpath.npy import Rows
 
 MOST_BYTES = 2**31
 """What the images of a check may take, as they are in the file."""
@@ -57,19 +57,12 @@ def _archived(path: Path, count: int) -> Images:
 
 def _first(file: IO[bytes], count: int) -> npt.NDArray[Any]:
     """The first `count` rows of an array in the .npy format; no more of it is read or unpacked."""
-    version = np.lib.format.read_magic(file)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-    shape, fortran, dtype = read(file)
-    if dtype.kind not in "biuf" or fortran or len(shape) < 2:
-        raise ValueError(f"its array is {dtype} {list(shape)}, and must be rows of numbers in C order")
-    wanted = (min(count, shape[0]), *shape[1:])
-    size = math.prod(wanted) * dtype.itemsize
+    rows = Rows(file)
+    wanted = min(count, rows.shape[0])
+    size = rows.size_of(wanted)
     if size > MOST_BYTES:
-        raise ValueError(f"{wanted[0]} of its images have {size} bytes, and the most is {MOST_BYTES}")
-    content = file.read(size)
-    if len(content) != size:
-        raise ValueError("its array is truncated")
-    return np.frombuffer(content, dtype).reshape(wanted)
+        raise ValueError(f"{wanted} of its images have {size} bytes, and the most is {MOST_BYTES}")
+    return rows.read(wanted)
 
 
 def _photos(path: Path, count: int, manifest: Manifest) -> Images:

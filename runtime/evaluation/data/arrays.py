@@ -1,0 +1,113 @@
+"""Images in arrays: .npz files, which are read row by row, and objects in memory."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import ExitStack
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fluxpath.errors import InputError, first_line
+from fluxpath.files import regular
+from fluxpath.npy import Rows
+from fluxpath.runtime.evaluation.data.base import Data, Datum, Fitting
+from fluxpath.runtime.evaluation.data.masks import Masks
+
+_ARRAYS = {"images": ("biuf", 2), "labels": ("iufU", 1), "masks": ("biuf", 3)}
+
+
+def archive_data(path: Path, fitting: Fitting, masks: Masks) -> Data:
+    """The arrays images [n, ...], and where they are there labels [n] and masks [n, h, w], of an .npz file.
+
+    Images are photos in uint8 or the model's input in floats. InputError for a file that has none.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = {name for name in _ARRAYS if f"{name}.npy" in archive.namelist()}
+            if "images" not in held:
+                raise ValueError("it has no array 'images'")
+            counts = {}
+            for name in held:
+                with archive.open(f"{name}.npy") as file:
+                    counts[name] = Rows(file, *_ARRAYS[name]).shape[0]  # type: ignore[arg-type]
+        if len(set(counts.values())) != 1 or not counts["images"]:
+            raise ValueError(f"its arrays have {', '.join(f'{n} {name}' for name, n in counts.items())}")
+    except Exception as error:  # on a damaged archive zipfile and numpy can raise anything
+        raise InputError(
+            f"'{path}' is not an .npz file with an array 'images' of numbers ({first_line(error)})"
+        ) from error
+
+    def items() -> Iterator[Datum]:
+        with ExitStack() as stack:
+            stream = stack.enter_context(open(path, "rb", opener=regular))
+            archive = stack.enter_context(zipfile.ZipFile(stream))
+            rows = {
+                name: Rows(stack.enter_context(archive.open(f"{name}.npy")), *_ARRAYS[name])  # type: ignore[arg-type]
+                for name in held
+            }
+            for i in range(counts["images"]):
+                yield _datum(i, {name: _next(each, path) for name, each in rows.items()}, fitting, masks)
+
+    return Data(items, counts["images"], str(path.resolve()), "labels" in held)
+
+
+def _next(rows: Rows, path: Path) -> Any:
+    try:
+        return rows.read()[0]
+    except Exception as error:  # of a damaged archive
+        raise InputError(f"'{path}' is damaged: {first_line(error)}") from error
+
+
+def memory_data(given: Any, fitting: Fitting, masks: Masks) -> Data:
+    """Data of Python objects: {"images": ..., "labels": ..., "masks": ...}, or an iterable of images,
+    (name, image) and (name, image, label).
+
+    An image is in any form that `Explainer.prepare` takes. An iterator can be read once only, so a run of it
+    cannot go on later.
+    """
+    if isinstance(given, Mapping):
+        columns = {name: given[name] for name in _ARRAYS if given.get(name) is not None}
+        strange = sorted(set(given) - set(_ARRAYS))
+        if "images" not in columns or strange:
+            raise InputError(f"data has {sorted(given)}, and must have 'images', and may have 'labels', 'masks'")
+        lengths = {name: len(values) for name, values in columns.items()}
+        if len(set(lengths.values())) != 1:
+            raise InputError(f"data have {', '.join(f'{n} {name}' for name, n in lengths.items())}: as many of each")
+        rows: Callable[[], Iterator[Any]] = lambda: (  # noqa: E731
+            _datum(i, {name: values[i] for name, values in columns.items()}, fitting, masks)
+            for i in range(lengths["images"])
+        )
+        return Data(rows, lengths["images"], None, "labels" in columns)
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes):
+        raise InputError(f"data is {given!r:.80}, it must be a path, a dict of arrays, or an iterable of images")
+    count = len(given) if isinstance(given, Sized) else None
+    once = iter(given)
+    first = next(once, None)
+    labelled = isinstance(first, tuple) and len(first) == 3
+    begun = chain([] if first is None else [first], once)
+    source = (lambda: iter(given)) if count is not None else (lambda: begun)
+    return Data(lambda: (_element(i, each, fitting, masks) for i, each in enumerate(source())), count, None,
+                labelled)  # fmt: skip
+
+
+def _element(i: int, given: Any, fitting: Fitting, masks: Masks) -> Datum:
+    name, label = f"{i:06d}", None
+    if isinstance(given, tuple):
+        if len(given) not in (2, 3) or not isinstance(given[0], str):
+            raise InputError(f"element {i} of data is a tuple, it must be (name, image) or (name, image, label)")
+        name, given, label = *given, *repeat(None, 3 - len(given))
+    elif isinstance(given, str | Path):
+        name = Path(given).as_posix()
+    return Datum(name, lambda: fitting.image(given, name), fitting.label(label, f"'{name}'"), masks.of(name))
+
+
+def _datum(i: int, row: Mapping[str, Any], fitting: Fitting, masks: Masks) -> Datum:
+    name = f"{i:06d}"
+    given = row.get("labels")
+    label = fitting.label(given.item() if isinstance(given, np.generic) else given, f"label {i}")
+    mask = masks.of(name) if "masks" not in row else lambda: fitting.mask(row["masks"], name)
+    return Datum(name, lambda: fitting.image(row["images"], name), label, mask)

@@ -1,0 +1,116 @@
+"""What data are, and how photos, labels and masks fit the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.arrays import as_array
+from fluxpath.errors import InputError
+from fluxpath.manifest import Manifest
+from fluxpath.runtime.inputs import as_targets
+from fluxpath.runtime.preparation import Preparation
+from fluxpath.runtime.preparation.preparation import is_photo
+
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+def no_mask() -> Mask | None:
+    """Nobody knows which pixels matter."""
+    return None
+
+
+@dataclass(frozen=True)
+class Datum:
+    """One image. load: float32 [*shape]; mask: bool [h, w], or None; both raise InputError if damaged.
+
+    label: the number of its class, or None.
+    """
+
+    name: str
+    load: Callable[[], Image]
+    label: int | None = None
+    mask: Callable[[], Mask | None] = no_mask
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images in a fixed order; `items` begins anew at each call, and reads as it goes.
+
+    count: how many there are, None if unknown. source: where they are from, so that a run goes on only with
+    the same; None for objects in memory. labelled: whether images have labels. note: a sentence for the
+    user, or "".
+    """
+
+    items: Callable[[], Iterator[Datum]]
+    count: int | None
+    source: str | None = None
+    labelled: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Makes the model's inputs, class numbers and masks of what data hold."""
+
+    manifest: Manifest
+    shape: tuple[int, ...]
+
+    @cached_property
+    def _photos(self) -> Preparation:
+        return Preparation.of(self.manifest, self.shape)
+
+    def need_photos(self) -> None:
+        """Raise InputError unless the model takes photos."""
+        self._photos.check()
+
+    def image(self, given: Any, name: str) -> Image:
+        """A photo (a path, bytes, levels in uint8) or the input itself, as float32 [*shape], checked."""
+        one = self._photos.load(given, name) if is_photo(given) else self._photos.one(given, f"'{name}'")
+        try:
+            return self._photos.all(one[None])[0]
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+
+    def label(self, given: Any, where: str) -> int | None:
+        """The number of a class that is given by number or name; None for None, "" and -1 (no label)."""
+        if isinstance(given, np.generic):
+            given = given.item()
+        if isinstance(given, float) and given.is_integer():
+            given = int(given)  # as pandas writes integers beside gaps
+        if given is None or given == "" or given != given or given == -1:
+            return None
+        try:
+            number = int(as_targets(given, 1, self.manifest.classes, self.manifest.class_names)[0])
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        return number
+
+    def mask(self, given: Any, name: str) -> Mask:
+        """A mask as bool [h, w] of the input's size: what is brighter than half of its brightest pixel.
+
+        given: a picture's path, or an array [h, w] of bools or numbers; it is resized and cropped as photos
+        are, without blending, unless it has the input's size.
+        """
+        if len(self.shape) < 2:
+            raise InputError(f"masks are of images, and the model takes inputs of shape {list(self.shape)}")
+        size = self.shape[-2:]
+        if not is_photo(given):
+            array = as_array(name, given)
+            if array.shape == (1, *array.shape[-2:]):
+                array = array[0]
+            if array.ndim != 2 or array.dtype.kind not in "biuf":
+                raise InputError(f"the mask of '{name}' is {array.dtype} {list(array.shape)}, and must be [h, w]")
+            given = np.uint8(255) * (array > array.max() / 2).astype(np.uint8)
+            if array.shape == size:
+                return np.asarray(given > 0)
+        how = self._photos.how
+        fit = Preparation((1, *size), 0.0, 1.0, replace(how, interpolation="nearest"))
+        plane = (fit.load(given, name) if is_photo(given) else fit.one(given, name))[0]
+        return np.asarray(plane > plane.max() / 2)
