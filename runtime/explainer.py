@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from functools import partial
 from numbers import Integral
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -79,6 +80,9 @@ class Explainer:
     OutOfMemoryError.
     """
 
+    path: Path | None
+    """The file that was opened; None for a session of one's own."""
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -95,7 +99,7 @@ class Explainer:
         cache: str | os.PathLike[str] | None = None,
         trust: bool = False,
     ) -> None:
-        path = as_path(path, "the file of the model")
+        self.path = as_path(path, "the file of the model")
         if threads is not None:
             whole("threads", threads, 1, MOST_THREADS)
         options = Options(
@@ -108,7 +112,7 @@ class Explainer:
             trust=trust,
             cache=None if cache is None else as_path(cache, "cache"),
         )
-        self._open(open_session(path, options), slots, shape, max_memory, max_pending)
+        self._open(open_session(self.path, options), slots, shape, max_memory, max_pending)
 
     @classmethod
     def from_session(
@@ -127,6 +131,7 @@ class Explainer:
                 "fluxpath.runtime.GradientSession"
             )
         explainer = cls.__new__(cls)
+        explainer.path = None
         explainer._open(session, slots, shape, max_memory, max_pending)
         return explainer
 

@@ -39,7 +39,9 @@ class Random(Method):
         known = np.isfinite(lanes.score[slots])
         images = np.asarray(lanes.image[slots])
         noise = [
-            np.random.default_rng([self.seed, zlib.crc32(image.tobytes())]).standard_normal(len(image), np.float32)
+            np.random.default_rng([self.seed, zlib.crc32(image.tobytes())]).standard_normal(
+                len(image), np.float32
+            )
             for image in images
         ]
         lanes.sum[slots] = np.stack(noise)

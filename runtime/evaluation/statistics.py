@@ -126,8 +126,8 @@ def told_apart(a: Values, b: Values, comparisons: int, seed: int = 0) -> tuple[I
 
 @dataclass(frozen=True)
 class Standing:
-    """A method in one metric. group: 1 for the best and those that cannot be told apart from it, 2 for the best
-    of the others and those that cannot be told apart from that, and so on; 0 for a method without a value.
+    """A method in one metric. group: 1 for the best and those that cannot be told apart from it, 2 for the
+    best of the others and those that cannot be told apart from that, and so on; 0 for one without a value.
 
     mean: over the images. difference: from the best method, over the images that have both; None of the best.
     """
@@ -141,7 +141,7 @@ class Standing:
 def standings(
     values: Mapping[str, Values], better: Literal["higher", "lower"], seed: int = 0
 ) -> list[Standing]:
-    """The methods from best to worst, each in the first group whose first method it cannot be told apart from.
+    """The methods from best to worst, each in the first group whose best it cannot be told apart from.
 
     values: float64 [n] of each method, over the same images, NaN where the metric is not defined.
     """

@@ -7,13 +7,14 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from fluxpath.checks import need, whole
-from fluxpath.runtime.pictures.figure import Colour, Label, Line, Point, pixels, svg
+from fluxpath.runtime.pictures.figure import Area, Colour, Label, Line, Point, pixels, svg
 from fluxpath.runtime.pictures.text import FAINT, length, shown, wrapped
 
 # Okabe and Ito's colours, which readers with any cones tell apart, without the yellow, which is too pale for
@@ -25,7 +26,11 @@ DASHES = ((), (9, 4), (2, 3), (9, 3, 2, 3))
 GRID = (222, 223, 226)
 TITLE, TEXT, PAD, SAMPLE = 16, 13, 12, 28
 TINY = 1e-290  # no axis is shorter
+Points: TypeAlias = npt.NDArray[np.float64]
+
 LINE = TEXT + 6  # from one line of text to the next
+NOTHING = np.empty((0, 2))
+BAND = 0.13  # the opacity of an interval
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Curves:
     """A drawing of curves, `width` x `height` pixels: `svg()` is its text, `png()` the picture.
 
     series: each curve's name and its x and y, real numbers [n] each; a NaN or an infinity breaks the line.
+    bands: of any of the curves, by name, between which y its interval lies, low and high, real numbers [n].
     Raises InputError for no series, arrays that do not fit, no finite point, values beyond 1e300, and
     sizes that are not 160 to 8192 pixels.
     """
@@ -43,7 +49,8 @@ class Curves:
     y_label: str = ""
     width: int = 640
     height: int = 420
-    _drawn: tuple[list[Line], list[Label]] = field(init=False, repr=False, compare=False)
+    bands: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]] = field(default_factory=dict)
+    _drawn: tuple[list[Area], list[Line], list[Label]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         whole("width", self.width, 160, 8192)
@@ -53,12 +60,14 @@ class Curves:
     def svg(self) -> str:
         """A standalone SVG document: text stays text; the title and the names of curves are read aloud."""
         about = f"{self.y_label or 'y'} against {self.x_label or 'x'}: {', '.join(self.series)}"
-        return svg(*self._drawn, (self.width, self.height), self.title, about)
+        areas, lines, labels = self._drawn
+        return svg(lines, labels, (self.width, self.height), self.title, about, areas)
 
     def png(self, scale: int = 2) -> Image.Image:
         """A PIL RGB picture of `scale` pixels for each of the drawing's, 1 to 4."""
         whole("scale", scale, 1, 4)
-        return pixels(*self._drawn, (self.width, self.height), scale)
+        areas, lines, labels = self._drawn
+        return pixels(lines, labels, (self.width, self.height), scale, areas)
 
 
 def curves(
@@ -87,10 +96,12 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [k * step for k in range(first, max(last, first + 1) + 1)]
 
 
-def _laid_out(figure: Curves) -> tuple[list[Line], list[Label]]:
+def _laid_out(figure: Curves) -> tuple[list[Area], list[Line], list[Label]]:
     """What is drawn, from the ground up, in the drawing's pixels."""
     data = {name: _checked(name, *pair) for name, pair in figure.series.items()}
-    finite = [points[np.isfinite(points).all(axis=1)] for points in data.values()]
+    bands = _edges(figure)
+    every_curve = [*data.values(), *(edge for pair in bands.values() for edge in pair)]
+    finite = [points[np.isfinite(points).all(axis=1)] for points in every_curve]
     need(any(map(len, finite)), "curves need at least one point whose x and y are finite")
     every = np.concatenate(finite)
     least, greatest = every.min(axis=0).tolist(), every.max(axis=0).tolist()
@@ -115,13 +126,31 @@ def _laid_out(figure: Curves) -> tuple[list[Line], list[Label]]:
     place = partial(
         _placed, first=(across[0], up[0]), last=(across[-1], up[-1]), box=(left, top, right, bottom)
     )
+    areas = []
     for k, ((name, points), (x, y)) in enumerate(zip(data.items(), legend, strict=True)):
+        lower, upper = bands.get(name, (NOTHING, NOTHING))
+        for low, high in zip(_runs(lower), _runs(upper), strict=True):
+            around = [*map(place, low.tolist()), *map(place, high[::-1].tolist())]
+            areas.append(Area(tuple(around), COLOURS[k % len(COLOURS)], BAND))
         style = (COLOURS[k % len(COLOURS)], 2, DASHES[k % len(DASHES)])
         lines += [Line(tuple(map(place, run.tolist())), *style) for run in _runs(points)]
         middle = ground + y - TEXT * 0.35
         lines.append(Line(((x, middle), (x + SAMPLE, middle)), *style))
         labels.append(Label(x + SAMPLE + 6, ground + y, _fitting(name, TEXT, width - SAMPLE - 6), TEXT))
-    return lines, [label for label in labels if label.text]
+    return areas, lines, [label for label in labels if label.text]
+
+
+def _edges(figure: Curves) -> dict[str, tuple[Points, Points]]:
+    """The lower and upper edge of each band, float64 [n, 2], broken at the same points."""
+    edges = {}
+    for name, (low, high) in figure.bands.items():
+        need(name in figure.series, f"a band is of the curve {name!r}, which there is not")
+        pair = [_checked(name, figure.series[name][0], edge) for edge in (low, high)]
+        gaps = ~np.isfinite(np.concatenate(pair, axis=1)).all(axis=1)
+        for edge in pair:
+            edge[gaps] = np.nan
+        edges[name] = (pair[0], pair[1])
+    return edges
 
 
 def _axes(
@@ -149,7 +178,7 @@ def _placed(point: Point, first: Point, last: Point, box: tuple[int, int, int, i
     return left + x * (right - left), bottom - y * (bottom - top)
 
 
-def _checked(name: str, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _checked(name: str, x: npt.ArrayLike, y: npt.ArrayLike) -> Points:
     """Points float64 [n, 2] of a curve."""
     pair = [np.asarray(values) for values in (x, y)]
     fits = all(v.ndim == 1 and v.dtype.kind in "biuf" for v in pair) and len(pair[0]) == len(pair[1])
@@ -158,7 +187,7 @@ def _checked(name: str, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.fl
     return np.stack([v.astype(np.float64) for v in pair], axis=1)
 
 
-def _runs(points: npt.NDArray[np.float64]) -> Iterator[npt.NDArray[np.float64]]:
+def _runs(points: Points) -> Iterator[Points]:
     """The parts of a curve [n, 2] between points that are not finite."""
     broken = np.flatnonzero(~np.isfinite(points).all(axis=1))
     for run in np.split(points, broken):

@@ -34,6 +34,15 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Area:
+    """A polygon that lets what is below it show through; opacity from 0 to 1."""
+
+    points: tuple[Point, ...]
+    colour: Colour
+    opacity: float
+
+
+@dataclass(frozen=True)
 class Label:
     """Text in one line whose baseline begins, has its middle or ends at a point."""
 
@@ -45,7 +54,14 @@ class Label:
     anchor: str = "start"
 
 
-def svg(lines: Sequence[Line], labels: Sequence[Label], size: tuple[int, int], title: str, about: str) -> str:
+def svg(
+    lines: Sequence[Line],
+    labels: Sequence[Label],
+    size: tuple[int, int],
+    title: str,
+    about: str,
+    areas: Sequence[Area] = (),
+) -> str:
     """An SVG document of `size` (width, height): text stays text, `title` and `about` are read aloud."""
     width, height = size
     return "\n".join(
@@ -55,6 +71,7 @@ def svg(lines: Sequence[Line], labels: Sequence[Label], size: tuple[int, int], t
             f"<title>{_xml(title)}</title>",
             f"<desc>{_xml(about)}</desc>",
             f'<rect width="100%" height="100%" fill="{_hex(BACKGROUND)}"/>',
+            *map(_svg_area, areas),
             *map(_svg_line, lines),
             *map(_svg_label, labels),
             "</svg>\n",
@@ -62,10 +79,21 @@ def svg(lines: Sequence[Line], labels: Sequence[Label], size: tuple[int, int], t
     )
 
 
-def pixels(lines: Sequence[Line], labels: Sequence[Label], size: tuple[int, int], scale: int) -> Image.Image:
+def pixels(
+    lines: Sequence[Line],
+    labels: Sequence[Label],
+    size: tuple[int, int],
+    scale: int,
+    areas: Sequence[Area] = (),
+) -> Image.Image:
     """The same as a PIL RGB picture of `scale` times the size, in the letters that Pillow's font has."""
     fine, (width, height) = scale * FINER, size
     canvas = Image.new("RGB", (width * fine, height * fine), BACKGROUND)
+    for area in areas:
+        mask = Image.new("L", canvas.size)
+        opaque = round(255 * area.opacity)
+        ImageDraw.Draw(mask).polygon([(x * fine, y * fine) for x, y in area.points], opaque)
+        canvas.paste(area.colour, (0, 0), mask)
     for line in lines:
         _stroke(ImageDraw.Draw(canvas), line, fine)
     canvas = canvas.resize((width * scale, height * scale), Image.Resampling.BOX)
@@ -120,6 +148,11 @@ def _svg_line(line: Line) -> str:
         f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{line.width:g}" '
         f'stroke-linejoin="round"{dashes}/>'
     )
+
+
+def _svg_area(area: Area) -> str:
+    points = " ".join(f"{x:.2f},{y:.2f}" for x, y in area.points)
+    return f'<polygon points="{points}" fill="{_hex(area.colour)}" fill-opacity="{area.opacity:g}"/>'
 
 
 def _svg_label(label: Label) -> str:

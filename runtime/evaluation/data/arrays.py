@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import ExitStack
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def archive_data(path: Path, fitting: Fitting, masks: Masks) -> Data:
             counts = {}
             for name in held:
                 with archive.open(f"{name}.npy") as file:
-                    counts[name] = Rows(file, *_ARRAYS[name]).shape[0]  # type: ignore[arg-type]
+                    counts[name] = Rows(file, *_ARRAYS[name]).shape[0]
         if len(set(counts.values())) != 1 or not counts["images"]:
             raise ValueError(f"its arrays have {', '.join(f'{n} {name}' for name, n in counts.items())}")
     except Exception as error:  # on a damaged archive zipfile and numpy can raise anything
@@ -46,8 +46,7 @@ def archive_data(path: Path, fitting: Fitting, masks: Masks) -> Data:
             stream = stack.enter_context(open(path, "rb", opener=regular))
             archive = stack.enter_context(zipfile.ZipFile(stream))
             rows = {
-                name: Rows(stack.enter_context(archive.open(f"{name}.npy")), *_ARRAYS[name])  # type: ignore[arg-type]
-                for name in held
+                name: Rows(stack.enter_context(archive.open(f"{name}.npy")), *_ARRAYS[name]) for name in held
             }
             for i in range(counts["images"]):
                 yield _datum(i, {name: _next(each, path) for name, each in rows.items()}, fitting, masks)
@@ -73,33 +72,45 @@ def memory_data(given: Any, fitting: Fitting, masks: Masks) -> Data:
         columns = {name: given[name] for name in _ARRAYS if given.get(name) is not None}
         strange = sorted(set(given) - set(_ARRAYS))
         if "images" not in columns or strange:
-            raise InputError(f"data has {sorted(given)}, and must have 'images', and may have 'labels', 'masks'")
+            raise InputError(
+                f"data has {sorted(given)}, and must have 'images', and may have 'labels', 'masks'"
+            )
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) != 1:
-            raise InputError(f"data have {', '.join(f'{n} {name}' for name, n in lengths.items())}: as many of each")
-        rows: Callable[[], Iterator[Any]] = lambda: (  # noqa: E731
-            _datum(i, {name: values[i] for name, values in columns.items()}, fitting, masks)
-            for i in range(lengths["images"])
-        )
+            raise InputError(
+                f"data have {', '.join(f'{n} {name}' for name, n in lengths.items())}: as many of each"
+            )
+
+        def rows() -> Iterator[Datum]:
+            for i in range(lengths["images"]):
+                yield _datum(i, {name: values[i] for name, values in columns.items()}, fitting, masks)
+
         return Data(rows, lengths["images"], None, "labels" in columns)
     if not isinstance(given, Iterable) or isinstance(given, str | bytes):
-        raise InputError(f"data is {given!r:.80}, it must be a path, a dict of arrays, or an iterable of images")
+        raise InputError(
+            f"data is {given!r:.80}, it must be a path, a dict of arrays, or an iterable of images"
+        )
     count = len(given) if isinstance(given, Sized) else None
     once = iter(given)
     first = next(once, None)
     labelled = isinstance(first, tuple) and len(first) == 3
     begun = chain([] if first is None else [first], once)
-    source = (lambda: iter(given)) if count is not None else (lambda: begun)
-    return Data(lambda: (_element(i, each, fitting, masks) for i, each in enumerate(source())), count, None,
-                labelled)  # fmt: skip
+
+    def items() -> Iterator[Datum]:
+        for i, each in enumerate(begun if count is None else given):
+            yield _element(i, each, fitting, masks)
+
+    return Data(items, count, None, labelled)
 
 
 def _element(i: int, given: Any, fitting: Fitting, masks: Masks) -> Datum:
     name, label = f"{i:06d}", None
     if isinstance(given, tuple):
         if len(given) not in (2, 3) or not isinstance(given[0], str):
-            raise InputError(f"element {i} of data is a tuple, it must be (name, image) or (name, image, label)")
-        name, given, label = *given, *repeat(None, 3 - len(given))
+            raise InputError(
+                f"element {i} of data is a tuple, it must be (name, image) or (name, image, label)"
+            )
+        name, given, label = given if len(given) == 3 else (*given, None)
     elif isinstance(given, str | Path):
         name = Path(given).as_posix()
     return Datum(name, lambda: fitting.image(given, name), fitting.label(label, f"'{name}'"), masks.of(name))

@@ -74,9 +74,10 @@ class Fitting:
         """A photo (a path, bytes, levels in uint8) or the input itself, as float32 [*shape], checked."""
         one = self._photos.load(given, name) if is_photo(given) else self._photos.one(given, f"'{name}'")
         try:
-            return self._photos.all(one[None])[0]
+            checked = self._photos.all(one[None])
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
+        return np.asarray(checked[0])
 
     def label(self, given: Any, where: str) -> int | None:
         """The number of a class that is given by number or name; None for None, "" and -1 (no label)."""
@@ -106,7 +107,9 @@ class Fitting:
             if array.shape == (1, *array.shape[-2:]):
                 array = array[0]
             if array.ndim != 2 or array.dtype.kind not in "biuf":
-                raise InputError(f"the mask of '{name}' is {array.dtype} {list(array.shape)}, and must be [h, w]")
+                raise InputError(
+                    f"the mask of '{name}' is {array.dtype} {list(array.shape)}, and must be [h, w]"
+                )
             given = np.uint8(255) * (array > array.max() / 2).astype(np.uint8)
             if array.shape == size:
                 return np.asarray(given > 0)

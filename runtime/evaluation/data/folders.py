@@ -23,7 +23,9 @@ def folder_data(folder: Path, fitting: Fitting, masks: Masks) -> Data:
     fitting.need_photos()
     files = photos_in(folder)
     inside = [file.relative_to(folder) for file in files]
-    labels, note = _classes({path.parts[0] for path in inside if len(path.parts) > 1}, inside, fitting, folder)
+    labels, note = _classes(
+        {path.parts[0] for path in inside if len(path.parts) > 1}, inside, fitting, folder
+    )
 
     def items() -> Iterator[Datum]:
         for file, path in zip(files, inside, strict=True):

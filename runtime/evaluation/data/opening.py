@@ -78,4 +78,6 @@ def _one_photo(path: Path, fitting: Fitting, masks: Masks) -> Data:
 
 def _need_no_columns(image_column: str | None, label_column: str | None, what: str) -> None:
     if image_column is not None or label_column is not None:
-        raise InputError(f"--image-column and --label-column are of tables, and {what} is none: leave them out")
+        raise InputError(
+            f"--image-column and --label-column are of tables, and {what} is none: leave them out"
+        )

@@ -1,4 +1,4 @@
-"""Tables with a row for each image: CSV, JSON lines, Parquet, and Arrow as Hugging Face `datasets` keeps it."""
+"""Tables with a row for each image: CSV, JSON lines, Parquet, Arrow as Hugging Face's datasets save it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,18 @@ from fluxpath.files import regular
 from fluxpath.runtime.evaluation.data.base import Data, Datum, Fitting
 from fluxpath.runtime.evaluation.data.masks import Masks
 
-IMAGES = ("path", "file", "file_name", "filename", "image", "image_path", "img", "img_path", "photo", "filepath")
+IMAGES = (
+    "path",
+    "file",
+    "file_name",
+    "filename",
+    "image",
+    "image_path",
+    "img",
+    "img_path",
+    "photo",
+    "filepath",
+)
 LABELS = ("label", "labels", "class", "class_name", "target", "category", "fine_label", "y")
 TEXT = (".csv", ".tsv", ".jsonl")
 ARROW = (".parquet", ".arrow")

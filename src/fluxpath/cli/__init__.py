@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import fluxpath
-from fluxpath.cli import compare, completion, demo, explain, export, info, serve, verify
+from fluxpath.cli import compare, completion, demo, evaluate, explain, export, info, serve, verify
 from fluxpath.cli._common import in_options, own_code, say
 from fluxpath.errors import FluxpathError, first_line
 from fluxpath.files import naming
@@ -33,7 +33,7 @@ def parser_of() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fluxpath {fluxpath.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (export, explain, compare, info, verify, serve, demo, completion):
+    for module in (export, explain, compare, evaluate, info, verify, serve, demo, completion):
         module.register(commands)
     return parser
 
@@ -71,13 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"fluxpath: there is not enough memory ({first_line(error)})", sys.stderr)
         return 1
     except Exception as error:
-        line = own_code(error, [vars(options).get(name) or "" for name in ("method", "methods")])
+        line = own_code(error, [vars(options).get(name) or "" for name in ("method", "methods", "metrics")])
         if line is None:
             raise
         kind = type(error).__name__
         say(f"fluxpath: the method failed in {line}: {kind}: {first_line(error)}", sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        say("fluxpath: interrupted", sys.stderr)
+    except KeyboardInterrupt as stop:
+        say(f"fluxpath: interrupted{f': {stop}' if str(stop) else ''}", sys.stderr)
         return 130
     return 0

@@ -89,12 +89,30 @@ def method_from(
 
     prepare: makes inputs of a folder of photos, or of one, where such a path is an array's value.
     """
-    from fluxpath.runtime.methods.named import class_named, method_named, settings_of
-    from fluxpath.runtime.pictures import SUFFIXES
+    from fluxpath.runtime.methods.named import class_named, method_named
 
     with current_folder():
-        fields = settings_of(class_named(name)[0])
-    settings = {}
+        made = class_named(name)[0]
+    settings = settings_from(name, made, assignments, prepare)
+    with current_folder():
+        return method_named(name, **settings)
+
+
+def settings_from(
+    name: str,
+    made: type[Any],
+    assignments: Sequence[str],
+    prepare: Callable[[str], npt.NDArray[np.float32]] | None = None,
+) -> dict[str, Any]:
+    """The settings of a class, called `name`, of texts "key=value"; InputError for an unknown one.
+
+    Where a setting can be several values, as a metric's substrates, "+" joins them.
+    """
+    from fluxpath.making import settings_of
+    from fluxpath.runtime.pictures import SUFFIXES
+
+    fields = settings_of(made)
+    settings: dict[str, Any] = {}
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator and key in fields:
@@ -104,13 +122,15 @@ def method_from(
                 f"{name} has no setting '{assignment}', it has {', '.join(sorted(fields)) or 'none'}"
             )
         settings[key] = parsed(text)
-        if prepare is not None and isinstance(settings[key], str) and "Array" in str(fields[key].annotation):
+        kind = str(fields[key].annotation)
+        if "tuple" in kind and "+" in text:
+            settings[key] = tuple(parsed(part) for part in text.split("+"))
+        if prepare is not None and isinstance(settings[key], str) and "Array" in kind:
             if Path(text).is_dir():
                 settings[key] = prepare(text)
             elif text.lower().endswith(SUFFIXES):
                 settings[key] = prepare(text)[0]
-    with current_folder():
-        return method_named(name, **settings)
+    return settings
 
 
 def own_code(error: BaseException, named: Sequence[str]) -> str | None:

@@ -1,0 +1,86 @@
+"""The drawings of the page, as SVG in its text: means with their intervals, and curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fluxpath.runtime.evaluation.statistics import Interval
+from fluxpath.runtime.pictures import Curves
+
+if TYPE_CHECKING:
+    from fluxpath.runtime.evaluation.evaluation import Curve
+
+WIDTH, HEIGHT, PAD = 200, 22, 8
+CURVE = (500, 360)  # small, so that its letters can be read where the page is narrow
+
+
+def extent(means: Sequence[Interval]) -> tuple[float, float] | None:
+    """The least and the greatest that intervals reach; None if no mean is finite."""
+    reached = [v for each in means for v in (each.mean, each.low, each.high) if math.isfinite(v)]
+    return (min(reached), max(reached)) if reached else None
+
+
+def whisker(found: Interval, reach: tuple[float, float] | None, best: bool, guide: float = math.nan) -> str:
+    """A mean as a dot on its interval, from the least to the greatest that the table reaches.
+
+    best: a full dot, others are hollow. guide: where a broken line stands, as at chance. What it shows
+    stands in numbers beside it, so readers of screens pass it over.
+    """
+    if reach is None or not math.isfinite(found.mean):
+        return ""
+    width = reach[1] - reach[0]
+
+    def place(value: float) -> float:
+        return PAD + (WIDTH - 2 * PAD) * ((value - reach[0]) / width if width > 0 else 0.5)
+
+    middle = HEIGHT / 2
+    parts = [f'<line x1="{PAD}" x2="{WIDTH - PAD}" y1="{middle}" y2="{middle}" stroke="#e4e6ea"/>']
+    if math.isfinite(guide):
+        x = place(guide)
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{HEIGHT}" stroke="#8a8f98" stroke-dasharray="3 3"/>'
+        )
+    colour = "#0b5cad" if best else "#5c6068"
+    if math.isfinite(found.low):
+        ends = place(found.low), place(found.high)
+        parts.append(
+            f'<line x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{middle}" y2="{middle}" stroke="{colour}" '
+            'stroke-width="2.5"/>'
+        )
+    parts.append(
+        f'<circle cx="{place(found.mean):.1f}" cy="{middle}" r="4.5" fill="{colour if best else "#fff"}" '
+        f'stroke="{colour}" stroke-width="2"/>'
+    )
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" aria-hidden="true">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def curve_figures(metric: str, methods: Mapping[str, Mapping[str, Curve]]) -> list[str]:
+    """One drawing for each curve of a metric, with a line and its interval for each method.
+
+    The first of a metric's curves is where the others are evaluated.
+    """
+    names = list(dict.fromkeys(name for curves in methods.values() for name in curves))
+    if not names:
+        return []
+    across, others = (names[0], names[1:]) if len(names) > 1 else ("", names)
+    drawn = []
+    for name in others:
+        series, bands = {}, {}
+        for method, curves in methods.items():
+            curve = curves.get(name)
+            if curve is None or not len(curve.mean):
+                continue
+            at = np.arange(len(curve.mean)) if not across else curves[across].mean
+            if len(at) == len(curve.mean):
+                series[method], bands[method] = (at, curve.mean), (curve.low, curve.high)
+        if series:
+            figure = Curves(series, f"{metric}: {name}", across or "step", name, *CURVE, bands=bands)
+            drawn.append(figure.svg().replace(' xmlns="http://www.w3.org/2000/svg"', "", 1))
+    return drawn
