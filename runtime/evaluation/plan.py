@@ -148,6 +148,6 @@ def _by_name(what: str, given: Any, words: Any) -> dict[str, Any]:
         raise InputError(f"{what} are {given!r:.80}, they must be a sequence, or a dict by name")
     need(named, f"{what} are empty: name at least one")
     for name in named:
-        fits = isinstance(name, str) and len(name.strip()) > 0 and len(name) <= LONGEST_NAME
-        need(fits, f"a name among {what} is {name!r:.80}, it must be 1 to {LONGEST_NAME} characters")
+        fits = isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= LONGEST_NAME
+        need(fits, f"a name among {what} is {name!r:.80}, it must be 1 to {LONGEST_NAME} printable characters")
     return named

@@ -1,8 +1,8 @@
 """How sure a mean is, and which methods can be told apart: bootstrap intervals over images.
 
 Efron, Tibshirani: "An Introduction to the Bootstrap", 1993. The percentile interval is too narrow for few
-images; its level is raised as Hesterberg's "What Teachers Should Know about the Bootstrap" (2015, section
-5.3, "expanded percentile interval") has it, so that it covers a normal mean as Student's t does.
+images (Hesterberg: "What Teachers Should Know about the Bootstrap", 2015, section 4): both of its arms are
+longer here by t / z sqrt(n / (n - 1)), by which it covers a normal mean as Student's t does.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Interval:
 def interval(values: Values, seed: int = 0, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
     """The mean of the values [n] that are not NaN, with its bootstrap interval.
 
-    Resample b draws n of the images with numpy's `default_rng(seed).integers(0, n, (resamples, n))[b]`.
+    Resample b draws n of the images with numpy's `default_rng(seed).integers(0, n, (resamples, n))[b]`. Between
+    the quantiles of the resamples' means is the percentile interval, whose arms are then made longer.
     """
     kept = values[~np.isnan(values)]
     count = len(kept)
@@ -52,9 +53,10 @@ def interval(values: Values, seed: int = 0, level: float = LEVEL, resamples: int
     mean = float(kept.mean())
     if count < 2 or not np.isfinite(kept).all():
         return Interval(mean, math.nan, math.nan, count)
-    tail = _tail(level, count)
+    tail = (1 - level) / 2
     low, high = np.quantile(resampled(kept, seed, resamples), [tail, 1 - tail]).tolist()
-    return Interval(mean, low, high, count)
+    longer = student(1 - tail, count - 1) / NormalDist().inv_cdf(1 - tail) * math.sqrt(count / (count - 1))
+    return Interval(mean, mean + longer * (low - mean), mean + longer * (high - mean), count)
 
 
 def resampled(values: Values, seed: int, resamples: int) -> Values:
@@ -72,12 +74,6 @@ def resampled(values: Values, seed: int, resamples: int) -> Values:
 def _drawn(seed: int, resamples: int, count: int) -> npt.NDArray[np.int64]:
     """What each resample draws: the same for all columns of as many images, which makes them paired."""
     return np.random.default_rng(seed).integers(0, count, (resamples, count))
-
-
-def _tail(level: float, count: int) -> float:
-    """The share of resamples beyond each bound."""
-    t = student((1 + level) / 2, count - 1)
-    return NormalDist().cdf(-math.sqrt(count / (count - 1)) * t)
 
 
 def student(share: float, freedom: int) -> float:
@@ -143,13 +139,14 @@ def standings(
 ) -> list[Standing]:
     """The methods from best to worst, each in the first group whose best it cannot be told apart from.
 
-    values: float64 [n] of each method, over the same images, NaN where the metric is not defined.
+    values: float64 [n] of each method, over the same images, NaN where the metric is not defined. The level is
+    that of all pairs of methods, though not all are compared: which is best is known from the data alone.
     """
     means = {name: interval(each, seed) for name, each in values.items()}
     sign = -1.0 if better == "higher" else 1.0
     ranked = sorted((n for n in values if means[n].count), key=lambda name: sign * means[name].mean)
     found: list[Standing] = []
-    comparisons = len(ranked) - 1
+    comparisons = len(ranked) * (len(ranked) - 1) // 2
     leaders: list[str] = []
     for name in ranked:
         apart = [told_apart(values[name], values[leader], comparisons, seed) for leader in leaders]

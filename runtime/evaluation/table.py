@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import TYPE_CHECKING
 
 from fluxpath.text import visible
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 BEST = "*"
 # Columns of metrics in one table: more do not fit a terminal.
 ACROSS = 5
+# Of the sentences below it.
+WIDTH = 100
 
 
 def text_table(found: Evaluation) -> str:
@@ -44,13 +47,13 @@ def _part(found: Evaluation, metrics: list[str], last: bool) -> str:
 
 def notes(found: Evaluation) -> list[str]:
     """What the table means, in sentences."""
-    text = (
-        f"{BEST}  in the best group: of {len(found)} images, no method does better beyond noise (paired "
-        "bootstrap, 95% for all comparisons together). +- is half of the mean's 95% interval."
+    said = (
+        f"{BEST} in the best group: over {len(found)} images no method does better beyond noise (paired "
+        "bootstrap, 95% for all pairs together). +- is half of the mean's 95% interval."
     )
     if found.labelled:
-        text += f"\nThe model is right on {found.accuracy:.1%} of {found.labelled} images with a label."
-    return [text]
+        said += f" The model is right on {found.accuracy:.1%} of {found.labelled} images with a label."
+    return [textwrap.fill(said, WIDTH)]
 
 
 def arrow(found: Evaluation, metric: str) -> str:

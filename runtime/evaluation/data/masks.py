@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from fluxpath.errors import InputError
 from fluxpath.runtime.bulk.sources import photos_in
 from fluxpath.runtime.evaluation.data.base import Fitting, Mask, no_mask
 
@@ -17,7 +16,7 @@ class Masks:
     """
 
     def __init__(self, folder: Path | None, fitting: Fitting) -> None:
-        self._fitting = fitting
+        self.folder, self._fitting = folder, fitting
         self._files: dict[str, Path] = {}
         if folder is None:
             return
@@ -35,12 +34,3 @@ class Masks:
         if file is None:
             return no_mask
         return lambda: self._fitting.mask(file, str(file))
-
-
-def need_match(masks: Masks, found: bool, folder: Path | None) -> None:
-    """Raise InputError if there are masks and no image has one."""
-    if masks and not found:
-        raise InputError(
-            f"no picture in '{folder}' has the name of an image: a mask is named like its image, but for the "
-            "suffix"
-        )

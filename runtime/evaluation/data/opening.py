@@ -11,7 +11,7 @@ from fluxpath.errors import InputError
 from fluxpath.files import as_path
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.evaluation.data.arrays import archive_data, memory_data
-from fluxpath.runtime.evaluation.data.base import Data, Fitting
+from fluxpath.runtime.evaluation.data.base import Data, Fitting, no_mask
 from fluxpath.runtime.evaluation.data.folders import folder_data
 from fluxpath.runtime.evaluation.data.masks import Masks
 from fluxpath.runtime.evaluation.data.tables import ARROW, TEXT, table_data
@@ -31,6 +31,17 @@ def open_data(
     """The data at a path, or in memory; see `fluxpath.runtime.evaluation.evaluate`. InputError if none."""
     fitting = Fitting(manifest, shape)
     pictures = Masks(None if masks is None else as_path(masks, "the folder of masks"), fitting)
+    data = _opened(source, fitting, pictures, image_column, label_column)
+    if pictures and data.count is not None and all(each.mask is no_mask for each in data.items()):
+        raise InputError(
+            f"no picture in '{masks}' is named like an image: a mask has its image's name, but for the suffix"
+        )
+    return data
+
+
+def _opened(
+    source: Any, fitting: Fitting, pictures: Masks, image_column: str | None, label_column: str | None
+) -> Data:
     if not isinstance(source, str | os.PathLike):
         _need_no_columns(image_column, label_column, "objects in memory")
         return memory_data(source, fitting, pictures)

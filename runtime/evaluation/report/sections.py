@@ -32,13 +32,13 @@ ACROSS = 5
 # Images that are named because they could not be read.
 MOST_NAMED = 100
 READING = """
-<p>Every method explains the same images, and every metric measures every attribution. An interval says where
-the mean would lie for other images of this kind: it is a bootstrap over images, widened for few of them as
-Student's t is.</p>
-<p>Methods are compared pair by pair on the same images. Group 1 is the best method and all that cannot be told
-apart from it; group 2 is the best of the others and all that cannot be told apart from that, and so on. The
-level of these intervals is raised for the number of comparisons, so that with 95% none of them is wrong. Within
-a group there is no winner: the order of its methods is noise.</p>
+<p>Every method explains the same images, and every metric measures every attribution. An interval says
+where the mean would lie for other images of this kind: it is a bootstrap over images, widened for few of
+them as Student's t is.</p>
+<p>Methods are compared pair by pair on the same images. Group 1 is the best method and all that cannot be
+told apart from it; group 2 is the best of the others and all that cannot be told apart from that, and so
+on. The level of these intervals is raised for the number of pairs, so that with 95% no two methods that are
+equal are told apart. Within a group there is no winner: the order of its methods is noise.</p>
 <p>Bands around curves are 95% intervals of the mean at each point.</p>
 """
 BEST = '<span class="best">{}<span class="hidden"> (best group)</span></span>'
