@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.checks import need
-from fluxpath.errors import InputError
 from fluxpath.files import as_path
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution.subject import class_name
@@ -140,7 +139,7 @@ class Evaluation:
         about: Mapping[str, str],
         where: Mapping[str, str],
     ) -> Evaluation:
-        """What is in a log; InputError if there is no image in it."""
+        """What is in a log of so many batches."""
         made = cls(plan, manifest, about, where, list(plan.methods), list(plan.metrics), date=now())
         made._facts = {name: [] for name in FACTS}
         made._numbers = {m: {c: [] for c in (*OF_METHOD, *plan.metrics)} for m in plan.methods}
@@ -157,9 +156,6 @@ class Evaluation:
             column: {m: {c: Curve.of(sums) for c, sums in each.items()} for m, each in found.items()}
             for column, found in curves.sums().items()
         }
-        if not made.images:
-            why = next(iter(made.failures.values()), "the labels, or only='correct', leave out all of them")
-            raise InputError(f"there is no image to evaluate: {why}")
         return made
 
     def _take(self, name: str, content: Mapping[str, Any]) -> None:

@@ -88,13 +88,16 @@ class RunLog:
         """Every line of the whole batches."""
         return read(self.path)
 
-    def close(self) -> None:
-        """Let the folder go; an empty log is deleted, and so is an empty folder that was made for it."""
-        self._log.close()
-        self._release()
+    def close(self, remove: bool = False) -> None:
+        """Let the folder go; can be called twice.
 
-    def _release(self) -> None:
-        empty = self.batches == 0 and self._held.created
+        A log in which nothing was written is deleted, any with `remove`, and an empty folder made for it.
+        """
+        self._log.close()
+        self._release(remove)
+
+    def _release(self, remove: bool = False) -> None:
+        empty = remove or (self.batches == 0 and self._held.created)
         self._held.release(remove=empty)
         if empty and self._made:
             with suppress(OSError):  # something else is in it by now

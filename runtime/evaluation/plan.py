@@ -149,5 +149,5 @@ def _by_name(what: str, given: Any, words: Any) -> dict[str, Any]:
     need(named, f"{what} are empty: name at least one")
     for name in named:
         fits = isinstance(name, str) and name.strip() and name.isprintable() and len(name) <= LONGEST_NAME
-        need(fits, f"a name among {what} is {name!r:.80}, it must be 1 to {LONGEST_NAME} printable characters")
+        need(fits, f"a name among {what} is {name!r:.80}, it must be 1 to {LONGEST_NAME} printable letters")
     return named

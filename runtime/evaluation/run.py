@@ -101,6 +101,10 @@ def evaluate(
         if explainer.path is not None:
             about |= {"model": explainer.path.name, "sha256": digest(explainer.path)}
         found = Evaluation.of(log.path, log.batches, plan, manifest, about, machine.machine(device))
+        if not found.images:
+            log.close(remove=True)
+            why = next(iter(found.failures.values()), "their labels, or only='correct', leave all out")
+            raise InputError(f"there is no image to evaluate: {why}")
         if report is not None:
             save_all(found, folder, log.temporary)
     return found

@@ -43,8 +43,8 @@ class Interval:
 def interval(values: Values, seed: int = 0, level: float = LEVEL, resamples: int = RESAMPLES) -> Interval:
     """The mean of the values [n] that are not NaN, with its bootstrap interval.
 
-    Resample b draws n of the images with numpy's `default_rng(seed).integers(0, n, (resamples, n))[b]`. Between
-    the quantiles of the resamples' means is the percentile interval, whose arms are then made longer.
+    Resample b draws n of the images with numpy's `default_rng(seed).integers(0, n, (resamples, n))[b]`.
+    Between the quantiles of the resamples' means is the percentile interval, whose arms are then made longer.
     """
     kept = values[~np.isnan(values)]
     count = len(kept)
@@ -139,8 +139,8 @@ def standings(
 ) -> list[Standing]:
     """The methods from best to worst, each in the first group whose best it cannot be told apart from.
 
-    values: float64 [n] of each method, over the same images, NaN where the metric is not defined. The level is
-    that of all pairs of methods, though not all are compared: which is best is known from the data alone.
+    values: float64 [n] of each method, over the same images, NaN where the metric is not defined. The level
+    is that of all pairs of methods, though not all are compared: which is best is known from the data alone.
     """
     means = {name: interval(each, seed) for name, each in values.items()}
     sign = -1.0 if better == "higher" else 1.0

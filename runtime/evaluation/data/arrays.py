@@ -9,8 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
 from fluxpath.npy import Rows
@@ -118,7 +116,6 @@ def _element(i: int, given: Any, fitting: Fitting, masks: Masks) -> Datum:
 
 def _datum(i: int, row: Mapping[str, Any], fitting: Fitting, masks: Masks) -> Datum:
     name = f"{i:06d}"
-    given = row.get("labels")
-    label = fitting.label(given.item() if isinstance(given, np.generic) else given, f"label {i}")
+    label = fitting.label(row.get("labels"), f"label {i}")
     mask = masks.of(name) if "masks" not in row else lambda: fitting.mask(row["masks"], name)
     return Datum(name, lambda: fitting.image(row["images"], name), label, mask)

@@ -81,12 +81,14 @@ class Fitting:
 
     def label(self, given: Any, where: str) -> int | None:
         """The number of a class that is given by number or name; None for None, "" and -1 (no label)."""
-        if isinstance(given, np.generic):
-            given = given.item()
+        if getattr(given, "shape", None) == ():  # a number of numpy's, or a tensor
+            given = as_array("label", given).item()
         if isinstance(given, float) and given.is_integer():
             given = int(given)  # as pandas writes integers beside gaps
         if given is None or given == "" or given != given or given == -1:
             return None
+        if not isinstance(given, int | float | str):
+            raise InputError(f"{where}: the label is {given!r:.80}, it must be one class, by number or name")
         try:
             number = int(as_targets(given, 1, self.manifest.classes, self.manifest.class_names)[0])
         except InputError as error:

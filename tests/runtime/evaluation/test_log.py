@@ -64,7 +64,7 @@ def test_a_run_that_measured_nothing_leaves_nothing(tmp_path):
 
 def test_files_of_others_are_not_replaced(tmp_path):
     (tmp_path / "report.html").write_text("mine")
-    with pytest.raises(InputError, match="report.html' would be replaced"):
+    with pytest.raises(InputError, match=r"report\.html' would be replaced"):
         opened(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     (tmp_path / "report.html").unlink()

@@ -66,7 +66,9 @@ def test_seeds_are_the_images():
 
 
 def test_methods_and_metrics_are_named_as_they_are_given(graph):
-    found = evaluated(graph("smooth"), 3, methods=["saliency", NeFLAG(n=2), "random"], metrics=[Insertion(steps=3)])
+    found = evaluated(
+        graph("smooth"), 3, methods=["saliency", NeFLAG(n=2), "random"], metrics=[Insertion(steps=3)]
+    )
     assert found.methods == ["saliency", "neflag(n=2)", "random"]
     assert found.metrics == [repr(Insertion(steps=3))]
     assert list(metrics_of(["insertion"])) == ["insertion"]
@@ -79,8 +81,8 @@ def test_methods_and_metrics_are_named_as_they_are_given(graph):
         ("saliency", "must be a sequence"),
         (["saliency", "saliency"], "name each once"),
         (["salience"], "there is no method 'salience'"),
-        ({"": Saliency()}, "1 to 200 printable characters"),
-        ({"a\x1b": Saliency()}, "1 to 200 printable characters"),
+        ({"": Saliency()}, "1 to 200 printable letters"),
+        ({"a\x1b": Saliency()}, "1 to 200 printable letters"),
         ([7], "it must be a method's settings"),
     ],
 )
@@ -91,7 +93,9 @@ def test_wrong_methods_are_named(graph, given, said):
         methods_of(given, explainer.shape, explainer.manifest)
 
 
-@pytest.mark.parametrize(("given", "said"), [(["insert"], "no metric 'insert'"), ({"a": 3}, "must be a Metric")])
+@pytest.mark.parametrize(
+    ("given", "said"), [(["insert"], "no metric 'insert'"), ({"a": 3}, "must be a Metric")]
+)
 def test_wrong_metrics_are_named(given, said):
     with pytest.raises(InputError, match=said):
         metrics_of(given)

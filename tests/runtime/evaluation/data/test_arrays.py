@@ -1,0 +1,120 @@
+"""Arrays in .npz files and in memory."""
+
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import pytest
+from evaluated import NAMES, fitting, images
+
+from fluxpath.errors import InputError
+from fluxpath.runtime.evaluation.data import open_data
+
+
+@pytest.fixture
+def opened(graph):
+    fit = fitting(graph("smooth", class_names=NAMES))
+    return lambda source, **options: open_data(source, fit.manifest, fit.shape, **options)
+
+
+def found(data):
+    return [(each.name, each.load(), each.label, each.mask()) for each in data.items()]
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_archive_is_the_arrays_in_it(tmp_path, opened, save):
+    masks = np.random.default_rng(0).random((5, 6, 6)) > 0.5
+    save(
+        tmp_path / "a.npz", images=images(5), labels=np.array([0, 1, -1, 3, 2]), masks=masks, more=np.zeros(2)
+    )
+    data = opened(tmp_path / "a.npz")
+    assert data.count == 5 and data.labelled
+    for _ in range(2):
+        for i, (name, image, label, mask) in enumerate(found(data)):
+            assert name == f"{i:06d}" and label == (0, 1, None, 3, 2)[i]
+            np.testing.assert_array_equal(image, images(5)[i])
+            np.testing.assert_array_equal(mask, masks[i])
+
+
+def test_photos_and_names_of_classes(tmp_path, opened):
+    levels = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 1), np.uint8)
+    np.savez(tmp_path / "a.npz", images=levels, labels=np.array(["ant", "bee", "3"]))
+    data = opened(tmp_path / "a.npz")
+    assert [label for _, _, label, _ in found(data)] == [0, 1, 3]
+    np.testing.assert_allclose(found(data)[1][1][0], levels[1, :, :, 0] / 255, atol=1e-6)
+    assert found(data)[0][3] is None
+
+
+def test_an_archive_is_read_row_by_row(tmp_path, opened, monkeypatch):
+    np.savez(tmp_path / "a.npz", images=images(50))
+    read, sizes = zipfile.ZipExtFile.read, []
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda self, n=-1: sizes.append(n) or read(self, n))
+    items = opened(tmp_path / "a.npz").items()
+    next(items).load()
+    assert max(sizes) <= 8192 and min(sizes) >= 0
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"labels": np.zeros(3)}, "it has no array 'images'"),
+        ({"images": np.zeros(3)}, "must be rows of numbers"),
+        ({"images": np.array([["a"]])}, "must be rows of numbers"),
+        ({"images": np.zeros((3, 1, 6, 6)), "labels": np.zeros(2)}, "its arrays have"),
+        ({"images": np.zeros((0, 1, 6, 6))}, "its arrays have"),
+        ({"images": np.zeros((3, 1, 6, 6)), "masks": np.zeros((3, 6))}, "must be rows of numbers"),
+    ],
+)
+def test_what_is_no_archive_of_images(tmp_path, opened, arrays, said):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=said):
+        opened(tmp_path / "a.npz")
+
+
+def test_a_damaged_archive(tmp_path, opened):
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"is not an \.npz file"):
+        opened(path)
+    np.savez(path, images=images(2000))
+    whole = bytearray(path.read_bytes())
+    whole[150_000:150_004] = b"\xff\xff\xff\xff"
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="is damaged"):
+        list(opened(path).items())
+
+
+def test_a_dict_of_arrays_and_tensors(opened):
+    torch = pytest.importorskip("torch")
+    given = {"images": torch.tensor(images(3)), "labels": torch.tensor([2, 0, 1])}
+    assert [label for _, _, label, _ in found(opened(given))] == [2, 0, 1]
+    np.testing.assert_array_equal(found(opened(given))[2][1], images(3)[2])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "must have 'images'"),
+        ({"images": [], "label": []}, "must have 'images', and may have 'labels'"),
+        ({"images": images(3), "labels": [1]}, "as many of each"),
+        (7, "must be a path, a dict of arrays, or an iterable"),
+    ],
+)
+def test_other_objects(opened, given, said):
+    with pytest.raises(InputError, match=said):
+        opened(given)
+
+
+def test_an_iterable_has_names_and_labels(opened):
+    given = [("a", images(1)[0], "cat"), ("b", images(2)[1], None)]
+    data = opened(given)
+    assert data.labelled and data.count == 2
+    assert [(name, label) for name, _, label, _ in found(data)] == [("a", 2), ("b", None)]
+    once = opened(iter(given))
+    assert once.count is None and once.labelled and len(found(once)) == 2
+    assert [name for name, *_ in found(opened(images(2)))] == ["000000", "000001"]
+    with pytest.raises(InputError, match="element 0 of data is a tuple"):
+        found(opened([(1, 2)]))
+    with pytest.raises(InputError, match="'a': the model has no class 'dodo'"):
+        found(opened([("a", images(1)[0], "dodo")]))
