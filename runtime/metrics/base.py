@@ -45,7 +45,10 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What a metric found for one image: its value (NaN where it is not defined), and curves by name."""
+    """What a metric found for one image: its value (NaN where it is not defined), and curves by name.
+
+    Of several curves, the first is what the others are drawn against.
+    """
 
     value: float
     curves: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)

@@ -66,6 +66,13 @@ def completed(folder, capsys):
         ("fluxpath explain --polarity ", {"positive", "negative", "both"}),
         ("fluxpath compare --clip", {"--clip-percent-lowerbound", "--clip-percent-upperbound"}),
         ("fluxpath explain --out ph", {"photos"}),
+        ("fluxpath ev", {"evaluate"}),
+        ("fluxpath evaluate model.grad.onnx ph", {"photos"}),
+        ("fluxpath evaluate --re", {"--report", "--restart"}),
+        ("fluxpath evaluate --report ph", {"photos"}),
+        ("fluxpath evaluate --masks ph", {"photos"}),
+        ("fluxpath evaluate --preset ", {"rise", "neflag", "quantus"}),
+        ("fluxpath evaluate --target ", {"predicted", "label"}),
     ],
 )
 def test_bash_completes(completed, line, among):

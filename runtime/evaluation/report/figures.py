@@ -6,8 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fluxpath.runtime.evaluation.statistics import Interval
 from fluxpath.runtime.pictures import Curves
 
@@ -64,23 +62,18 @@ def whisker(found: Interval, reach: tuple[float, float] | None, best: bool, guid
 def curve_figures(metric: str, methods: Mapping[str, Mapping[str, Curve]]) -> list[str]:
     """One drawing for each curve of a metric, with a line and its interval for each method.
 
-    The first of a metric's curves is where the others are evaluated.
+    They are drawn against the metric's first curve; one without another is not drawn.
     """
     names = list(dict.fromkeys(name for curves in methods.values() for name in curves))
-    if not names:
-        return []
-    across, others = (names[0], names[1:]) if len(names) > 1 else ("", names)
+    across, others = names[0] if names else "", names[1:]
     drawn = []
     for name in others:
         series, bands = {}, {}
         for method, curves in methods.items():
-            curve = curves.get(name)
-            if curve is None or not len(curve.mean):
-                continue
-            at = np.arange(len(curve.mean)) if not across else curves[across].mean
-            if len(at) == len(curve.mean):
-                series[method], bands[method] = (at, curve.mean), (curve.low, curve.high)
+            if name in curves and len(curves[name].mean) == len(curves[across].mean):
+                curve = curves[name]
+                series[method], bands[method] = (curves[across].mean, curve.mean), (curve.low, curve.high)
         if series:
-            figure = Curves(series, f"{metric}: {name}", across or "step", name, *CURVE, bands=bands)
+            figure = Curves(series, f"{metric}: {name}", across, name, *CURVE, bands=bands)
             drawn.append(figure.svg().replace(' xmlns="http://www.w3.org/2000/svg"', "", 1))
     return drawn

@@ -37,9 +37,13 @@ def script(parser: Parser, shell: str) -> str:
         import shtab
     except ImportError as error:
         raise InputError('completion needs shtab: pip install "fluxpath[completion]"') from error
+    from fluxpath.runtime.metrics import PRESETS
+
     for action in _actions(parser):
         if action.dest == "method":
             action.choices = tuple(NAMES)
+        elif action.dest == "preset":
+            action.choices = tuple(PRESETS)
         elif action.type in (Path, named_path) or action.dest in PATHS:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     return str(shtab.complete(parser, shell=shell))

@@ -188,3 +188,43 @@ def test_bad_curves_are_refused(series: Any, options: Any, said: str) -> None:
 def test_a_bad_scale_is_refused() -> None:
     with pytest.raises(InputError, match="scale is 0"):
         curves(TWO, "t").png(0)
+
+
+def polygons(figure: Curves) -> list[list[tuple[float, float]]]:
+    found = []
+    for element in tree(figure).iter(f"{NS}polygon"):
+        pairs = [pair.split(",") for pair in str(element.get("points")).split()]
+        found.append([(float(x), float(y)) for x, y in pairs])
+    return found
+
+
+def test_a_band_lies_between_its_edges() -> None:
+    """Those of the other curve: so the band's edges are where that curve would be drawn."""
+    low, high = X**2, X
+    figure = Curves({"low": (X, low), "high": (X, high)}, "t", bands={"high": (low, high)})
+    (band,) = polygons(figure)
+    drawn = [points for _, points in lines(figure) if len(points) > 2]
+    assert band == [*drawn[0], *drawn[1][::-1]]
+    plain = Curves({"low": (X, low), "high": (X, high)}, "t")
+    assert polygons(plain) == []
+    assert np.asarray(figure.png(1)).mean() < np.asarray(plain.png(1)).mean()
+
+
+def test_axes_have_room_for_bands() -> None:
+    figure = Curves({"a": (X, X)}, "t", bands={"a": (X - 3, X + 3)})
+    assert {"-4", "4"} <= set(texts(figure)) or {"-3", "4"} <= set(texts(figure))
+    (band,) = polygons(figure)
+    assert all(0 <= y <= figure.height for _, y in band)
+
+
+def test_a_band_is_broken_where_an_edge_is() -> None:
+    low, high = X - 0.1, X + 0.1
+    low[3], high[7] = np.nan, np.inf
+    assert [len(p) for p in polygons(Curves({"a": (X, X)}, "t", bands={"a": (low, high)}))] == [6, 6, 6]
+
+
+def test_a_band_needs_its_curve() -> None:
+    with pytest.raises(InputError, match="a band is of the curve 'b', which there is not"):
+        Curves({"a": (X, X)}, "t", bands={"b": (X, X)})
+    with pytest.raises(InputError, match="of one length"):
+        Curves({"a": (X, X)}, "t", bands={"a": (X, X[:3])})

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from fluxpath.runtime.pictures.figure import Label, Line, pixels, svg
+from fluxpath.runtime.pictures.figure import Area, Label, Line, pixels, svg
 from fluxpath.runtime.pictures.text import BACKGROUND
 
 NS = "{http://www.w3.org/2000/svg}"
@@ -80,3 +80,15 @@ def test_text_of_any_kind_is_valid_xml(text: str) -> None:
         NS + n for n in ("svg", "title", "desc", "rect", "text")
     }
     pixels([], [label], SIZE, 1)
+
+
+def test_an_area_lets_through_what_is_below_it() -> None:
+    area = Area(((50, 20), (150, 20), (150, 80), (50, 80)), (0, 0, 0), 0.25)
+    drawn = np.asarray(pixels([Line(((10, 50), (190, 50)), BLACK, 2)], [], SIZE, 1, [area])).astype(int)
+    shade = np.array(BACKGROUND) * 0.75
+    assert np.abs(drawn[30, 60:140] - shade).max() <= 1 and (drawn[10] == BACKGROUND).all()
+    assert (drawn[49:51, 60:140] == 0).all(), "the line is above it"
+    tree = ElementTree.fromstring(svg([], [], SIZE, "t", "a", [area]))
+    (found,) = tree.iter(f"{NS}polygon")
+    assert found.get("points") == "50.00,20.00 150.00,20.00 150.00,80.00 50.00,80.00"
+    assert found.get("fill-opacity") == "0.25" and found.get("style") is None

@@ -1,0 +1,54 @@
+"""The page's drawings."""
+
+from __future__ import annotations
+
+import math
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from fluxpath.runtime.evaluation.evaluation import Curve
+from fluxpath.runtime.evaluation.report.figures import PAD, WIDTH, curve_figures, extent, whisker
+from fluxpath.runtime.evaluation.statistics import Interval
+
+FOUND = Interval(0.5, 0.25, 0.75, 9)
+
+
+def test_a_mean_stands_where_it_is():
+    reach = extent([FOUND, Interval(0.1, 0.0, 1.0, 9), Interval(math.nan, math.nan, math.nan, 0)])
+    assert reach == (0.0, 1.0)
+    best, other = whisker(FOUND, reach, True, 0.0), whisker(FOUND, reach, False)
+    circle = ElementTree.fromstring(best).find("circle")
+    assert float(circle.get("cx")) == pytest.approx(WIDTH / 2)
+    ends = re.findall(r'x1="([\d.]+)" x2="([\d.]+)"', best)
+    inner = WIDTH - 2 * PAD
+    assert ends[1] == (f"{PAD:.1f}", f"{PAD:.1f}")
+    assert ends[2] == (f"{PAD + inner / 4:.1f}", f"{PAD + 3 * inner / 4:.1f}")
+    assert 'fill="#fff"' in other and 'fill="#fff"' not in best, "colour alone would not tell the best"
+    assert 'aria-hidden="true"' in best and "style=" not in best
+
+
+def test_what_cannot_be_drawn_is_left_out():
+    nothing = Interval(math.nan, math.nan, math.nan, 0)
+    assert extent([nothing]) is None
+    assert whisker(FOUND, None, True) == whisker(nothing, (0, 1), True) == ""
+    assert "circle" in whisker(Interval(1.0, math.nan, math.nan, 1), (1.0, 1.0), True)
+
+
+def curve(*mean):
+    values = np.array(mean)
+    return Curve(values, values - 0.1, values + 0.1, 3)
+
+
+def test_a_drawing_for_each_curve():
+    methods = {
+        "<a>": {"fraction": curve(0.0, 0.5, 1.0), "p": curve(0.0, 0.2, 1.0), "q": curve(0.0, 0.1, 0.3)},
+        "b": {"fraction": curve(0.0, 0.5, 1.0), "p": curve(0.1, 0.4, 0.9)},
+    }
+    p, q = curve_figures("deletion", methods)
+    assert "xmlns" not in p and p.count("<polygon") == 2 and q.count("<polygon") == 1
+    assert "&lt;a&gt;" in p and ">deletion: p</" in p and ">fraction</text>" in p
+    assert curve_figures("gini", {}) == curve_figures("gini", {"a": {}}) == []
+    assert curve_figures("x", {"a": {"p": curve(1.0, 2.0)}}) == []
