@@ -1,7 +1,7 @@
 """Makes docs/evaluation.png: the beginning of a report, on crops of photos under free licences.
 
 The network and the photos are those of make_pictures.py, with scikit-image's astronaut (NASA, public domain)
-and scikit-learn's flower (by dany13, CC BY 2.0), three crops of each. Crops of one photo are no independent
+and scikit-learn's flower (by dany13, CC BY 2.0), two crops of each. Crops of one photo are no independent
 images: a report that is to be believed needs photos of their own.
 
     pip install -e ".[cpu,torch]" scikit-image scikit-learn playwright
@@ -26,7 +26,7 @@ import sklearn.datasets
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from fluxpath.runtime import IntegratedGradients, NeFLAG
+from fluxpath.runtime import NeFLAG
 from fluxpath.runtime.evaluation import evaluate
 from fluxpath.runtime.metrics import Deletion, Insertion
 
@@ -34,16 +34,16 @@ TARGET = Path(__file__).with_name("evaluation.png")
 SIDE, WIDTH, HEIGHT, COLOURS = 224, 1180, 1290, 96
 METHODS = {
     "mfaba-sharp": "mfaba-sharp",
-    "neflag": NeFLAG(n=5, radius=0.03),
-    "integrated-gradients": IntegratedGradients(steps=20),
+    "neflag-1": NeFLAG(n=1, radius=0.03),
     "saliency": "saliency",
+    "input-x-gradient": "input-x-gradient",
     "random": "random",
 }
-METRICS = {"insertion": Insertion("blur", steps=20), "deletion": Deletion("black", steps=20)}
+METRICS = {"insertion": Insertion("blur", steps=14), "deletion": Deletion("black", steps=14)}
 
 
 def crops() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
-    """Names and squares [224, 224, 3]: the left, the middle and the right of each photo."""
+    """Names and squares [224, 224, 3]: the left and the right of each photo."""
     photos = {
         "cat": skimage.data.chelsea(),
         "coffee": skimage.data.coffee(),
@@ -55,7 +55,7 @@ def crops() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
     for name, array in photos.items():
         photo = Image.fromarray(array).convert("RGB")
         side = round(0.9 * min(photo.size))
-        for k, share in enumerate((0.0, 0.5, 1.0)):
+        for k, share in enumerate((0.0, 1.0)):
             left, top = share * (photo.width - side), (photo.height - side) / 2
             square = photo.resize(
                 (SIDE, SIDE), Image.Resampling.BICUBIC, (left, top, left + side, top + side)
@@ -84,7 +84,7 @@ def main() -> None:
 
             export(path)
         found = evaluate(path, list(crops()), methods=METHODS, metrics=METRICS)
-        found.about = {**found.about, "data": "eighteen crops of six photos"}
+        found.about = {**found.about, "data": "twelve crops of six photos"}
         found.save(Path(folder) / "report.html")
         picture = screenshot(Path(folder) / "report.html")
     picture.quantize(COLOURS).save(TARGET, optimize=True)

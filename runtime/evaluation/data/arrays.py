@@ -31,9 +31,14 @@ def archive_data(path: Path, fitting: Fitting, masks: Masks) -> Data:
             counts = {}
             for name in held:
                 with archive.open(f"{name}.npy") as file:
-                    counts[name] = Rows(file, *_ARRAYS[name]).shape[0]
+                    rows = Rows(file, *_ARRAYS[name])
+                    counts[name] = rows.shape[0]
+                    if name == "labels":
+                        _check_labels(rows.read(counts[name]), fitting, path)
         if len(set(counts.values())) != 1 or not counts["images"]:
             raise ValueError(f"its arrays have {', '.join(f'{n} {name}' for name, n in counts.items())}")
+    except InputError:
+        raise
     except Exception as error:  # on a damaged archive zipfile and numpy can raise anything
         raise InputError(
             f"'{path}' is not an .npz file with an array 'images' of numbers ({first_line(error)})"
@@ -50,6 +55,12 @@ def archive_data(path: Path, fitting: Fitting, masks: Masks) -> Data:
                 yield _datum(i, {name: _next(each, path) for name, each in rows.items()}, fitting, masks)
 
     return Data(items, counts["images"], str(path.resolve()), "labels" in held)
+
+
+def _check_labels(labels: Any, fitting: Fitting, where: object) -> None:
+    """Raise InputError for a wrong label, before hours are spent on the images before it."""
+    for i, label in enumerate(labels):
+        fitting.label(label, f"'{where}', label {i}")
 
 
 def _next(rows: Rows, path: Path) -> Any:
@@ -78,6 +89,7 @@ def memory_data(given: Any, fitting: Fitting, masks: Masks) -> Data:
             raise InputError(
                 f"data have {', '.join(f'{n} {name}' for name, n in lengths.items())}: as many of each"
             )
+        _check_labels(columns.get("labels", ()), fitting, "data")
 
         def rows() -> Iterator[Datum]:
             for i in range(lengths["images"]):

@@ -64,12 +64,18 @@ def table_data(
     names = _names(table.names.get(labels or "", ()), fitting, path)
     folder = path if path.is_dir() else path.parent
 
+    def label_of(row: Row, number: int) -> int | None:
+        given = None if labels is None else row[labels]
+        if names and isinstance(given, int) and 0 <= given < len(names):
+            given = names[given]
+        return fitting.label(given, f"'{path}', row {number + 1}")
+
+    for number, row in enumerate(table.rows([labels]) if labels is not None else ()):
+        label_of(row, number)  # a wrong one is found before hours are spent on those above it
+
     def items() -> Iterator[Datum]:
         for number, row in enumerate(table.rows([c for c in (images, labels) if c is not None])):
-            given = None if labels is None else row[labels]
-            if names and isinstance(given, int) and 0 <= given < len(names):
-                given = names[given]
-            label = fitting.label(given, f"'{path}', row {number + 1}")
+            label = label_of(row, number)
             name, photo = _photo(row[images], number, folder)
             yield Datum(
                 name,

@@ -118,3 +118,11 @@ def test_an_iterable_has_names_and_labels(opened):
         found(opened([(1, 2)]))
     with pytest.raises(InputError, match="'a': the model has no class 'dodo'"):
         found(opened([("a", images(1)[0], "dodo")]))
+
+
+def test_a_wrong_label_is_found_before_anything_is_explained(tmp_path, opened):
+    np.savez(tmp_path / "a.npz", images=images(3), labels=np.array([0, 1, 4]))
+    given = {"images": images(2), "labels": [1, "dodo"]}
+    for source, where in ((tmp_path / "a.npz", r"a\.npz', label 2: "), (given, "'data', label 1: ")):
+        with pytest.raises(InputError, match=where):
+            opened(source)
