@@ -44,7 +44,7 @@ class Plan:
     sample: int | None = None
     photos: int = 6
     seed: int = 0
-    batch: int = 16
+    batch: int = 8
     drawing: Drawing = DEFAULT
 
     def __post_init__(self) -> None:

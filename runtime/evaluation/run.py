@@ -41,7 +41,7 @@ def evaluate(
     photos: int = 6,
     drawing: Drawing | None = None,
     seed: int = 0,
-    batch: int = 16,
+    batch: int = 8,
     device: str = "cpu",
     progress: bool = True,
     restart: bool = False,

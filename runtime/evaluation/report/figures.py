@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fluxpath.runtime.evaluation.evaluation import Curve
 
 WIDTH, HEIGHT, PAD = 200, 22, 8
-CURVE = (500, 360)  # small, so that its letters can be read where the page is narrow
+CURVE = (420, 340)  # small, so that its letters can be read where the page is narrow
 
 
 def extent(means: Sequence[Interval]) -> tuple[float, float] | None:

@@ -68,14 +68,18 @@ def _sentence(found: Evaluation, metric: str) -> str:
     chance = [n for n, method in found.plan.methods.items() if isinstance(method, Random) and n in best]
     if not best:
         return said + "not defined on these images."
-    if len(best) == 1:
+    if len(best) == 1 and len(found.methods) > 1:
         return said + f"{listed(best)} is the best, beyond noise."
+    if len(best) == 1:
+        return said + f"{listed(best)} is the only method."
     if chance:
         return said + (
             f"{listed(best)} cannot be told apart, chance among them: on these images this metric does not "
             "show that any of them explains."
         )
-    return said + f"{listed(best)} lead, and cannot be told apart."
+    if len(best) == len(found.methods):
+        return said + f"none of the methods can be told apart from the best: {listed(best)}."
+    return said + f"{listed(best)} lead, and cannot be told apart from the best."
 
 
 def summary_tables(found: Evaluation) -> str:

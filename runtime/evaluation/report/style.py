@@ -44,10 +44,10 @@ table.words td, table.words th { text-align: left; white-space: normal; overflow
 table.words th { min-width: 9rem; padding-right: 1.5rem; }
 table.words td { padding-right: .75rem; }
 code { font: .88em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
-.curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr));
+.curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr));
   gap: 1rem; margin: 1rem 0; }
 .curves svg, .strip img { display: block; max-width: 100%; height: auto; }
-.curves svg { border: 1px solid var(--line); border-radius: 4px; }
+.curves svg { width: 100%; border: 1px solid var(--line); border-radius: 4px; }
 .strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .75rem;
   list-style: none; margin: .75rem 0 1.5rem; padding: 0; }
 .strip figure { margin: 0; }
@@ -75,7 +75,7 @@ footer { color: var(--faint); font-size: .9rem; margin-top: 3rem; padding-bottom
   table.words caption { white-space: normal; }
   table { font-size: 8.5pt; }
   th, td { padding-right: .7rem; }
-  .curves { grid-template-columns: 1fr 1fr; }
+  .curves { grid-template-columns: repeat(3, 1fr); gap: .5rem; }
   .strip { grid-template-columns: repeat(7, 1fr); gap: .4rem; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }

@@ -59,9 +59,8 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--photos", type=int, default=6, metavar="N",
                         help="how many photos the report shows (default 6)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
-    parser.add_argument("--batch", type=int, default=16, metavar="N",
-                        help="images that are explained, measured and saved at a time (default "
-                        "16)")  # fmt: skip
+    parser.add_argument("--batch", type=int, default=8, metavar="N",
+                        help="images explained, measured and saved at a time (default 8)")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 or auto")
     add_trust(parser)
     add_drawing(parser)

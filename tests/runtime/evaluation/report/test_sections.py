@@ -31,7 +31,10 @@ def test_the_first_sentences_name_groups_and_no_winner_within_noise(found):
         found._numbers[name]["deletion"] = (image + 0.05 * rng.standard_normal(12)).tolist()
     said = plain(sections.found_in_short(found))
     first, second = best_group(found.standings("insertion"))
-    assert f"Insertion (higher is better): {first} and {second} lead, and cannot be told apart." in said
+    assert (
+        f"Insertion (higher is better): {first} and {second} lead, and cannot be told apart from the best."
+        in said
+    )
     assert "cannot be told apart, chance among them: on these images this metric does not show" in said
     assert "Covered (higher is better): not defined on these images." in said
     assert "12 images by 3 methods; the model is right on" in said
