@@ -1,4 +1,4 @@
-"""Makes docs/evaluation.png: the beginning of a report, on crops of photos under free licences.
+"""Makes docs/evaluation.png: parts of a report, on crops of photos under free licences.
 
 The network and the photos are those of make_pictures.py, with scikit-image's astronaut (NASA, public domain)
 and scikit-learn's flower (by dany13, CC BY 2.0), two crops of each. Crops of one photo are no independent
@@ -31,7 +31,8 @@ from fluxpath.runtime.evaluation import evaluate
 from fluxpath.runtime.metrics import Deletion, Insertion
 
 TARGET = Path(__file__).with_name("evaluation.png")
-SIDE, WIDTH, HEIGHT, COLOURS = 224, 1180, 1290, 96
+SIDE, WIDTH, MARGIN, COLOURS = 224, 1180, 20, 128
+PARTS = ("header", "section:has(#short)", "section:has(#photos)")
 METHODS = {
     "mfaba-sharp": "mfaba-sharp",
     "neflag-1": NeFLAG(n=1, radius=0.03),
@@ -64,15 +65,21 @@ def crops() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
 
 
 def screenshot(report: Path) -> Image.Image:
-    """The upper part of the page."""
+    """The page's head and summary, and its photos."""
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page = browser.new_page(viewport={"width": WIDTH, "height": 800})
         page.goto(report.as_uri())
-        data = page.screenshot()
+        shown = [page.locator(part).screenshot() for part in PARTS]
         browser.close()
-    return Image.open(io.BytesIO(data)).convert("RGB")
+    parts = [Image.open(io.BytesIO(data)).convert("RGB") for data in shown]
+    sheet = Image.new("RGB", (WIDTH, sum(part.height for part in parts) + 2 * MARGIN), "white")
+    top = MARGIN
+    for part in parts:
+        sheet.paste(part, ((WIDTH - part.width) // 2, top))
+        top += part.height
+    return sheet
 
 
 def main() -> None:
@@ -83,7 +90,7 @@ def main() -> None:
             from make_pictures import export
 
             export(path)
-        found = evaluate(path, list(crops()), methods=METHODS, metrics=METRICS)
+        found = evaluate(path, list(crops()), methods=METHODS, metrics=METRICS, photos=3)
         found.about = {**found.about, "data": "twelve crops of six photos"}
         found.save(Path(folder) / "report.html")
         picture = screenshot(Path(folder) / "report.html")

@@ -61,16 +61,18 @@ class RunLog:
             raise
 
     def _whole(self, head: Head) -> int | None:
-        """Where the last whole batch ends, in bytes; None without a whole head."""
-        keep = None
+        """Where the last whole batch ends, in bytes; None without one, when there is nothing to go on from."""
+        keep: int | None = None
+        theirs: Head | None = None
         for entry, end in entries(self.path):
-            if keep is None:
-                head.check(Head.of(entry, self.path), self.path)
-                keep = end
+            if theirs is None:
+                theirs = Head.of(entry, self.path)
             elif not isinstance(entry, dict):
                 break
             elif entry.get("name") == "":
                 keep, self.batches = end, self.batches + 1
+        if theirs is not None and keep is not None:
+            head.check(theirs, self.path)
         return keep
 
     @property

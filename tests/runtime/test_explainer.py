@@ -45,3 +45,12 @@ def test_no_memory_for_the_slots_is_a_sentence():
 
     with pytest.raises(OutOfMemoryError, match="there is no memory for 9 slots of this model: take fewer"):
         Explainer.from_session(Large(), slots=9)
+
+
+def test_an_explainer_knows_its_file(graph):
+    from fluxpath.runtime import Explainer, OnnxSession
+
+    with Explainer(str(graph("smooth")), threads=1) as explainer:
+        assert explainer.path == graph("smooth")
+    with Explainer.from_session(OnnxSession(graph("smooth"), threads=1)) as explainer:
+        assert explainer.path is None

@@ -28,7 +28,8 @@ ul.found li { margin: .5rem 0; padding: .6rem .9rem; background: var(--ground);
   border-left: 3px solid var(--best); }
 .wide { overflow-x: auto; margin: 1rem 0; position: relative; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .95rem; }
-caption { text-align: left; color: var(--faint); font-size: .9rem; padding-bottom: .4rem; }
+caption { text-align: left; color: var(--faint); font-size: .9rem; padding-bottom: .4rem;
+  white-space: nowrap; }
 th, td { padding: .4rem 1.25rem .4rem 0; text-align: right; vertical-align: baseline; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 th:first-child { text-align: left; font-weight: 600; }
@@ -71,8 +72,6 @@ footer { color: var(--faint); font-size: .9rem; margin-top: 3rem; padding-bottom
   h2, h3, caption { break-after: avoid; }
   tr, figure, .curves > *, ul.found li { break-inside: avoid; }
   .wide { overflow: visible; }
-  caption { white-space: nowrap; }
-  table.words caption { white-space: normal; }
   table { font-size: 8.5pt; }
   th, td { padding-right: .7rem; }
   .curves { grid-template-columns: repeat(3, 1fr); gap: .5rem; }

@@ -53,6 +53,17 @@ def test_a_restart_begins_anew(tmp_path):
     log.close()
 
 
+def test_a_run_that_was_killed_before_its_first_batch_bars_no_other(tmp_path):
+    log = opened(tmp_path)
+    log._log.append(batch(0)[0])
+    log._log.close()
+    log._held._file.close()  # as the system does with a killed process
+    assert (tmp_path / LOG).stat().st_size > 0
+    log = opened(tmp_path, Head({"model": "other"}, (1, 2)))
+    assert log.batches == 0 and list(log.lines()) == []
+    log.close()
+
+
 def test_a_run_that_measured_nothing_leaves_nothing(tmp_path):
     opened(tmp_path / "new").close()
     assert not (tmp_path / "new").exists()
