@@ -31,7 +31,7 @@ from fluxpath.runtime.evaluation import evaluate
 from fluxpath.runtime.metrics import Deletion, Insertion
 
 TARGET = Path(__file__).with_name("evaluation.png")
-SIDE, WIDTH, MARGIN, COLOURS = 224, 1180, 20, 128
+SIDE, WIDTH, MARGIN, COLOURS = 224, 1180, 20, 256
 PARTS = ("header", "section:has(#short)", "section:has(#photos)")
 METHODS = {
     "mfaba-sharp": "mfaba-sharp",
@@ -94,7 +94,7 @@ def main() -> None:
         found.about = {**found.about, "data": "twelve crops of six photos"}
         found.save(Path(folder) / "report.html")
         picture = screenshot(Path(folder) / "report.html")
-    picture.quantize(COLOURS).save(TARGET, optimize=True)
+    picture.quantize(COLOURS, kmeans=3).save(TARGET, optimize=True)
 
 
 if __name__ == "__main__":

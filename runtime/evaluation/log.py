@@ -61,7 +61,7 @@ class RunLog:
             raise
 
     def _whole(self, head: Head) -> int | None:
-        """Where the last whole batch ends, in bytes; None without one, when there is nothing to go on from."""
+        """Where the last whole batch ends, in bytes; None without one: there is nothing to go on from."""
         keep: int | None = None
         theirs: Head | None = None
         for entry, end in entries(self.path):
