@@ -141,7 +141,7 @@ class Batches:
                 each.content["methods"][name] = {
                     "steps": int(result.steps[i]),
                     "status": int(result.status[i]),
-                    "error": float(result[i].error_rate[0]),
+                    "error_rate": float(result[i].error_rate[0]),
                     "values": {column: float(value) for column, value in values.items()},
                 }
                 for column, metric in plan.metrics.items():

@@ -19,7 +19,7 @@ from fluxpath.runtime.attribution.subject import class_name
 from fluxpath.runtime.evaluation.batches import Curves, Sums
 from fluxpath.runtime.evaluation.log import need_all, read
 from fluxpath.runtime.evaluation.machine import now, versions
-from fluxpath.runtime.evaluation.plan import Plan
+from fluxpath.runtime.evaluation.plan import FACTS, OF_METHOD, Plan
 from fluxpath.runtime.evaluation.statistics import Interval, Standing, standings, told_apart
 from fluxpath.runtime.evaluation.table import text_table
 from fluxpath.status import Status
@@ -279,10 +279,3 @@ class Evaluation:
 
     def _need_metric(self, metric: str) -> None:
         need(metric in self.metrics, f"there is no metric {metric!r}, there are {', '.join(self.metrics)}")
-
-
-FACTS = ("label", "predicted", "target", "probability")
-"""What is known of an image, whatever the method."""
-
-OF_METHOD = ("steps", "status", "error")
-"""What is known of an attribution beside its metrics."""

@@ -30,6 +30,16 @@ Metrics: TypeAlias = Mapping[str, Metric | str] | Sequence[Metric | str]
 METHODS = ("mfaba-sharp", "neflag", "integrated-gradients", RANDOM)
 METRICS = ("insertion", "deletion")
 TARGETS = ("predicted", "label")
+
+FACTS = ("label", "predicted", "target", "probability")
+"""What is known of an image, whatever the method."""
+
+OF_METHOD = ("steps", "status", "error_rate")
+"""What is known of an attribution beside its metrics."""
+
+TAKEN = frozenset(("image", "method", "class_name", *FACTS, *OF_METHOD))
+"""Columns of the rows, so that no metric can have these names."""
+
 LONGEST_NAME = 200
 
 
@@ -132,6 +142,7 @@ def metrics_of(given: Metrics) -> dict[str, Metric]:
     named = _by_name("metrics", given, lambda metric: repr(metric) if isinstance(metric, Metric) else "")
     made = {name: metric_named(each) if isinstance(each, str) else each for name, each in named.items()}
     for name, each in made.items():
+        need(name not in TAKEN, f"a metric is called {name!r}, as another column is: give it another name")
         need(isinstance(each, Metric), f"the metric {name!r} is {each!r:.80}, it must be a Metric or a name")
     return made
 

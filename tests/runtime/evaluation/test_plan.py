@@ -94,7 +94,12 @@ def test_wrong_methods_are_named(graph, given, said):
 
 
 @pytest.mark.parametrize(
-    ("given", "said"), [(["insert"], "no metric 'insert'"), ({"a": 3}, "must be a Metric")]
+    ("given", "said"),
+    [
+        (["insert"], "no metric 'insert'"),
+        ({"a": 3}, "must be a Metric"),
+        ({"steps": "gini"}, "as another column is"),
+    ],
 )
 def test_wrong_metrics_are_named(given, said):
     with pytest.raises(InputError, match=said):
