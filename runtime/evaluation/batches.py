@@ -58,6 +58,7 @@ class Batches:
     ) -> None:
         self._explainer, self._plan = explainer, plan
         self._positions, self._drawn, self._said = positions, drawn, said
+        self._cost: dict[str, list[int]] = {}
 
     def lines(self, first: int, data: Sequence[Datum]) -> list[Line]:
         """The lines of these images, of which the first has the number `first`, and of the batch."""
@@ -133,6 +134,8 @@ class Batches:
                 for result in results.values():
                     yield Case(each.image, result[i], plan.seed_of(each.datum.name), each.mask)
 
+        if not self._cost:  # asked once, as making what a metric asks for can take long
+            self._cost = {column: asked(metric, next(cases())) for column, metric in plan.metrics.items()}
         running = measure(self._explainer, cases(), list(plan.metrics.values()), batch=MEASURED)
         for i, each in enumerate(taken):
             for name, result in results.items():
@@ -152,7 +155,7 @@ class Batches:
             "evaluations": running.evaluations,
             "explanations": running.explanations,
             "curves": curves.content(),
-            "cost": {column: asked(metric, next(cases())) for column, metric in plan.metrics.items()},
+            "cost": self._cost,
         }
         about["seconds"] |= {"measuring": time.perf_counter() - begin, "model": running.seconds}
 

@@ -11,7 +11,7 @@ from PIL import Image
 def data_uri(picture: Image.Image) -> str:
     """The picture as a data URI: as JPEG or PNG, whichever is smaller."""
     forms = []
-    for kind, options in (("JPEG", {"quality": 88}), ("PNG", {"optimize": True})):
+    for kind, options in (("JPEG", {"quality": 88}), ("PNG", {})):
         stream = io.BytesIO()
         picture.save(stream, kind, **options)
         forms.append((stream.getvalue(), kind.lower()))
