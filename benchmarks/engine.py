@@ -108,12 +108,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         graph = gradient_from_onnx(options.model, folder / "small.grad.onnx").path
-        report["resnet20_batch_1"] = overhead(graph, images, 1, MFABA())
-        report["resnet20_batch_32"] = overhead(graph, images, 32, MFABA())
+        report["resnet20_batch_1"] = overhead(graph, images, 1, MFABA(step_size=None))
+        report["resnet20_batch_32"] = overhead(graph, images, 32, MFABA(step_size=None))
         report["peak_mb"] = {steps: peak_memory(graph, images[:64], steps) for steps in (5, 50)}
         if options.large:
             pixels = np.random.default_rng(0).random((2 * options.slots, 3, 224, 224), np.float32)
-            report["resnet50_224"] = overhead(large_graph(folder), pixels, options.slots, MFABA(max_steps=2))
+            report["resnet50_224"] = overhead(
+                large_graph(folder), pixels, options.slots, MFABA(max_steps=2, step_size=None)
+            )
     print(json.dumps(report, indent=1))
     write(report, options.out)
     return 0

@@ -63,7 +63,9 @@ def scores(
 
 def contenders() -> dict[str, Method]:
     """What is compared."""
-    methods: dict[str, Method] = {"mfaba-sharp": MFABA(), "mfaba-smooth": MFABA(ascent="smooth")}
+    methods: dict[str, Method] = {
+        f"mfaba-{ascent}": MFABA(ascent, step_size=None) for ascent in ("sharp", "smooth")
+    }
     for n in (1, 10, 20):
         for radius in (0.05, 0.1, 0.2):
             for stop in ("flux", "label"):

@@ -82,7 +82,7 @@ def fluxpath_side(setup: Setup) -> Explain:
 
     def explain(work: Work) -> tuple[Floats, Integers]:
         part = slice(work.first, work.last)
-        method = MFABA(ascent=work.ascent, max_steps=work.max_steps)
+        method = replace(MFABA.published(work.ascent), rule="trapezoid", max_steps=work.max_steps)
         result = explainer.attribute(setup.images[part], setup.targets[part], method)
         return result.values, result.steps.astype(np.int64)
 

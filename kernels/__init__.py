@@ -6,9 +6,9 @@ only numpy.
 
 from pathlib import Path
 
-from fluxpath.kernels._cpu import Lanes, Mfaba, Neflag, Weighted, extent, lane_words
+from fluxpath.kernels._cpu import Lanes, Mfaba, Neflag, Reach, Weighted, extent, lane_words
 
 INCLUDE = Path(__file__).resolve().parent / "include"
 """The folder with the headers, for compiling them as CUDA."""
 
-__all__ = ["INCLUDE", "Lanes", "Mfaba", "Neflag", "Weighted", "extent", "lane_words"]
+__all__ = ["INCLUDE", "Lanes", "Mfaba", "Neflag", "Reach", "Weighted", "extent", "lane_words"]

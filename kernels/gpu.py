@@ -26,7 +26,7 @@ GRADIENTS = ("float32", "float16", "bfloat16")
 KERNELS = (
     *(f"{k}_{g}" for g in GRADIENTS for k in ("mfaba_measure", "mfaba_move", "mfaba_weigh")),
     *(f"{k}_{g}" for g in GRADIENTS for k in ("neflag_measure", "neflag_move")),
-    *(f"{k}_{g}" for g in GRADIENTS for k in ("weighted_measure", "weighted_move")),
+    *(f"{k}_{g}" for g in GRADIENTS for k in ("reach_measure", "weighted_measure", "weighted_move")),
     *("straight_place", "noise_place"),
     *("neflag_draw", "neflag_place", "fill_lanes", "move_lanes", "note_start"),
     *("add_sums", "add_moments", "variance_of"),

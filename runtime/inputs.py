@@ -235,6 +235,11 @@ def as_fitting_method(method: object, shape: tuple[int, ...], manifest: Manifest
     """The method fitted to a model and the shape of its input; InputError if it does not fit."""
     given = as_method(method)
     given.check(shape)
+    if given.reach is not None and not manifest.factored:
+        raise InputError(
+            f"{given!r} takes a length from the distance to the boundary, which a file exported --plain "
+            "does not tell: pass a length, such as step_size=0.1 or radius=0.1, or export without --plain"
+        )
     for name, anchor in given.anchors.items():
         need_within(name, anchor, manifest.low, manifest.high)
     fitted = given.fitted(manifest.classes)

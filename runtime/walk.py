@@ -51,6 +51,7 @@ class Recorded(Method):
     starts_at_image = property(lambda self: self._method.starts_at_image)
     image_lane = property(lambda self: self._method.image_lane)
     end_lane = property(lambda self: self._method.end_lane)
+    reach = property(lambda self: self._method.reach)
 
     def collector(self, features: int) -> Collector:
         """The method's own."""

@@ -167,6 +167,16 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
 }
 
 
+def write(name: str, path: Path) -> None:
+    """The forward model called `name`, as a file."""
+    onnx.save(MODELS[name](), path)
+
+
+def initializer(name: str, weight: str) -> np.ndarray:
+    """A weight of that model."""
+    return next(numpy_helper.to_array(w) for w in MODELS[name]().graph.initializer if w.name == weight)
+
+
 class Float64Gradient:
     """The gradient graph in `path` in float64: point -> (score, label, gradient) for one target.
 

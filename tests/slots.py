@@ -10,7 +10,8 @@ from fluxpath import kernels
 from fluxpath.runtime import Status
 
 ROWS = ("image", "point", "pending", "sum", "gradient")
-FLOATS, CLASSES, COUNTS = ("scale", "length", "pending_length"), ("label", "target"), ("step", "status")
+FLOATS = ("scale", "score", "length", "pending_length", "reach")
+CLASSES, COUNTS = ("label", "target"), ("step", "status")
 
 
 class Slots:
@@ -33,12 +34,15 @@ class Slots:
         """A fresh lane for `image` in `slot`, as the engine prepares it."""
         self.image[slot] = self.point[slot] = image
         self.target[slot] = target
-        for name in ("pending", "sum", "length", "pending_length", "step", "status"):
+        for name in ("pending", "sum", "length", "pending_length", "reach", "step", "status"):
             self.arrays[name][slot] = 0
 
-    def model(self, slot: int, gradient: np.ndarray, label: int = 0, scale: float = 1.0) -> None:
+    def model(
+        self, slot: int, gradient: np.ndarray, label: int = 0, scale: float = 1.0, score: float = 0.0
+    ) -> None:
         """What the gradient graph would write."""
-        self.gradient[slot], self.label[slot], self.scale[slot] = gradient, label, scale
+        self.gradient[slot], self.label[slot] = gradient, label
+        self.scale[slot], self.score[slot] = scale, score
 
     def copy(self) -> dict[str, np.ndarray]:
         """The state of everything."""

@@ -38,6 +38,23 @@ def direction(gradient: Array, ascent: str) -> Array:
     return np.array([(g > 0) * 1.0 - (g < 0) * 1.0 for g in gradient.ravel()]).reshape(gradient.shape)
 
 
+def reach(gradient: Gradient, image: Array, ascent: str = "sharp", objective: str = "softmax") -> float:
+    """How far even odds are from the image for a linear network, along the gradient or along its sign.
+
+    The odds count as half of one where they are less, or against the class.
+    """
+    score, _, g = gradient(np.asarray(image, np.float64))
+    if objective in ("softmax", "sigmoid"):
+        odds, slope = math.log(score / (1 - score)), score * (1 - score)
+    elif objective == "log_softmax":
+        odds, slope = score - math.log(1 - math.exp(score)), 1 - math.exp(score)
+    else:
+        odds, slope = score, 1.0
+    sizes = [abs(float(v)) / slope for v in g.ravel()]
+    norm = math.sqrt(sum(v**2 for v in sizes)) if ascent == "sharp" else sum(sizes)
+    return max(odds, 0.5) / norm if norm else 0.0
+
+
 def mfaba(
     gradient: Gradient,
     image: Array,
@@ -47,15 +64,22 @@ def mfaba(
     rule: str = "trapezoid",
     path: str = "taylor",
     max_steps: int = 50,
-    step_size: float | None = None,
+    step_size: float | str | None = None,
     low: float = 0.0,
     high: float = 1.0,
     width: float = 1.0,
+    objective: str = "softmax",
 ) -> Walk:
-    """MFABA on one image; `target` None is the class predicted at it. width: the unit of lengths."""
-    if step_size is None:
-        step_size = 0.1 if ascent == "sharp" else 0.001
-    step_size *= width
+    """MFABA on one image; `target` None is the class predicted at it. width: the unit of lengths.
+
+    step_size "auto": a quarter of the `reach` of the image; from the fifth step on each is longer than the
+    one before by a quarter of the first.
+    """
+    grows = step_size == "auto"
+    if isinstance(step_size, str):
+        step_size = reach(gradient, image, ascent, objective) / 4
+    else:
+        step_size = width * (step_size or (0.1 if ascent == "sharp" else 0.001))
     radius = math.inf if ascent == "sharp" else SMOOTH_RADIUS * width
     x = np.asarray(image, np.float64)
     points, gradients, scores = [x], [], []
@@ -74,7 +98,8 @@ def mfaba(
         elif not g.any():
             status = ZERO_GRADIENT
         else:
-            x = x - step_size * direction(g, ascent)
+            longer = 1 + 0.25 * max(0, steps - 3) if grows else 1.0
+            x = x - step_size * longer * direction(g, ascent)
             x = np.clip(np.clip(x, image - radius, image + radius), low, high)
             points.append(x)
             continue

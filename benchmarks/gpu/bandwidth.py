@@ -34,8 +34,8 @@ FOREVER = 2**31 - 1
 # radius: point, pending and sum read and written. NeFLAG's step: image and point read, image read again,
 # point written.
 BYTES: dict[str, tuple[Method, int]] = {
-    "MFABA": (MFABA(max_steps=FOREVER), 24),
-    "NeFLAG": (NeFLAG(n=1, stop="label", max_steps=FOREVER), 16),
+    "MFABA": (MFABA(max_steps=FOREVER, step_size=None), 24),
+    "NeFLAG": (NeFLAG(n=1, stop="label", max_steps=FOREVER, radius=0.1), 16),
 }
 KERNELS = {"mfaba_measure": 0, "mfaba_move": 24}
 """MFABA's kernels, and the bytes of an element beside the gradient that each reads once."""

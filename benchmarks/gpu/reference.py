@@ -106,7 +106,7 @@ def _integrated(setup: Setup, model: torch.nn.Module, image: Images, target: int
 
 def _neflag(setup: Setup, model: torch.nn.Module, image: Images, target: int) -> tuple[Images, int]:
     """NeFLAG from the very points that fluxpath starts at, until the flux is negative."""
-    radius = NeFLAG(n=setup.samples).radius
+    radius = NeFLAG.paper().radius
     x = torch.from_numpy(image).to(setup.device, torch.float64)
     points = torch.from_numpy(_starts(setup, image)).to(setup.device, torch.float64)
     total, steps = torch.zeros_like(x), 0

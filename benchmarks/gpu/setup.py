@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,8 @@ class Setup:
     def method(self, name: str) -> Method:
         """The settings of fluxpath's method."""
         if name in MFABAS:
-            return MFABA(ascent="sharp" if name == MFABAS[0] else "smooth", max_steps=self.max_steps)
+            made = MFABA.published("sharp" if name == MFABAS[0] else "smooth")
+            return replace(made, rule="trapezoid", max_steps=self.max_steps)
         if name == IG:
             return IntegratedGradients(steps=self.points)
-        return NeFLAG(n=self.samples, max_steps=self.max_steps)
+        return replace(NeFLAG.paper(), n=self.samples, max_steps=self.max_steps)

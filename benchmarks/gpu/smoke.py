@@ -145,7 +145,7 @@ def _kernels(device: Device, features: int) -> dict[str, float]:
             for lanes in (there, here):
                 lanes.scale[:] = 0.5
                 lanes.label[:] = lanes.target[:]
-                MFABA().advance(lanes, slots)
+                MFABA(step_size=None).advance(lanes, slots)
         apart = [
             float(np.abs(np.asarray(getattr(there, name)[:]) - getattr(here, name)).max())
             for name in ("point", "pending", "sum", "status", "step", "target")

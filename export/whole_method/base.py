@@ -81,17 +81,21 @@ class Tick:
     """One evaluation of the gradient graph at state[POINT], as a method sees it.
 
     number: int64, how many went before; the first is at the image. alive: bool [batch], the images that have
-    not ended. derivative: scale * gradient. unit: the gradient divided by its largest element, so that no
-    square over- or underflows; zero, finite: bool [batch], what is to be said of the derivative.
+    not ended. score, scale: [batch], the objective's. derivative: scale * gradient. unit: the gradient divided
+    by its largest element, `largest` (by 1 where that is zero), so that no square over- or underflows; zero,
+    finite: bool [batch], what is to be said of the derivative.
     """
 
     number: Expr
     image: Expr
     target: Expr
     label: Expr
+    score: Expr
+    scale: Expr
     gradient: Expr
     derivative: Expr
     unit: Expr
+    largest: Expr
     zero: Expr
     finite: Expr
     alive: Expr
@@ -99,6 +103,7 @@ class Tick:
     shared: Mapping[str, Expr]
     low: float | None
     high: float | None
+    objective: str
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,8 @@ class Walk:
     status: int
 
 
-Evaluate = Callable[[Float64], tuple[int, Float64, float]]
-"""A point to the predicted class there, and the gradient and scale of the objective for the target."""
+Evaluate = Callable[[Float64], tuple[int, Float64, float, float]]
+"""A point to the predicted class there, and the gradient, scale and score of the objective for the target."""
 
 
 class WholeMethod(Protocol):

@@ -87,6 +87,10 @@ class Expr:
         """Element by element."""
         return self._unary("Sqrt")
 
+    def log(self) -> Expr:
+        """The natural logarithm, element by element."""
+        return self._unary("Log")
+
     def least(self, other: Expr | float) -> Expr:
         """The smaller of both."""
         return self._binary("Min", other)

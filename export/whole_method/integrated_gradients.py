@@ -136,7 +136,7 @@ class IntegratedGradients(IntegratedGradientsSettings):
         if self.rule == "trapezoid":
             weights[[0, -1]] /= 2
         answers = [evaluate(image + (t / self.steps - 1) * line) for t in places]
-        gradients = [scale * g for _, g, scale in answers]
+        gradients = [scale * g for _, g, scale, _ in answers]
         if not np.isfinite(gradients).all():
             first = next(i for i, g in enumerate(gradients[::-1]) if not np.isfinite(g).all())
             return Walk(np.zeros_like(image), first + 1, Status.NON_FINITE)

@@ -173,7 +173,8 @@ def _turn(
     gradient = Expr(op, results[contract.GRADIENT], outside.image.rank)
     target = where(state[contract.TARGET] < 0, label, state[contract.TARGET])
     largest = gradient.abs().largest()
-    unit = gradient / where(largest.equals(0.0), 1.0, largest)
+    by = where(largest.equals(0.0), 1.0, largest)
+    unit = gradient / by
     # An infinity or a NaN among the elements makes this sum NaN, whatever ReduceMax made of it.
     finite = (unit.squares() >= 0) & (scale.abs() <= LARGEST)
     tick = Tick(
@@ -181,9 +182,12 @@ def _turn(
         image=Expr(op, outside.image.value, outside.image.rank),
         target=target,
         label=label,
+        score=score,
+        scale=scale,
         gradient=gradient,
         derivative=scale * gradient,
         unit=unit,
+        largest=by,
         zero=largest.equals(0.0),
         finite=finite,
         alive=state[STATUS].equals(Status.RUNNING),
@@ -191,6 +195,7 @@ def _turn(
         shared={name: Expr(op, v.value, v.rank) for name, v in start.shared.items()},
         low=outside.manifest.low,
         high=outside.manifest.high,
+        objective=outside.manifest.objective,
     )
     first = number.equals(0)
     lost = tick.alive & (largest > 0) & (scale.abs() * largest).equals(0.0)

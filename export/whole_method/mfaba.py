@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from fluxpath.errors import InputError
 from fluxpath.export.whole_method.base import (
+    LARGEST,
     POINT,
     STATUS,
     STEPS,
@@ -25,8 +26,9 @@ from fluxpath.export.whole_method.base import (
     Walk,
 )
 from fluxpath.export.whole_method.expression import Expr, first_of, where
+from fluxpath.export.whole_method.reach import REACH, reach_at, reach_in
 from fluxpath.manifest import Manifest
-from fluxpath.methods import MFABASettings, length, width_of
+from fluxpath.methods import MFABASettings, width_of
 from fluxpath.status import Status
 
 PENDING, LENGTH = "pending", "length"
@@ -71,10 +73,9 @@ class MFABA(MFABASettings):
 
     def start(self, outside: Outside) -> Start:
         """No displacement is pending yet."""
-        if self.path == "taylor":
-            return Start({PENDING: outside.zeros()})
         none = outside.rows(0, ir.DataType.FLOAT)
-        return Start({PENDING: none, LENGTH: none})
+        state = {PENDING: outside.zeros()} if self.path == "taylor" else {PENDING: none, LENGTH: none}
+        return Start({**state, REACH: none} if self.relative else state)
 
     def advance(self, tick: Tick) -> State:
         """The gradient g_j meets the displacement that led here and the one that leads away."""
@@ -90,7 +91,8 @@ class MFABA(MFABASettings):
         )
         status = where(tick.alive, code, state[STATUS])
         moving = status.equals(Status.RUNNING)
-        d = where(moving, self._displacement(tick), 0.0)
+        reach = reach_in(tick, signs=self.ascent == "smooth") if self.relative else None
+        d = where(moving, self._displacement(tick, reach), 0.0)
         g = where(tick.alive & tick.finite, tick.derivative, 0.0)
         after = d if self.path == "taylor" else d.norm()
         weight = 0.5 * (state[PENDING] + after) if self.rule == "trapezoid" else after
@@ -101,12 +103,19 @@ class MFABA(MFABASettings):
             STATUS: status,
             PENDING: after,
         }
-        return result if self.path == "taylor" else {**result, LENGTH: state[LENGTH] + after}
+        if self.path != "taylor":
+            result[LENGTH] = state[LENGTH] + after
+        return result if reach is None else {**result, REACH: reach}
 
-    def _displacement(self, tick: Tick) -> Expr:
+    def _displacement(self, tick: Tick, reach: Expr | None) -> Expr:
         """Clamped itself, not the point it leads to, which would round a small step away."""
         x, image = tick.state[POINT], tick.image
-        size, radius = self._lengths(tick.low, tick.high)
+        width = width_of(tick.low, tick.high)
+        size: Expr | float = self.step_length(width)
+        radius = self.SMOOTH_RADIUS * width
+        if reach is not None:
+            late = (tick.state[STEPS] - (self.STEADY - 1)).most(0).to(ir.DataType.FLOAT)
+            size = (size * reach * (1.0 + self.GROWTH * late)).least(LARGEST)
         low: Expr | float | None = tick.low
         high: Expr | float | None = tick.high
         if self.ascent == "sharp":
@@ -119,11 +128,6 @@ class MFABA(MFABASettings):
             )
         return wanted.clamp(None if low is None else low - x, None if high is None else high - x)
 
-    def _lengths(self, low: float | None, high: float | None) -> tuple[float, float]:
-        """The step size and the smooth walk's radius, in units of the input."""
-        width = width_of(low, high)
-        return length("step_size", self.effective_step_size, width), self.SMOOTH_RADIUS * width
-
     def finish(self, outside: Outside, start: Start, state: State) -> Expr:
         """The norm path maps the walk onto the straight line to its end (Eq. 16)."""
         if self.path == "taylor":
@@ -133,13 +137,16 @@ class MFABA(MFABASettings):
 
     def walk(self, evaluate: Evaluate, image: Float64, target: int, manifest: Manifest) -> Walk:
         """Eq. 11 and 12, or 16, with all points and gradients kept."""
-        size, radius = self._lengths(manifest.low, manifest.high)
-        radius = np.inf if self.ascent == "sharp" else radius
+        width = width_of(manifest.low, manifest.high)
+        size, sharp = self.step_length(width), self.ascent == "sharp"
+        radius = np.inf if sharp else self.SMOOTH_RADIUS * width
         points, gradients = [image], []
         while True:
-            label, g, scale = evaluate(points[-1])
+            label, g, scale, score = evaluate(points[-1])
             gradients.append(scale * g)
             steps = len(points) - 1
+            if self.relative and not steps:
+                size *= reach_at(manifest.objective, g, scale, score, signs=not sharp)
             if not np.isfinite(gradients[-1]).all():
                 return Walk(np.zeros_like(image), steps, Status.NON_FINITE)
             if steps > 0 and label != target:
@@ -149,8 +156,9 @@ class MFABA(MFABASettings):
             elif not g.any():
                 status = Status.ZERO_GRADIENT
             else:
-                direction = g / np.linalg.norm(g) if self.ascent == "sharp" else np.sign(g)
-                x = np.clip(points[-1] - size * direction, image - radius, image + radius)
+                direction = g / np.linalg.norm(g) if sharp else np.sign(g)
+                grown = 1 + self.GROWTH * max(0, steps - self.STEADY + 1) if self.relative else 1.0
+                x = np.clip(points[-1] - size * grown * direction, image - radius, image + radius)
                 points.append(np.clip(x, manifest.low, manifest.high))
                 continue
             return Walk(self._integral(points, gradients), steps, status)

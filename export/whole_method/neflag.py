@@ -31,8 +31,9 @@ from fluxpath.export.whole_method.base import (
 )
 from fluxpath.export.whole_method.expression import Expr, first_of, where
 from fluxpath.export.whole_method.philox import normals
+from fluxpath.export.whole_method.reach import REACH, reach_at, reach_in
 from fluxpath.manifest import Manifest
-from fluxpath.methods import NeFLAGSettings, length, width_of
+from fluxpath.methods import NeFLAGSettings, width_of
 from fluxpath.status import Status
 
 SAMPLE, STEP, WORST = "sample", "step", "worst"
@@ -86,8 +87,10 @@ class NeFLAG(NeFLAGSettings):
         width = Expr(op, op("Shape", noise.value, start=1, end=2, dtype=ir.DataType.INT64), 1)
         ones = outside.rows(1, ir.DataType.INT64).value
         numbers = op("CumSum", ones, op.ints(0), exclusive=1)
+        reach = {REACH: outside.rows(0, ir.DataType.FLOAT)} if self.relative else {}
         return Start(
             state={
+                **reach,
                 SAMPLE: outside.rows(-1, ir.DataType.INT64),
                 STEP: outside.rows(0, ir.DataType.INT32),
                 WORST: outside.rows(0, ir.DataType.INT32),
@@ -121,10 +124,12 @@ class NeFLAG(NeFLAGSettings):
         flux = where(ended & tick.finite, tick.derivative * (tick.image - x), 0.0)
         worst = where(ended, end.most(state[WORST]), state[WORST])
         sample = state[SAMPLE] + turning.to(ir.DataType.INT64)
-        onward = self._at(tick, -tick.gradient.sign())
+        reach = reach_in(tick, signs=False) if self.relative else None
+        onward = self._at(tick, -tick.gradient.sign(), reach)
         taken = going.to(ir.DataType.INT32)
         return {
-            POINT: where(turning, self._begin(tick, sample), where(going, onward, x)),
+            **({} if reach is None else {REACH: reach}),
+            POINT: where(turning, self._begin(tick, sample, reach), where(going, onward, x)),
             SUM: state[SUM] + flux,
             STEPS: state[STEPS] + taken,
             STATUS: where(tick.alive & (sample >= self.n), worst, running),
@@ -133,17 +138,15 @@ class NeFLAG(NeFLAGSettings):
             WORST: worst,
         }
 
-    def _begin(self, tick: Tick, sample: Expr) -> Expr:
+    def _begin(self, tick: Tick, sample: Expr, reach: Expr | None) -> Expr:
         """A point of the sphere."""
         place = sample.least(self.n - 1) * tick.shared[WIDTH] + tick.shared[COLUMN]
-        return self._at(tick, tick.shared[UNIT].row(place))
+        return self._at(tick, tick.shared[UNIT].row(place), reach)
 
-    def _at(self, tick: Tick, direction: Expr) -> Expr:
-        return (tick.image + self._radius(tick.low, tick.high) * direction).clamp(tick.low, tick.high)
-
-    def _radius(self, low: float | None, high: float | None) -> float:
-        """The radius in units of the input."""
-        return length("radius", self.radius, width_of(low, high))
+    def _at(self, tick: Tick, direction: Expr, reach: Expr | None) -> Expr:
+        radius: Expr | float = self.radius_length(width_of(tick.low, tick.high))
+        radius = radius if reach is None else radius * reach
+        return (tick.image + radius * direction).clamp(tick.low, tick.high)
 
     def finish(self, outside: Outside, start: Start, state: State) -> Expr:
         """The sum of the samples."""
@@ -152,13 +155,16 @@ class NeFLAG(NeFLAGSettings):
     def walk(self, evaluate: Evaluate, image: Float64, target: int, manifest: Manifest) -> Walk:
         """Algorithm 1, its points in float32: at a kink of the model, the last bit sends a sign elsewhere."""
         values, steps, worst = np.zeros_like(image), 0, Status.RUNNING
-        radius = np.float32(self._radius(manifest.low, manifest.high))
+        radius = np.float32(self.radius_length(width_of(manifest.low, manifest.high)))
+        if self.relative:
+            _, g, scale, score = evaluate(image)
+            radius *= np.float32(reach_at(manifest.objective, g, scale, score, signs=False))
         for signs in self.trial(image.shape)[NOISE][:, 0]:
             direction, step = signs / np.sqrt(np.float32(image.size)), 0
             while True:
                 x = image.astype(np.float32) + radius * direction
                 x = np.clip(x, manifest.low, manifest.high).astype(np.float64)
-                label, g, scale = evaluate(x)
+                label, g, scale, _ = evaluate(x)
                 negative, changed = float(np.sum(g * (x - image))) < 0, label != target
                 if not (np.isfinite(g).all() and np.isfinite(scale)):
                     status = Status.NON_FINITE

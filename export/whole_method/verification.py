@@ -74,13 +74,13 @@ def _walk(graph: Run, method: WholeMethod, manifest: Manifest, feeds: Feeds, i: 
     images, targets = feeds[manifest.input], feeds[contract.TARGET]
     lost = False
 
-    def evaluate(point: Float64) -> tuple[int, Float64, float]:
+    def evaluate(point: Float64) -> tuple[int, Float64, float, float]:
         batch = np.broadcast_to(point.astype(np.float32), images.shape)
         at = {**feeds, manifest.input: batch, contract.TARGET: np.full_like(targets, targets[i])}
         nonlocal lost
-        _, label, gradient, scale = graph(_GRADIENT_OUTPUTS, at)
+        score, label, gradient, scale = graph(_GRADIENT_OUTPUTS, at)
         lost |= bool(gradient[i].any() and not (scale[i] * gradient[i]).any())
-        return int(label[i]), gradient[i].astype(np.float64), float(scale[i])
+        return int(label[i]), gradient[i].astype(np.float64), float(scale[i]), float(score[i])
 
     walk = method.walk(evaluate, images[i].astype(np.float64), int(targets[i]), manifest)
     vanished = lost and walk.status != Status.NON_FINITE and not walk.values.astype(np.float32).any()

@@ -36,6 +36,10 @@ FLUXPATH_VECTOR double squared_norm(const float* __restrict g, i64 n) {
   return ordered_sum(n, [g](i64 i) { return static_cast<double>(g[i]) * g[i]; });
 }
 
+FLUXPATH_VECTOR double absolute_sum(const float* __restrict g, i64 n) {
+  return ordered_sum(n, [g](i64 i) { return static_cast<double>(g[i] < 0.0f ? -g[i] : g[i]); });
+}
+
 FLUXPATH_VECTOR double flux_of(const float* __restrict g, const float* __restrict point,
                                const float* __restrict image, i64 n) {
   return ordered_sum(n, [=](i64 i) { return static_cast<double>(g[i]) * (point[i] - image[i]); });
@@ -96,7 +100,10 @@ FLUXPATH_VECTOR void weigh_elements(const Mfaba m, const float scale, const floa
 void advance_lane(const LaneArrays& a, int slot, const Mfaba& m) {
   const Row r = row(a, slot);
   const double squared = squared_norm(r.gradient, a.features);
-  const MfabaMove move = mfaba_decide(m, squared, r.scale, a.label[slot], a.target[slot], a.step[slot]);
+  const double absolute = mfaba_sums_absolutes(m, a.step[slot]) ? absolute_sum(r.gradient, a.features) : 0.0;
+  const MfabaSeen seen = {squared,       absolute,       a.score[slot], r.scale,
+                          a.label[slot], a.target[slot], a.step[slot]};
+  const MfabaMove move = mfaba_decide(m, seen, &a.reach[slot]);
   a.status[slot] = move.status;
   if (move.status == kNonFinite) return;
   if (move.status != kRunning) {
@@ -115,9 +122,9 @@ void advance_lane(const LaneArrays& a, int slot, const Mfaba& m) {
   }
 }
 
-FLUXPATH_VECTOR void next_elements(const Neflag m, const i64 n, const float* __restrict image,
+FLUXPATH_VECTOR void next_elements(const Neflag m, const float radius, const i64 n, const float* __restrict image,
                                    const float* __restrict gradient, float* __restrict point) {
-  for (i64 i = 0; i < n; ++i) point[i] = neflag_next(m, image[i], gradient[i]);
+  for (i64 i = 0; i < n; ++i) point[i] = neflag_next(m, radius, image[i], gradient[i]);
 }
 
 FLUXPATH_VECTOR void flux_elements(const float scale, const i64 n, const float* __restrict image,
@@ -135,7 +142,7 @@ void advance_lane(const LaneArrays& a, int slot, const Neflag& m) {
   a.status[slot] = status;
   if (status == kNonFinite) return;
   if (status == kRunning) {
-    next_elements(m, a.features, r.image, r.gradient, r.point);
+    next_elements(m, neflag_radius(m, a.reach[slot]), a.features, r.image, r.gradient, r.point);
     ++a.step[slot];
   } else {
     flux_elements(r.scale, a.features, r.image, r.gradient, r.point, r.sum);
@@ -151,7 +158,16 @@ void start_lane(const LaneArrays& a, int slot, u32 number, const Neflag& m, u64 
     for (i64 k = 0; k < 4 && i + k < n; ++k) r.point[i + k] = normals[k];
   }
   const float to_unit = static_cast<float>(1.0 / sqrt(squared_norm(r.point, n)));
-  for (i64 i = 0; i < n; ++i) r.point[i] = neflag_start(m, r.image[i], to_unit * r.point[i]);
+  const float radius = neflag_radius(m, a.reach[slot]);
+  for (i64 i = 0; i < n; ++i) r.point[i] = neflag_start(m, radius, r.image[i], to_unit * r.point[i]);
+}
+
+void advance_lane(const LaneArrays& a, int slot, const Reach& m) {
+  const Row r = row(a, slot);
+  const double squared = squared_norm(r.gradient, a.features);
+  const double norm = m.signs ? absolute_sum(r.gradient, a.features) : sqrt(squared);
+  a.reach[slot] = reach_of(m, norm, a.score[slot], r.scale);
+  a.status[slot] = finite(a.score[slot]) ? kComplete : kNonFinite;
 }
 
 FLUXPATH_VECTOR void weigh_elements(const Weighted m, const float weight, const float scale, const i64 n,
@@ -187,6 +203,10 @@ void advance(const LaneArrays& lanes, const int* slots, i64 count, const Mfaba& 
 }
 
 void advance(const LaneArrays& lanes, const int* slots, i64 count, const Neflag& method) {
+  each_lane(count, lanes.features, [&](i64 i) { advance_lane(lanes, slots[i], method); });
+}
+
+void advance(const LaneArrays& lanes, const int* slots, i64 count, const Reach& method) {
   each_lane(count, lanes.features, [&](i64 i) { advance_lane(lanes, slots[i], method); });
 }
 

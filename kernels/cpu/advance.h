@@ -12,6 +12,9 @@ namespace fluxpath {
 void advance(const LaneArrays& lanes, const int* slots, i64 count, const Mfaba& method);
 void advance(const LaneArrays& lanes, const int* slots, i64 count, const Neflag& method);
 
+// Sets the reach of each lane, which is at its image; this completes the lanes.
+void advance(const LaneArrays& lanes, const int* slots, i64 count, const Reach& method);
+
 // Puts each lane at its random starting point; `numbers` are the numbers of the flux samples in their image.
 void start(const LaneArrays& lanes, const int* slots, const int* numbers, i64 count, const Neflag& method,
            u64 seed);

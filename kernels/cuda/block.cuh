@@ -143,6 +143,18 @@ __device__ double squared_gradient(const LaneArrays& a, int slot) {
   return squared_part(reinterpret_cast<const G*>(a.gradient), slot, a.features);
 }
 
+// This thread's part of the L1 norm, which only the first evaluation of some lanes needs.
+template <typename G>
+__device__ double absolute_gradient(const LaneArrays& a, int slot) {
+  const Row<const G> gradient = gradient_row<G>(a, slot);
+  double sum = 0.0;
+  each_four<kMeasured>(a.features, [&](auto whole, i64 i) {
+    const Quad g = gradient.load(whole, i);
+    for (int k = 0; k < 4; ++k) sum += g.v[k] < 0.0f ? -g.v[k] : g.v[k];
+  });
+  return sum;
+}
+
 // Sums of the whole block, in a fixed order, for its first thread only. Two calls need a barrier in between.
 template <int kSums>
 __device__ void block_sum(double (&mine)[kSums]) {

@@ -2,6 +2,7 @@
 // per slot, and sums.cuh has its own grid. A kernel that reads gradients exists once per gradient type.
 #include "mfaba.cuh"
 #include "neflag.cuh"
+#include "reach.cuh"
 #include "slots.cuh"
 #include "sums.cuh"
 #include "weighted.cuh"
@@ -25,6 +26,9 @@ using namespace fluxpath;
   }                                                                                                  \
   FLUXPATH_KERNEL neflag_move_##type(LaneArrays a, Scratch s, const int* slots, Neflag m) {          \
     neflag_move<G>(a, s, slots, m);                                                                  \
+  }                                                                                                  \
+  FLUXPATH_KERNEL reach_measure_##type(LaneArrays a, Scratch s, const int* slots, Reach m) {         \
+    reach_measure<G>(a, s, slots, m);                                                                \
   }                                                                                                  \
   FLUXPATH_KERNEL weighted_measure_##type(LaneArrays a, Scratch s, const int* slots) {               \
     weighted_measure<G>(a, s, slots);                                                                \

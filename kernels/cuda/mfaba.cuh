@@ -7,6 +7,14 @@
 
 namespace fluxpath {
 
+__device__ inline void mfaba_conclude(const LaneArrays& a, const Scratch& s, int slot, const Mfaba& m,
+                                      double squared, double absolute) {
+  const MfabaSeen seen = {squared,       absolute,       a.score[slot], a.scale[slot],
+                          a.label[slot], a.target[slot], a.step[slot]};
+  const MfabaMove move = mfaba_decide(m, seen, &a.reach[slot]);
+  conclude(a, s, slot, move.status, move.factor);
+}
+
 template <typename G>
 __device__ void mfaba_measure(const LaneArrays& a, const Scratch& s, const int* slots, const Mfaba& m) {
   const int slot = slots[blockIdx.y];
@@ -14,12 +22,16 @@ __device__ void mfaba_measure(const LaneArrays& a, const Scratch& s, const int* 
   const int before = a.status[slot];
   double squared[1] = {squared_gradient<G>(a, slot)};
   if (!goes_on(s, slot, before)) return;
+  if (mfaba_sums_absolutes(m, a.step[slot])) {
+    double sums[2] = {squared[0], absolute_gradient<G>(a, slot)};
+    if (!last_with(s, slot, sums)) return;
+    lane_sum(s, slot, sums);
+    if (threadIdx.x == 0) mfaba_conclude(a, s, slot, m, sums[0], sums[1]);
+    return;
+  }
   if (!last_with(s, slot, squared)) return;
   lane_sum(s, slot, squared);
-  if (threadIdx.x != 0) return;
-  const MfabaMove move =
-      mfaba_decide(m, squared[0], a.scale[slot], a.label[slot], a.target[slot], a.step[slot]);
-  conclude(a, s, slot, move.status, move.factor);
+  if (threadIdx.x == 0) mfaba_conclude(a, s, slot, m, squared[0], 0.0);
 }
 
 // Steps this block's elements and returns this thread's part of the squared length, which only the norm path

@@ -38,12 +38,12 @@ __device__ void neflag_move(const LaneArrays& a, const Scratch& s, const int* sl
   const Row<const float> image(a.image, slot, a.features);
   const Row<const G> gradient = gradient_row<G>(a, slot);
   const Row<float> point(a.point, slot, a.features), sum(a.sum, slot, a.features);
-  const float scale = a.scale[slot];
+  const float scale = a.scale[slot], radius = neflag_radius(m, a.reach[slot]);
   each_four(a.features, [&](auto whole, i64 i) {
     const Quad x0 = image.load(whole, i), g = gradient.load(whole, i);
     Quad out;
     if (act == kStep) {
-      for (int k = 0; k < 4; ++k) out.v[k] = neflag_next(m, x0.v[k], g.v[k]);
+      for (int k = 0; k < 4; ++k) out.v[k] = neflag_next(m, radius, x0.v[k], g.v[k]);
       point.store(whole, i, out);
     } else {
       const Quad x = point.load(whole, i);
@@ -75,13 +75,13 @@ __device__ inline void neflag_draw_lanes(const LaneArrays& a, const Scratch& s, 
 __device__ inline void neflag_place_lanes(const LaneArrays& a, const Scratch& s, const int* slots,
                                           const Neflag& m) {
   const int slot = slots[blockIdx.y];
-  const float to_unit = s.plan[slot].factor;
+  const float to_unit = s.plan[slot].factor, radius = neflag_radius(m, a.reach[slot]);
   const Row<const float> image(a.image, slot, a.features);
   const Row<float> point(a.point, slot, a.features);
   each_four(a.features, [&](auto whole, i64 i) {
     const Quad x0 = image.load(whole, i);
     Quad x = point.load(whole, i);
-    for (int k = 0; k < 4; ++k) x.v[k] = neflag_start(m, x0.v[k], to_unit * x.v[k]);
+    for (int k = 0; k < 4; ++k) x.v[k] = neflag_start(m, radius, x0.v[k], to_unit * x.v[k]);
     point.store(whole, i, x);
   });
 }

@@ -7,7 +7,6 @@ namespace fluxpath {
 
 // Further arrays with one entry per slot, which the recurrences do not need.
 struct Notes {
-  const float* score;  // the objective at `point`
   float* first_score;
   i64* first_label;
   i64* first_target;  // the explained class; a method can change `target` later
@@ -18,6 +17,8 @@ struct Notes {
 struct Fresh {
   i64 target;
   int slot, row;
+  float reach;  // what is known of it, else zero
+  int unused;
 };
 
 // Starts a new lane for each entry of `fresh`.
@@ -41,6 +42,7 @@ __device__ inline void fill_slots(const LaneArrays& a, const Notes& notes, const
   notes.begun[slot] = 0;
   a.step[slot] = a.status[slot] = 0;
   a.length[slot] = a.pending_length[slot] = 0.0f;
+  a.reach[slot] = lane.reach;
 }
 
 // Moves lanes by pairs of slots, from and to. No slot is in two pairs, so their order does not matter.
@@ -58,6 +60,7 @@ __device__ inline void move_slots(const LaneArrays& a, const Notes& notes, const
   a.status[to] = a.status[from];
   a.length[to] = a.length[from];
   a.pending_length[to] = a.pending_length[from];
+  a.reach[to] = a.reach[from];
   notes.first_target[to] = notes.first_target[from];
   notes.begun[to] = notes.begun[from];
   notes.first_score[to] = notes.first_score[from];
@@ -70,7 +73,7 @@ __device__ inline void note_start_of(const LaneArrays& a, const Notes& notes, in
   const int slot = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
   if (slot >= count || notes.begun[slot] != 0) return;
   notes.begun[slot] = 1;
-  notes.first_score[slot] = notes.score[slot];
+  notes.first_score[slot] = a.score[slot];
   notes.first_label[slot] = a.label[slot];
   if (a.target[slot] < 0) a.target[slot] = a.label[slot];
   notes.first_target[slot] = a.target[slot];

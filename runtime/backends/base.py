@@ -72,6 +72,7 @@ class GradientSession(ABC):
             "companions": companions,
             "output": self.output,
             "classes": manifest.classes,
+            "objective": manifest.objective,
             "baseline": None if packed is None else unpack_baseline(packed, features),
         }
 

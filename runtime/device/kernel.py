@@ -17,15 +17,17 @@ from fluxpath.runtime.device.base import Arguments, Device
 from fluxpath.runtime.device.images import DeviceImages
 
 _ARRAYS = (
-    *("image", "point", "pending", "sum", "gradient", "scale", "label", "target", "step", "status"),
-    *("length", "pending_length"),
+    *("image", "point", "pending", "sum", "gradient", "scale", "score", "label", "target", "step"),
+    *("status", "length", "pending_length", "reach"),
 )
-_NOTES = ("score", "first_score", "first_label", "first_target", "begun")
+_NOTES = ("first_score", "first_label", "first_target", "begun")
 MOST_SLOTS = 65535
 """CUDA's limit for a grid's second dimension, which counts lanes."""
 _PLAN = 5 * 4  # sizeof(Plan) in cuda/block.cuh
-_FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4")])
+_FRESH = np.dtype([("target", "i8"), ("slot", "i4"), ("row", "i4"), ("reach", "f4"), ("unused", "i4")])
 """Fresh of cuda/slots.cuh."""
+
+_Method = kernels.Mfaba | kernels.Neflag | kernels.Reach
 
 
 class LaneArrays(ctypes.Structure):
@@ -78,7 +80,7 @@ class DeviceKernel:
         self._lists = [DeviceRows(device, (self._slots,), np.int32) for _ in range(2)]
         self._addresses = [ctypes.c_void_p(r.address) for r in self._lists]
         self._listed: list[bytes] = [b"", b""]
-        self._method: kernels.Mfaba | kernels.Neflag | None = None
+        self._method: _Method | None = None
         self._noting: dict[int, Arguments] = {}
         self.images = DeviceImages(device, self._slots, self._features)
         self._fresh = DeviceRows(device, (self._slots, _FRESH.itemsize), np.uint8)
@@ -93,6 +95,10 @@ class DeviceKernel:
     def advance_neflag(self, slots: Any, method: kernels.Neflag) -> None:
         """See `kernels.Lanes`."""
         self._advance(("neflag_measure", "neflag_move"), slots, method)
+
+    def advance_reach(self, slots: Any, method: kernels.Reach) -> None:
+        """See `kernels.Lanes`."""
+        self._advance(("reach_measure",), slots, method)
 
     def start_neflag(self, slots: Any, numbers: Any, method: kernels.Neflag, seed: int) -> None:
         """See `kernels.Lanes`."""
@@ -134,12 +140,13 @@ class DeviceKernel:
         slots: Sequence[int],
         images: Sequence[npt.NDArray[np.float32]],
         targets: Sequence[int],
+        reaches: Sequence[float],
     ) -> None:
         """See `Lanes.fill`; an image that several lanes share is uploaded once."""
         if not slots:
             return
         fresh = np.zeros(len(slots), _FRESH)
-        fresh["slot"], fresh["target"] = slots, targets
+        fresh["slot"], fresh["target"], fresh["reach"] = slots, targets, reaches
         self._check(fresh["slot"])
         fresh["row"] = self.images.places(images)
         self._device.upload(self._fresh.address, fresh)
@@ -164,7 +171,7 @@ class DeviceKernel:
         self._device.launch("note_start", grid, given)
         self._launched()
 
-    def _advance(self, names: tuple[str, ...], slots: Any, method: kernels.Mfaba | kernels.Neflag) -> None:
+    def _advance(self, names: tuple[str, ...], slots: Any, method: _Method) -> None:
         listed = self._list(0, slots)
         if method is not self._method:  # settings never change, so the same ones have the same arguments
             settings = ctypes.create_string_buffer(bytes(method))

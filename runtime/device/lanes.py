@@ -18,7 +18,7 @@ from fluxpath.runtime.lanes.lanes import NO_COMPANIONS, check_labels
 
 _ROWS = ("image", "point", "pending", "sum")
 _VECTORS: dict[str, npt.DTypeLike] = {
-    **dict.fromkeys(("scale", "score", "first_score", "length", "pending_length"), np.float32),
+    **dict.fromkeys(("scale", "score", "first_score", "length", "pending_length", "reach"), np.float32),
     **dict.fromkeys(("label", "target", "first_label", "first_target"), np.int64),
     **dict.fromkeys(("step", "status", "begun"), np.int32),
 }
@@ -47,10 +47,11 @@ class DeviceLanes(Lanes):
         output: int | None = None,
         classes: int = 0,
         baseline: npt.NDArray[np.float32] | None = None,
+        objective: str = "softmax",
         gradient: str = "float32",
     ) -> None:
         self.device, self._gradient = device, gradient
-        super().__init__(slots, shape, low, high, companions, output, classes, baseline)
+        super().__init__(slots, shape, low, high, companions, output, classes, baseline, objective)
 
     def _allocate(self, companions: Companions, output: int | None) -> None:
         device, rows = self.device, (self.slots, self.features)
@@ -83,7 +84,7 @@ class DeviceLanes(Lanes):
 
     def fill(self, fresh: Sequence[Fresh]) -> None:
         """See `Lanes.fill`; one launch."""
-        self.kernel.fill(*([lane[part] for lane in fresh] for part in range(3)))
+        self.kernel.fill(*([lane[part] for lane in fresh] for part in (0, 1, 2, -1)))
         for lane in fresh:
             self._soonest[lane.slot] = lane.shortest
         self._begin(fresh)

@@ -20,8 +20,6 @@ from fluxpath.runtime.methods.base import Method
 from fluxpath.runtime.methods.probe import Probe
 from fluxpath.status import Status
 
-_PROBE = Probe()
-
 _FAINT = 1e-9
 """A scale below which an attribution of zeros may be one that float32 cannot express."""
 
@@ -46,11 +44,11 @@ class Lane:
         request, index = self.request, self.index
         if request.progress.began is None:
             request.progress.begin()
-        image, target = request._rows[index], int(request.targets[index])
+        image, target, reach = request._rows[index], int(request.targets[index]), request._reach[index]
         if not request.companions:  # the usual case, on the way of every lane
-            return Fresh(slot, image, target, self.number, self.method.shortest)
+            return Fresh(slot, image, target, self.number, self.method.shortest, reach=reach)
         companions = {name: rows[index] for name, rows in request.companions.items()}
-        return Fresh(slot, image, target, self.number, self.method.shortest, companions)
+        return Fresh(slot, image, target, self.number, self.method.shortest, companions, reach)
 
 
 class Request:
@@ -59,8 +57,8 @@ class Request:
     The request takes ownership of the arrays.
 
     `next_lane` hands out lanes in order. The score and predicted class at the image come from a lane that
-    starts there, or from a probe if the method has no such lane. If the model chooses the target, the image's
-    other lanes wait for that lane; if the caller gives the target, no lane waits.
+    starts there, or from a probe if the method has no such lane. If the model chooses the target, or lengths
+    depend on how far the boundary is, the image's other lanes wait for that lane; else no lane waits.
     """
 
     def __init__(
@@ -85,7 +83,10 @@ class Request:
         self.queued = False
         """Whether the request is in the queue."""
         self._image_lane = method.image_lane
-        self._probes = not method.starts_at_image and self._image_lane is None
+        self._probe = None
+        if not method.starts_at_image and self._image_lane is None:
+            self._probe = Probe(method.reach)
+        self._measures = method.reach is not None
         self._per_image = method.lanes
         self._end_lane = method.end_lane
         self._shape = images.shape
@@ -94,7 +95,9 @@ class Request:
         # These change with every lane and are lists, because writing an array entry is several times slower.
         self._steps, self._status, self._label = [0] * n, [0] * n, [0] * n
         self._score, self._end_score = [0.0] * n, [0.0] * n
-        self._left = [self._per_image + self._probes] * n
+        self._reach = [0.0] * n
+        """How far each image's boundary is, once that was measured; its lanes begin with it."""
+        self._left = [self._per_image + (self._probe is not None)] * n
         self._faint, self._again = [False] * n, [False] * n
         """Whether an image's attribution may be too small for float32; whether its lanes run once more."""
         self._unfinished = n
@@ -151,10 +154,10 @@ class Request:
     def _first_lanes(self) -> Iterator[Lane]:
         for index in range(len(self.images)):
             self._next = index
-            at_image = self._probes or self._image_lane is not None
-            waits = at_image and bool(self.targets[index] < 0)
-            if self._probes:
-                yield Lane(self, index, 0, _PROBE, opens=waits)
+            at_image = self._probe is not None or self._image_lane is not None
+            waits = at_image and (self._measures or bool(self.targets[index] < 0))
+            if self._probe is not None:
+                yield Lane(self, index, 0, self._probe, opens=waits)
             elif waits and self._image_lane is not None:
                 yield Lane(self, index, self._image_lane, self.method, opens=True)
             if not waits:
@@ -173,12 +176,14 @@ class Request:
             self._keep(lane, lanes, slot)
             self._left[i] -= 1
             return self._left[i] == 0
-        probe = lane.method is _PROBE
+        probe = lane.method is self._probe
         status = int(lanes.status[slot])
         if probe or self.method.starts_at_image or lane.number == self._image_lane:
             self.targets[i] = lanes.first_target[slot]
             self._label[i] = lanes.first_label[slot]
             self._score[i] = lanes.first_score[slot]
+            if self._measures:
+                self._reach[i] = float(lanes.reach[slot])
         if lane.opens:
             self._ready.append(self._lanes_of(i, self._image_lane))
         if probe:

@@ -28,6 +28,7 @@ class Fresh(NamedTuple):
 
     image: float32 [features]. target: the class to explain; -1 for the predicted one. number: the lane's
     number within its image. shortest: `Method.shortest`. companions: the image's row of each further input.
+    reach: `Lanes.reach`, 0 if it is not known.
     """
 
     slot: int
@@ -36,6 +37,7 @@ class Fresh(NamedTuple):
     number: int = 0
     shortest: int = 1
     companions: Mapping[str, npt.NDArray[Any]] = _NO_ROWS
+    reach: float = 0.0
 
 
 class Lanes:
@@ -48,8 +50,10 @@ class Lanes:
     compiled recurrences on these arrays, see `kernels.Lanes`. `low` and `high` bound a valid input; `width`
     is high - low, or 1.0 if one is infinite: the unit of settings that are lengths. `output` is the model's
     own first output at `point`, float32 [slots, classes], if that is logits or probabilities, else None.
-    `classes` is the model's number of classes, 0 if unknown. `baseline`, float32 [features], is the baseline
-    of DeepLIFT's multipliers. `companions` are the model's further inputs, [slots, *shape].
+    `classes` is the model's number of classes, 0 if unknown, and `objective` what is explained. `reach`,
+    float32 [slots], is how far the boundary would be from the lane's image if the network were linear, by the
+    evaluation at the image; 0 until a method whose `Method.reach` says so has it measured. `baseline`,
+    float32 [features], is the baseline of DeepLIFT's multipliers. `companions` are the model's further inputs, [slots, *shape].
     """
 
     far = False
@@ -65,6 +69,7 @@ class Lanes:
         output: int | None = None,
         classes: int = 0,
         baseline: npt.NDArray[np.float32] | None = None,
+        objective: str = "softmax",
     ) -> None:
         self.slots = slots
         self.shape = shape
@@ -73,6 +78,7 @@ class Lanes:
         self.high = np.inf if high is None else high
         self.width = width_of(low, high)
         self.classes = classes
+        self.objective = objective
         self.baseline = np.zeros(self.features, np.float32) if baseline is None else baseline
         self.number = np.zeros(slots, np.int32)
         self.kept: list[Any] = [None] * slots
@@ -84,8 +90,8 @@ class Lanes:
         self.image, self.point, self.pending, self.sum, self.gradient = (
             np.zeros((slots, self.features), np.float32) for _ in range(5)
         )
-        self.scale, self.score, self.first_score, self.length, self.pending_length = (
-            np.zeros(slots, np.float32) for _ in range(5)
+        self.scale, self.score, self.first_score, self.length, self.pending_length, self.reach = (
+            np.zeros(slots, np.float32) for _ in range(6)
         )
         self.label, self.target, self.first_label, self.first_target = (
             np.zeros(slots, np.int64) for _ in range(4)
@@ -102,26 +108,28 @@ class Lanes:
             sum=self.sum,
             gradient=self.gradient,
             scale=self.scale,
+            score=self.score,
             label=self.label,
             target=self.target,
             step=self.step,
             status=self.status,
             length=self.length,
             pending_length=self.pending_length,
+            reach=self.reach,
         )
 
     def fill(self, fresh: Sequence[Fresh]) -> None:
         """Put new lanes into slots and reset the slots' state."""
         clear, begun = self.kernel.clear, self._fresh.add
-        for slot, image, target, *_ in fresh:
+        for slot, image, target, _, _, _, reach in fresh:
             begun(slot)
-            clear(slot, image, target)
+            clear(slot, image, target, reach)
         self._begin(fresh)
 
     def _begin(self, fresh: Sequence[Fresh]) -> None:
         """Set what the host keeps of new lanes, and their companions."""
         number, kept = self.number, self.kept
-        for slot, _, _, lane, _, companions in fresh:
+        for slot, _, _, lane, _, companions, _ in fresh:
             number[slot] = lane
             kept[slot] = None
             for name, row in companions.items():
@@ -139,6 +147,7 @@ class Lanes:
                 vector[to] = vector[source]
             for vector in (self.pending_length, self.first_score, self.first_label, self.first_target):
                 vector[to] = vector[source]
+            self.reach[to] = self.reach[source]
             self._fresh.discard(to)
             if source in self._fresh:
                 self._fresh.remove(source)

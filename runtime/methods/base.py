@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from fluxpath.arrays import FixedArray
 from fluxpath.runtime.lanes import Collector, Lanes, Slots
@@ -60,6 +60,16 @@ class Method(ABC):
         before that many evaluations, so `advance` must skip lanes that have ended.
         """
         return 1
+
+    @property
+    def reach(self) -> Literal["whole", "signs"] | None:
+        """How the distance to the boundary is measured, if lengths of this method are in units of it.
+
+        It is `Lanes.reach`, as far as a step along the gradient goes ("whole", by its L2 norm) or as far as
+        each element goes in a step along its sign ("signs", L1). Where no lane starts at the image, the
+        engine measures it before the lanes begin. None if no length needs it.
+        """
+        return None
 
     @property
     def anchors(self) -> Mapping[str, float | FixedArray]:

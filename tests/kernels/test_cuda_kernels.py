@@ -17,7 +17,7 @@ from fluxpath.runtime.device.arrays import DeviceRows
 from fluxpath.runtime.device.kernel import DeviceKernel
 
 NOTES = {
-    **dict.fromkeys(("score", "first_score"), np.float32),
+    "first_score": np.float32,
     **dict.fromkeys(("first_label", "first_target"), np.int64),
     "begun": np.int32,
 }
@@ -39,7 +39,7 @@ class OnDevice:
         return {name: array[:] for name, array in self.arrays.items()}
 
 
-def method(ascent="sharp", rule="trapezoid", path="taylor", max_steps=3):
+def method(ascent="sharp", rule="trapezoid", path="taylor", max_steps=3, **relative):
     return kernels.Mfaba(
         sharp=ascent == "sharp",
         trapezoid=rule == "trapezoid",
@@ -49,6 +49,7 @@ def method(ascent="sharp", rule="trapezoid", path="taylor", max_steps=3):
         radius=math.inf if ascent == "sharp" else 0.3,
         low=-0.25,
         high=1.125,
+        **relative,
     )
 
 
@@ -86,10 +87,43 @@ def test_mfaba_is_the_cpus(device, ascent, rule, path, features):
         going = [s for s in (1, 3) if slots.running(s)]
         for slot in going:
             slots.model(slot, rng.standard_normal(features), 2, rng.uniform(0.5, 2))
-        for name in ("gradient", "label", "scale"):
+        for name in ("gradient", "label", "scale", "score"):
             there.arrays[name][:] = slots.arrays[name]
         slots.kernel.advance_mfaba(at(*going), settings)
         there.kernel.advance_mfaba(at(1, 3), settings)  # those that ended must not change
+        same(there.read(), slots, exact=False)
+
+
+@pytest.mark.parametrize("features", SIZES)
+@pytest.mark.parametrize("objective", [0, 1, 2])
+@pytest.mark.parametrize("ascent", ["sharp", "smooth"])
+def test_lengths_in_units_of_the_distance_are_the_cpus(device, ascent, objective, features):
+    slots, rng = prepared(features)
+    settings = method(ascent, max_steps=5, relative=True, steady=2, growth=0.5, objective=objective)
+    measuring = kernels.Reach(objective=objective, signs=ascent == "smooth")
+    sphere = kernels.Neflag(stop_at_flux=True, max_steps=3, radius=0.3, low=0, high=1, relative=True)
+    for slot in (1, 3):
+        slots.model(slot, rng.standard_normal(features), 2, 0.1, -0.3 if objective == 1 else 0.9)
+    there = OnDevice(device, slots)
+    for kernel in (slots.kernel, there.kernel):
+        kernel.advance_reach(at(1, 3), measuring)
+        kernel.start_neflag(at(1, 3), at(0, 7), sphere, 5)
+    assert slots.reach[1] > 0 and slots.status[1] == 3
+    same(there.read(), slots, exact=False)
+    there.arrays["point"][:] = slots.point
+    for kernel, status in ((slots.kernel, slots.arrays["status"]), (there.kernel, there.arrays["status"])):
+        status[:] = np.array([1, 0, 1, 0, 1], np.int32)
+        kernel.advance_neflag(at(1, 3), sphere)
+    same(there.read(), slots, exact=False)
+    for name in ("point", "pending", "reach"):
+        for arrays in (slots.arrays, there.arrays):
+            arrays[name][:] = np.zeros_like(slots.arrays[name])
+    for arrays in (slots.arrays, there.arrays):
+        arrays["step"][:] = np.zeros(5, np.int32)
+        arrays["status"][:] = np.array([1, 0, 1, 0, 1], np.int32)
+    for _ in range(5):
+        slots.kernel.advance_mfaba(at(*(s for s in (1, 3) if slots.running(s))), settings)
+        there.kernel.advance_mfaba(at(1, 3), settings)
         same(there.read(), slots, exact=False)
 
 
@@ -106,7 +140,7 @@ def test_neflag_is_the_cpus(device, stop, features):
         going = [s for s in (1, 3) if slots.running(s)]
         for slot in going:
             slots.model(slot, rng.standard_normal(features), 2, rng.uniform(0.5, 2))
-        for name in ("gradient", "label", "scale"):
+        for name in ("gradient", "label", "scale", "score"):
             there.arrays[name][:] = slots.arrays[name]
         slots.kernel.advance_neflag(at(*going), settings)
         there.kernel.advance_neflag(at(1, 3), settings)
@@ -125,7 +159,7 @@ def test_weighted_gradients_are_the_cpus(device, multiplier, power, features):
     same(there.read(), slots, exact=False)
     for slot in (1, 3):
         slots.model(slot, rng.standard_normal(features), 2, rng.uniform(0.5, 2))
-    for name in ("gradient", "label", "scale"):
+    for name in ("gradient", "label", "scale", "score"):
         there.arrays[name][:] = slots.arrays[name]
     for kernel in (slots.kernel, there.kernel):
         kernel.advance_weighted(at(1, 3), weights, settings)
@@ -209,7 +243,7 @@ def test_slots_are_filled_moved_and_noted(device, features):
     there.arrays["begun"][:] = 1
     before = there.read()
     image = np.random.default_rng(5).random(features).astype(np.float32)
-    there.kernel.fill([2], [image], [-1])
+    there.kernel.fill([2], [image], [-1], [0.25])
     there.kernel.move({4: 2})
     there.kernel.note_start(5)
     after = there.read()
@@ -217,7 +251,7 @@ def test_slots_are_filled_moved_and_noted(device, features):
         np.testing.assert_array_equal(after["point"][slot], image)
         np.testing.assert_array_equal(after["image"][slot], image)
         assert not after["pending"][slot].any() and not after["sum"][slot].any()
-        assert after["step"][slot] == after["status"][slot] == 0
+        assert after["step"][slot] == after["status"][slot] == 0 and after["reach"][slot] == 0.25
         assert after["target"][slot] == after["first_label"][slot] == before["label"][slot]
         assert after["first_score"][slot] == slot and after["begun"][slot] == 1
         assert after["first_target"][slot] == before["label"][slot]
@@ -232,8 +266,9 @@ def test_many_slots_in_one_launch(device, features):
     there = OnDevice(device, slots)
     first, second = np.random.default_rng(0).random((2, features)).astype(np.float32)
     before = len(device.log) if isinstance(device, HostDevice) else 0
-    there.kernel.fill([5, 0, 3, 1], [first, second, first, first], [1, -1, 0, 3])
+    there.kernel.fill([5, 0, 3, 1], [first, second, first, first], [1, -1, 0, 3], [0, 0.5, 1, 0])
     after = there.read()
+    assert after["reach"][[5, 0, 3, 1]].tolist() == [0, 0.5, 1, 0]
     for slot, image, target in ((5, first, 1), (0, second, -1), (3, first, 0), (1, first, 3)):
         np.testing.assert_array_equal(after["image"][slot], image)
         np.testing.assert_array_equal(after["point"][slot], image)
@@ -243,7 +278,7 @@ def test_many_slots_in_one_launch(device, features):
     there.kernel.move({0: 5, 1: 3})
     moved = there.read()
     for to, source in ((0, 5), (1, 3)):
-        for name in ("image", "point", "target"):
+        for name in ("image", "point", "target", "reach"):
             np.testing.assert_array_equal(moved[name][to], after[name][source])
     if isinstance(device, HostDevice):
         log = [entry for entry in device.log if entry[0] in ("fill_lanes", "move_lanes")]
@@ -257,10 +292,10 @@ def test_a_slot_that_is_not_there(device):
     image = np.zeros(7, np.float32)
     for wrong in (-1, 4):
         with pytest.raises(IndexError, match="no such slot"):
-            there.kernel.fill([0, wrong], [image, image], [0, 0])
+            there.kernel.fill([0, wrong], [image, image], [0, 0], [0, 0])
         with pytest.raises(IndexError, match="no such slot"):
             there.kernel.move({wrong: 1})
-    there.kernel.fill([], [], [])
+    there.kernel.fill([], [], [], [])
     there.kernel.move({})
     for wrong in (-1, 4):
         with pytest.raises(IndexError, match="no such slot"):
@@ -271,7 +306,8 @@ def test_a_slot_that_is_not_there(device):
 
 
 def test_the_settings_are_the_headers_structs():
-    assert (len(bytes(method())), len(bytes(NEFLAG["flux"]))) == (24, 20)
+    assert (len(bytes(method())), len(bytes(NEFLAG["flux"]))) == (44, 24)
+    assert len(bytes(kernels.Reach(objective=0, signs=True))) == 8
     header = (gpu.HERE / "cuda" / "block.cuh").read_text()
     assert f"kThreads = {gpu.THREADS};" in header and f"kChunk = {gpu.CHUNK};" in header
     assert f"kMeasured = {gpu.MEASURED};" in header

@@ -26,12 +26,14 @@ struct LaneArrays {
   float* sum;             // the attribution so far
   const float* gradient;  // the gradient graph's output at `point`, without its scale
   const float* scale;
+  const float* score;     // the objective at `point`
   const i64* label;       // the predicted class at `point`
   i64* target;            // the class to explain; a negative one is replaced before the first advance
   int* step;              // steps taken
   int* status;
   float* length;          // path="norm": the length of the path so far
   float* pending_length;  // path="norm": the length of `pending`
+  float* reach;           // the unit of relative lengths, see reach.h; 0 until it is known
   i64 features;
 };
 

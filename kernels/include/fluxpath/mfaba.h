@@ -5,7 +5,7 @@
 // needs another loop: mfaba_weigh.
 #pragma once
 
-#include "fluxpath/lanes.h"
+#include "fluxpath/reach.h"
 
 namespace fluxpath {
 
@@ -17,7 +17,30 @@ struct Mfaba {
   float step_size;   // L2 length (sharp) or per element (smooth)
   float radius;      // the largest distance of an element from the image
   float low, high;   // the valid range
+  bool relative;     // the step size is in units of the lane's reach, which the first evaluation gives
+  int steady;        // relative: after so many steps each is longer than the one before,
+  float growth;      // by this share of the first
+  Reach reach;
 };
+
+// The length of a step; before it, `reach` is set at the image.
+FLUXPATH_INLINE float mfaba_length(const Mfaba& m, float reach, int step) {
+  if (!m.relative) return m.step_size;
+  const int late = step < m.steady ? 0 : step - m.steady + 1;
+  return m.step_size * reach * (1.0f + m.growth * static_cast<float>(late));
+}
+
+// What an evaluation tells of a lane. absolute_sum: the gradient's L1 norm, needed if `mfaba_sums_absolutes`.
+struct MfabaSeen {
+  double squared_norm, absolute_sum;
+  float score, scale;
+  i64 label, target;
+  int step;
+};
+
+FLUXPATH_INLINE bool mfaba_sums_absolutes(const Mfaba& m, int step) {
+  return m.relative && m.reach.signs && step == 0;
+}
 
 // What one advance does, the same for all elements of the lane.
 struct MfabaMove {
@@ -25,16 +48,19 @@ struct MfabaMove {
   float factor;      // multiplies the gradient (sharp) or its sign (smooth) to give the displacement
 };
 
-FLUXPATH_INLINE MfabaMove mfaba_decide(const Mfaba& m, double squared_norm, float scale, i64 label,
-                                       i64 target, int step) {
-  if (!finite(squared_norm) || !finite(scale)) return {kNonFinite, 0.0f};
-  if (step > 0 && label != target) return {kBoundary, 0.0f};
-  if (step >= m.max_steps) return {kMaxSteps, 0.0f};
-  if (squared_norm == 0.0) return {kZeroGradient, 0.0f};
-  if (!m.sharp) return {kRunning, m.step_size};
+FLUXPATH_INLINE MfabaMove mfaba_decide(const Mfaba& m, const MfabaSeen& seen, float* reach) {
+  if (!finite(seen.squared_norm) || !finite(seen.scale)) return {kNonFinite, 0.0f};
+  if (seen.step > 0 && seen.label != seen.target) return {kBoundary, 0.0f};
+  if (seen.step >= m.max_steps) return {kMaxSteps, 0.0f};
+  if (seen.squared_norm == 0.0) return {kZeroGradient, 0.0f};
+  // A lane that runs once more brings its reach along: its scale is no longer the model's.
+  if (m.relative && *reach == 0.0f)
+    *reach = reach_of(m.reach, m.reach.signs ? seen.absolute_sum : sqrt(seen.squared_norm), seen.score,
+                      seen.scale);
+  const double length = mfaba_length(m, *reach, seen.step), largest = 3.4e38;
   // The root is in float64 too, so that a gradient of 1e-30 keeps its direction. With one of 1e-42 the factor
   // is limited to what float32 can express, since an infinite factor would lose the direction.
-  const double factor = m.step_size / sqrt(squared_norm), largest = 3.4e38;
+  const double factor = m.sharp ? length / sqrt(seen.squared_norm) : length;
   return {kRunning, static_cast<float>(factor < largest ? factor : largest)};
 }
 

@@ -10,7 +10,12 @@ struct Neflag {
   int max_steps;
   float radius;       // epsilon
   float low, high;
+  bool relative;      // the radius is in units of the lane's reach, which an evaluation at the image gave
 };
+
+FLUXPATH_INLINE float neflag_radius(const Neflag& m, float reach) {
+  return m.relative ? m.radius * reach : m.radius;
+}
 
 FLUXPATH_INLINE int neflag_decide(const Neflag& m, double squared_norm, double flux, float scale, i64 label,
                                   i64 target, int step) {
@@ -22,13 +27,13 @@ FLUXPATH_INLINE int neflag_decide(const Neflag& m, double squared_norm, double f
 }
 
 // x + epsilon * u, a point on the sphere; `unit` is an element of the unit vector u.
-FLUXPATH_INLINE float neflag_start(const Neflag& m, float image, float unit) {
-  return clamp(image + m.radius * unit, m.low, m.high);
+FLUXPATH_INLINE float neflag_start(const Neflag& m, float radius, float image, float unit) {
+  return clamp(image + radius * unit, m.low, m.high);
 }
 
 // Line 5: x - epsilon * sign(F).
-FLUXPATH_INLINE float neflag_next(const Neflag& m, float image, float gradient) {
-  return clamp(image - m.radius * sign(gradient), m.low, m.high);
+FLUXPATH_INLINE float neflag_next(const Neflag& m, float radius, float image, float gradient) {
+  return clamp(image - radius * sign(gradient), m.low, m.high);
 }
 
 // Line 7: F(x~) * (x - x~).

@@ -7,12 +7,13 @@ Attribution Method for Deep Neural Networks", AAAI 2024.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from fluxpath import kernels
-from fluxpath.methods import MFABASettings, length
+from fluxpath.methods import MFABASettings, kind_of
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 from fluxpath.status import Status
@@ -49,6 +50,13 @@ class MFABA(MFABASettings, Method):
         """Two: the image and one step. One where every step is seen on the host."""
         return 1 if self.accumulate or self.path == "cosine" else 2
 
+    @property
+    def reach(self) -> Literal["whole", "signs"] | None:
+        """With the step size "auto", by the norm that belongs to the ascent."""
+        if not self.relative:
+            return None
+        return "whole" if self.ascent == "sharp" else "signs"
+
     def advance(self, lanes: Lanes, slots: Slots) -> None:
         """Take one step of each walk, or end it."""
         own = lanes.scale[slots].copy() if self.accumulate else None
@@ -56,7 +64,9 @@ class MFABA(MFABASettings, Method):
             _add_up(lanes, slots)
         if self.path == "cosine":
             _keep(lanes, slots)
-        lanes.kernel.advance_mfaba(slots, _settings(self, lanes.low, lanes.high, lanes.width))
+        lanes.kernel.advance_mfaba(
+            slots, _settings(self, lanes.low, lanes.high, lanes.width, lanes.objective)
+        )
         if own is not None:
             lanes.scale[slots] = own
         if self.path == "cosine":
@@ -65,17 +75,21 @@ class MFABA(MFABASettings, Method):
 
 
 @lru_cache(maxsize=256)
-def _settings(method: MFABA, low: float, high: float, width: float) -> kernels.Mfaba:
+def _settings(method: MFABA, low: float, high: float, width: float, objective: str) -> kernels.Mfaba:
     sharp = method.ascent == "sharp"
     return kernels.Mfaba(
         sharp=sharp,
         trapezoid=method.rule == "trapezoid",
         norm_path=method.path == "norm",
         max_steps=method.max_steps,
-        step_size=length("step_size", method.effective_step_size, width),
+        step_size=method.step_length(width),
         radius=np.inf if sharp else method.SMOOTH_RADIUS * width,
         low=low,
         high=high,
+        relative=method.relative,
+        steady=method.STEADY,
+        growth=method.GROWTH,
+        objective=kind_of(objective),
     )
 
 

@@ -6,9 +6,10 @@ Li, Pan, Li, Qiang, Zhu: "Negative Flux Aggregation to Estimate Feature Attribut
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 from fluxpath import kernels
-from fluxpath.methods import NeFLAGSettings, length
+from fluxpath.methods import NeFLAGSettings
 from fluxpath.runtime.lanes import Lanes, Slots
 from fluxpath.runtime.methods.base import Method
 
@@ -49,6 +50,11 @@ class NeFLAG(NeFLAGSettings, Method):
         """Two: the point on the sphere and one sign step."""
         return 2
 
+    @property
+    def reach(self) -> Literal["whole", "signs"] | None:
+        """With the radius "auto", as a sphere's is."""
+        return "whole" if self.relative else None
+
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """Put each sample at a random point on the sphere."""
         lanes.kernel.start_neflag(
@@ -65,7 +71,8 @@ def _settings(method: NeFLAG, low: float, high: float, width: float) -> kernels.
     return kernels.Neflag(
         stop_at_flux=method.stop == "flux",
         max_steps=method.max_steps,
-        radius=length("radius", method.radius, width),
+        radius=method.radius_length(width),
         low=low,
         high=high,
+        relative=method.relative,
     )

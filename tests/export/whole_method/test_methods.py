@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import models
@@ -11,8 +12,14 @@ from twins import mfaba, neflag, neflag_starts, normals, relative_error
 from whole_files import METHODS, TARGETS, every_method, opened, same
 
 from fluxpath.errors import InputError
-from fluxpath.export import attribution_from_gradient, attribution_from_onnx, whole_method
+from fluxpath.export import (
+    attribution_from_gradient,
+    attribution_from_onnx,
+    gradient_from_onnx,
+    whole_method,
+)
 from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
+from fluxpath.runtime.methods.named import method_named
 
 DATA = next(
     (
@@ -32,10 +39,10 @@ CLASSES = 4
 def test_mfaba_is_the_runtimes(whole, graph, name, ascent, rule, path):
     images = models.images(name, 6)
     steps = {"sharp": 12, "smooth": 60}[ascent]
-    file = whole(name, f"mfaba-{ascent}", rule=rule, path=path, max_steps=steps)
+    file = whole(name, f"mfaba-{ascent}", rule=rule, path=path, max_steps=steps, step_size=None)
     with Explainer(graph(name), threads=1) as explainer:
         for target in (None, TARGETS):
-            result = explainer.attribute(images, target, MFABA(ascent, rule, path, max_steps=steps))
+            result = explainer.attribute(images, target, MFABA(ascent, rule, path, steps, None))
             same(file(images, -1 if target is None else target), result)
 
 
@@ -43,7 +50,7 @@ def test_mfaba_is_the_runtimes(whole, graph, name, ascent, rule, path):
 @pytest.mark.parametrize("stop", ["flux", "label"])
 def test_neflag_is_the_runtimes(whole, graph, name, stop):
     images = models.images(name, 6)
-    settings = {"n": 5, "max_steps": 4, "stop": stop, "seed": 2**40 + 3}
+    settings = {"n": 5, "max_steps": 4, "stop": stop, "seed": 2**40 + 3, "radius": 0.1}
     file = whole(name, "neflag", **settings)
     with Explainer(graph(name), threads=1) as explainer:
         for target in (None, TARGETS):
@@ -51,6 +58,38 @@ def test_neflag_is_the_runtimes(whole, graph, name, stop):
                 file(images, -1 if target is None else target),
                 explainer.attribute(images, target, NeFLAG(**settings)),
             )
+
+
+@pytest.mark.parametrize("name", ["smooth", "relu", "sure", "steep"])
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("mfaba-sharp", {"step_size": "auto", "max_steps": 12}),
+        ("mfaba-sharp", {"step_size": "auto", "max_steps": 12, "path": "norm"}),
+        ("mfaba-smooth", {"step_size": "auto", "max_steps": 12}),
+        ("neflag", {"radius": "auto", "n": 3, "max_steps": 4}),
+    ],
+)
+def test_lengths_from_the_image_are_the_runtimes(whole, graph, name, method, settings):
+    images = models.images(name, 6)
+    file = whole(name, method, **settings)
+    with Explainer(graph(name), threads=1) as explainer:
+        for target in (None, TARGETS):
+            result = explainer.attribute(images, target, method_named(method, **settings))
+            same(file(images, -1 if target is None else target), result, 3e-5)
+
+
+@pytest.mark.parametrize("objective", ["log_softmax", "sigmoid", "logit", "margin"])
+@pytest.mark.parametrize("method", ["mfaba-smooth", "neflag"])
+def test_lengths_from_the_image_for_every_objective(tmp_path, objective, method):
+    settings = {"neflag": {"radius": "auto", "n": 2}}.get(method, {"step_size": "auto"})
+    models.write("smooth", tmp_path / "m.onnx")
+    gradient_from_onnx(tmp_path / "m.onnx", tmp_path / "g.onnx", objective=objective)
+    attribution_from_gradient(tmp_path / "g.onnx", tmp_path / "w.onnx", method=method, settings=settings)
+    images = models.images("smooth", 6)
+    with Explainer(tmp_path / "g.onnx", threads=1) as explainer:
+        result = explainer.attribute(images, TARGETS, method_named(method, **settings))
+    same(opened(tmp_path / "w.onnx")(images, TARGETS), result, 3e-5)
 
 
 @pytest.mark.parametrize("ascent", ["sharp", "smooth"])
@@ -150,7 +189,7 @@ def test_neflag_is_its_twin(whole, float64):
 
 
 def test_noise_that_is_given(whole, float64):
-    file, images = whole("smooth", "neflag", n=2, max_steps=3), models.images("smooth", 3)
+    file, images = whole("smooth", "neflag", n=2, max_steps=3, radius=0.1), models.images("smooth", 3)
     noise = np.random.default_rng(1).standard_normal((2, 3, 1, 6, 6)).astype(np.float32)
     out = file(images, noise=noise)
     for i, image in enumerate(images.astype(np.float64)):
@@ -245,7 +284,8 @@ def test_an_empty_batch(whole, method):
 @pytest.mark.skipif(DATA is None, reason="the shared CIFAR-10 data is not beside the repository")
 @pytest.mark.parametrize("ascent", ["sharp", "smooth"])
 def test_the_published_code_in_float64(tmp_path, ascent):
-    attribution_from_onnx(DATA, tmp_path / "whole.onnx", method=f"mfaba-{ascent}")
+    method = replace(whole_method.MFABA.published(ascent), rule="trapezoid")
+    attribution_from_onnx(DATA, tmp_path / "whole.onnx", method=method)
     with np.load(DATA.parent / "mfaba_reference_float64.npz") as file:
         reference = dict(file)
     with np.load(DATA.parent / "images.npz") as file:
