@@ -7,8 +7,8 @@
 Faithfulness is insertion minus deletion: pixels, in the order of their attribution summed over the channels,
 replace those of a black and of a blurred image (insertion), or are replaced by them (deletion); a score is
 the mean probability of the explained class over the curve, averaged over both grounds. The completeness error
-is |sum of the attribution - change of the score| / |change of the score|. Intervals are of 95% by bootstrap over
-images; differences are paired.
+is |sum of the attribution - change of the score| / |change of the score|. Intervals are of 95%, by bootstrap
+over images; differences are paired.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ TARGET = Path(__file__).with_name("photos.png")
 SIDE, CELL = 224, 180
 METHODS = {
     "MFABA sharp": MFABA(ascent="sharp"),
-    "NeFLAG": NeFLAG(n=20, radius=0.1),
+    "NeFLAG": NeFLAG(),
     "Integrated\nGradients": IntegratedGradients(steps=50),
 }
 # ImageNet's names of the classes that the network sees in these photos.

@@ -24,8 +24,10 @@ WALKS: list[Method] = [
     *(MFABA(a, r, p, step_size=s) for a, s in (("sharp", 0.02), ("smooth", 0.01))  # type: ignore[arg-type]
       for r in ("trapezoid", "left") for p in ("taylor", "norm", "cosine")),  # type: ignore[arg-type]
     MFABA(),
+    MFABA(step_size=0.1),
     MFABA("smooth", step_size=0.2, max_steps=4),  # as far as the bound of 0.3
     NeFLAG(n=3),
+    NeFLAG(n=3, radius=0.1),
     NeFLAG(n=3, stop="label", radius=0.05),
     AGI(classes=2),
     BIG(integration_steps=10),
@@ -158,7 +160,7 @@ def test_the_twins_on_bytes(graph) -> None:
             ),
         ),
         (
-            NeFLAG(n=3),
+            NeFLAG(n=3, radius=0.1),
             lambda image, f: twins.neflag(f, image, starts(image), radius=0.1 * high, high=high),
         ),
         (

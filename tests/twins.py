@@ -64,7 +64,7 @@ def mfaba(
     rule: str = "trapezoid",
     path: str = "taylor",
     max_steps: int = 50,
-    step_size: float | str | None = None,
+    step_size: float | str | None = "auto",
     low: float = 0.0,
     high: float = 1.0,
     width: float = 1.0,

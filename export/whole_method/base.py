@@ -81,9 +81,9 @@ class Tick:
     """One evaluation of the gradient graph at state[POINT], as a method sees it.
 
     number: int64, how many went before; the first is at the image. alive: bool [batch], the images that have
-    not ended. score, scale: [batch], the objective's. derivative: scale * gradient. unit: the gradient divided
-    by its largest element, `largest` (by 1 where that is zero), so that no square over- or underflows; zero,
-    finite: bool [batch], what is to be said of the derivative.
+    not ended. score, scale: [batch], the objective's. derivative: scale * gradient. unit: the gradient
+    divided by its largest element, `largest` (by 1 where that is zero), so that no square over- or
+    underflows; zero, finite: bool [batch], what is to be said of the derivative.
     """
 
     number: Expr

@@ -53,7 +53,8 @@ class Lanes:
     `classes` is the model's number of classes, 0 if unknown, and `objective` what is explained. `reach`,
     float32 [slots], is how far the boundary would be from the lane's image if the network were linear, by the
     evaluation at the image; 0 until a method whose `Method.reach` says so has it measured. `baseline`,
-    float32 [features], is the baseline of DeepLIFT's multipliers. `companions` are the model's further inputs, [slots, *shape].
+    float32 [features], is the baseline of DeepLIFT's multipliers. `companions` are the model's further
+    inputs, [slots, *shape].
     """
 
     far = False

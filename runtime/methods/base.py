@@ -72,6 +72,14 @@ class Method(ABC):
         return None
 
     @property
+    def usual(self) -> float | None:
+        """The evaluations that an image seldom exceeds, if that is known to be less than the settings allow.
+
+        A server predicts by it what a request costs, until it has seen what such requests took.
+        """
+        return None
+
+    @property
     def anchors(self) -> Mapping[str, float | FixedArray]:
         """The settings that stand for inputs of the model, such as a baseline: they must be in its range."""
         return {}

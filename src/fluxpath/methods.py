@@ -76,7 +76,7 @@ class MFABASettings:
     rule: Literal["trapezoid", "left"] = "trapezoid"
     path: Literal["taylor", "norm", "cosine"] = "taylor"
     max_steps: int = 50
-    step_size: float | Literal["auto"] | None = None
+    step_size: float | Literal["auto"] | None = "auto"
     accumulate: bool = False
 
     PATHS: ClassVar[tuple[str, ...]] = ("taylor", "norm", "cosine")
@@ -104,7 +104,7 @@ class MFABASettings:
     def published(cls, ascent: Literal["sharp", "smooth"] = "sharp") -> Self:
         """The published code's settings: steps of 0.1 (sharp) or 0.001 (smooth), 50 at most, and "left".
 
-        `dataclasses.replace(MFABA.published(), rule="trapezoid")` sums the same walk as in the paper (Eq. 11).
+        `dataclasses.replace(MFABA.published(), rule="trapezoid")` sums the same walk by the paper's Eq. 11.
         """
         one_of("ascent", ascent, ("sharp", "smooth"))
         return cls(ascent=ascent, rule="left", step_size=0.1 if ascent == "sharp" else 0.001)
@@ -127,7 +127,7 @@ class NeFLAGSettings:
     """See `fluxpath.runtime.NeFLAG`."""
 
     n: int = 20
-    radius: float | Literal["auto"] = 0.1
+    radius: float | Literal["auto"] = "auto"
     max_steps: int = 20
     stop: Literal["flux", "label"] = "flux"
     seed: int = 0
@@ -145,7 +145,7 @@ class NeFLAGSettings:
 
     @classmethod
     def paper(cls) -> Self:
-        """The settings of the paper's experiments: 20 samples, a sphere of radius 0.1, at most 20 steps each."""
+        """The settings of the paper's experiments: 20 samples, a radius of 0.1, at most 20 steps each."""
         return cls(n=20, radius=0.1, max_steps=20)
 
     @property

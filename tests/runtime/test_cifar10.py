@@ -46,7 +46,7 @@ def images(reference):
 @pytest.mark.parametrize("rule", ["left", "trapezoid"])
 @pytest.mark.parametrize("ascent", ["sharp", "smooth"])
 def test_the_published_code_in_float64(explainer, reference, images, ascent, rule):
-    result = explainer.attribute(images, reference["target"], MFABA(ascent, rule))
+    result = explainer.attribute(images, reference["target"], MFABA(ascent, rule, step_size=None))
     assert len(result) == 50 and np.isfinite(result.values).all()
     np.testing.assert_array_equal(result.steps, reference[f"{ascent}_steps"])
     np.testing.assert_array_equal(result.status == Status.BOUNDARY, reference[f"{ascent}_success"])

@@ -32,8 +32,11 @@ from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 WALKS = [
     *(MFABA(a, r, p) for a in ("sharp", "smooth") for r in ("trapezoid", "left")
       for p in ("taylor", "norm", "cosine")),
+    MFABA(step_size=0.1),
+    MFABA("smooth", step_size=0.001),
     NeFLAG(n=2),
-    NeFLAG(n=2, stop="label"),
+    NeFLAG(n=2, radius=0.1),
+    NeFLAG(n=2, radius=0.1, stop="label"),
     AGI(classes=2),
     BIG(integration_steps=10),
 ]  # fmt: skip

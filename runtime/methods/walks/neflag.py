@@ -21,7 +21,10 @@ class NeFLAG(NeFLAGSettings, Method):
         x~ = x - radius * sign(F(x~)),   F = grad f;  at the end  attribution += F(x~) * (x - x~)
 
     n: the number of flux samples, 1 or more (NeFLAG-1, -10 and -20 in the paper).
-    radius: epsilon, in units of the model's range (high - low; of the input if the model has no range).
+    radius: epsilon; "auto", half of the distance that the boundary would have from the image if the network
+        were linear, d / ||grad d||_2, as for `MFABA`, by the one evaluation at the image that is made anyway.
+        Or a number, in units of the model's range (high - low; of the input if the model has no range):
+        the paper's is 0.1, and `NeFLAG.paper()` has its settings.
     max_steps: m, the most sign steps of a sample.
     stop: "flux", when the flux F(x~) . (x~ - x) is negative, or "label", when the predicted class is no
         longer the target. The paper does not define the stop; "flux" is the default because it gave the
@@ -54,6 +57,11 @@ class NeFLAG(NeFLAGSettings, Method):
     def reach(self) -> Literal["whole", "signs"] | None:
         """With the radius "auto", as a sphere's is."""
         return "whole" if self.relative else None
+
+    @property
+    def usual(self) -> float | None:
+        """With the radius "auto": one at the image, and three for each sample."""
+        return 1.0 + 3.0 * self.n if self.relative else None
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """Put each sample at a random point on the sphere."""

@@ -44,14 +44,14 @@ class Rate:
 
 
 class Costs:
-    """How many gradient evaluations an image takes: the mean so far, or the most that the settings allow."""
+    """How many gradient evaluations an image takes: the mean so far; before it, what is usual, or the most."""
 
     def __init__(self) -> None:
         self._means: OrderedDict[Method, float] = OrderedDict()
 
     def predicted(self, method: Method) -> float:
         """Evaluations for each image."""
-        return self._means.get(method) or _most(method)
+        return self._means.get(method) or method.usual or _most(method)
 
     def learn(self, method: Method, per_image: float) -> None:
         """Take what images took into the mean."""

@@ -202,7 +202,7 @@ def test_the_manifest_both_ways(graph, tmp_path):
     manifest = Manifest.from_json(text, whole_method=True)
     assert manifest == done.manifest == Manifest.from_json(text, whole_method=None)
     assert manifest.method == "neflag" and manifest.error == done.verification.error < 1e-5
-    assert manifest.settings == {"n": 2, "radius": 0.1, "max_steps": 20, "stop": "flux", "seed": 9}
+    assert manifest.settings == {"n": 2, "radius": "auto", "max_steps": 20, "stop": "flux", "seed": 9}
     for refuse in (Explainer, verify):
         with pytest.raises(
             ArtifactError, match="not a gradient graph but the whole method 'neflag': run it directly"

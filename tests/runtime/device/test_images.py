@@ -86,7 +86,7 @@ def test_an_array_in_the_place_of_one_that_is_gone(made):
 
 @pytest.mark.parametrize(
     ("method", "first"),
-    [pytest.param(MFABA(), 4, id="MFABA"), pytest.param(NeFLAG(n=3, max_steps=4), 1, id="NeFLAG")],
+    [pytest.param(MFABA(), 4, id="MFABA"), pytest.param(NeFLAG(3, 0.1, max_steps=4), 1, id="NeFLAG")],
 )
 def test_copies_run_beside_the_evaluation(graph, method, first):
     """After a tick's launches and before those of its end, but for the first images and last results."""

@@ -32,7 +32,7 @@ def test_mfaba_evaluates_the_points_of_its_walk_once_each(session, method):
 @pytest.mark.parametrize("stop", ["flux", "label"])
 def test_neflag_evaluates_the_image_and_then_its_samples(session, stop):
     images = some_images(4)
-    result = explain(session, images, NeFLAG(n=3, seed=2, stop=stop, max_steps=3), slots=1)
+    result = explain(session, images, NeFLAG(3, 0.1, 3, stop, seed=2), slots=1)
     visited = []
     for x in images.astype(np.float64):
         walk = neflag(session.gradient(x), x, neflag_starts(x, 3, 2), stop=stop, max_steps=3)

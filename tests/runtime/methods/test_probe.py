@@ -33,7 +33,7 @@ def test_what_it_finds_at_the_image_is_the_images_and_its_gradient_is_not():
     session.evaluate = lambda point, target=-1: (
         BrokenSession.evaluate if np.array_equal(point, image[0]) else LinearSession.evaluate
     )(session, point, target)
-    result = explain(session, image, NeFLAG(n=2))
-    wanted = explain(LinearSession(), image, NeFLAG(n=2))
+    result = explain(session, image, NeFLAG(n=2, radius=0.1))
+    wanted = explain(LinearSession(), image, NeFLAG(n=2, radius=0.1))
     assert result.values.tobytes() == wanted.values.tobytes() and result.values.any()
     assert (result.score, result.label) == (wanted.score, wanted.label)

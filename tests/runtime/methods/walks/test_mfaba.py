@@ -11,7 +11,7 @@ import pytest
 from twins import mfaba, relative_error
 
 from fluxpath.errors import InputError
-from fluxpath.runtime import MFABA, Explainer, Status
+from fluxpath.runtime import MFABA, Explainer, NeFLAG, Status
 
 VARIANTS = list(product(("sharp", "smooth"), ("trapezoid", "left"), ("taylor", "norm", "cosine")))
 STEP = {"sharp": 0.1, "smooth": 0.01}
@@ -82,12 +82,20 @@ def test_any_class_can_be_the_target(explainers, float64):
 
 
 @pytest.mark.parametrize(("ascent", "size"), [("sharp", 0.1), ("smooth", 0.001)])
-def test_the_default_steps(explainers, ascent, size):
+def test_the_published_steps(explainers, ascent, size):
     images = models.images("smooth", 4)
-    default = explainers["smooth"].attribute(images, None, MFABA(ascent))
+    none = explainers["smooth"].attribute(images, None, MFABA(ascent, step_size=None))
     explicit = explainers["smooth"].attribute(images, None, MFABA(ascent, step_size=size))
-    assert default.values.tobytes() == explicit.values.tobytes()
-    assert MFABA() == MFABA("sharp", "trapezoid", "taylor", 50, None)
+    assert none.values.tobytes() == explicit.values.tobytes()
+    assert MFABA.published(ascent) == MFABA(ascent, "left", "taylor", 50, size)
+    with pytest.raises(InputError, match="ascent is 'steep'"):
+        MFABA.published("steep")
+
+
+def test_the_default_step_comes_from_the_image():
+    assert MFABA() == MFABA("sharp", "trapezoid", "taylor", 50, "auto")
+    assert NeFLAG() == NeFLAG(20, "auto", 20, "flux", 0)
+    assert NeFLAG.paper() == NeFLAG(20, 0.1, 20, "flux", 0)
 
 
 def test_the_float64_gradient_of_these_tests_is_the_derivative(float64):
@@ -159,8 +167,9 @@ def test_norm_and_cosine_give_multiples_of_the_chord(explainers):
         ({"max_steps": 2**31}, r"max_steps is 2147483648, it must be an integer from 1 to 2147483647"),
         *(
             ({"step_size": v}, r"step_size is .*, it must be a finite number above zero")
-            for v in (0, -0.1, math.nan, math.inf, "0.1", True, 1e39, 1e-50)
+            for v in (0, -0.1, math.nan, math.inf, True, 1e39, 1e-50)
         ),
+        ({"step_size": "0.1"}, r"step_size is '0.1', it must be 'auto' or a number above zero"),
     ],
 )
 def test_settings_of_mfaba(settings, message):

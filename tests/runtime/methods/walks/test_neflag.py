@@ -17,7 +17,7 @@ def compare(explainer, model, images, target=None, seed=0, n=4, **method):
     result = explainer.attribute(images, target, NeFLAG(n=n, seed=seed, **method))
     for i, image in enumerate(images):
         x = image.astype(np.float64)
-        starts = neflag_starts(x, n, seed, method.get("radius", 0.1))
+        starts = neflag_starts(x, n, seed, method["radius"])
         walk = neflag(model.for_target(target), x, starts, target, **method)
         assert (result.steps[i], result.status[i]) == (walk.steps, walk.status)
         assert result.score[i] == pytest.approx(walk.scores[0], rel=1e-5)
@@ -39,7 +39,7 @@ def test_every_stop_is_its_twin(explainer, float64, name, stop, radius):
 def test_a_target_of_the_callers_choice(explainer, float64, name, stop):
     for target in range(4):
         result = compare(
-            explainer, float64(name), models.images(name, 2), target, n=2, stop=stop, max_steps=3
+            explainer, float64(name), models.images(name, 2), target, n=2, stop=stop, radius=0.1, max_steps=3
         )
         assert result.target.tolist() == [target, target]
 

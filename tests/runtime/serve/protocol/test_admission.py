@@ -49,8 +49,8 @@ def test_images_beyond_the_limit_are_refused_and_there_is_room_again_afterwards(
 
 
 def test_evaluations_beyond_the_limit_are_refused():
-    gate = gate_of(100, 1000)
-    with gate.entered(10, NeFLAG(n=2)), pytest.raises(BusyError), gate.entered(20, NeFLAG(n=2)):
+    gate, method = gate_of(100, 1000), NeFLAG(n=2, radius=0.1)
+    with gate.entered(10, method), pytest.raises(BusyError), gate.entered(20, method):
         pass
 
 
@@ -78,12 +78,15 @@ def test_what_never_fits_is_no_matter_of_waiting():
 
 def test_costs_begin_with_the_most_and_become_the_mean():
     costs = Costs()
-    assert costs.predicted(MFABA(max_steps=50)) == 52
+    fixed = MFABA(max_steps=50, step_size=0.1)
+    assert costs.predicted(fixed) == 52
+    assert costs.predicted(MFABA()) == 17 and costs.predicted(MFABA(max_steps=3)) == 4
+    assert costs.predicted(NeFLAG(n=5)) == 16 and costs.predicted(NeFLAG(n=5, radius=0.1)) == 106
     assert costs.predicted(BIG(radii=(1.0, 2.0), max_steps=10)) > 20
-    costs.learn(MFABA(max_steps=50), 4)
-    assert costs.predicted(MFABA(max_steps=50)) == 4
-    costs.learn(MFABA(max_steps=50), 14)
-    assert costs.predicted(MFABA(max_steps=50)) == 5
+    costs.learn(fixed, 4)
+    assert costs.predicted(fixed) == 4
+    costs.learn(fixed, 14)
+    assert costs.predicted(fixed) == 5
 
 
 def test_only_so_many_methods_are_remembered():

@@ -27,6 +27,15 @@ def test_settings_and_drawing_go_by_their_names_in_python():
     assert wish.drawing == Drawing(polarity="both", size=100)
 
 
+def test_a_length_is_a_number_or_from_the_image():
+    for given in ("auto", 0.05, None):
+        wish = wanted({"method": "mfaba-smooth", "step_size": given}, {}, SETTINGS)
+        assert wish.method == MFABA("smooth", step_size=given)
+        sent = {"method": "mfaba-smooth", "settings": {"step_size": given}}
+        assert wanted({"replay": json.dumps(sent)}, {}, SETTINGS).method == wish.method
+    assert wanted({"method": "neflag", "radius": "auto"}, {}, SETTINGS).method == NeFLAG(radius="auto")
+
+
 def test_arrays_are_lists_or_tensors():
     lists = wanted({"method": "integrated-gradients", "baseline": [[0.5, 0.5]]}, {}, SETTINGS)
     tensor = wanted({"method": "integrated-gradients"}, {"baseline": np.full((1, 2), 0.5)}, SETTINGS)
@@ -39,7 +48,8 @@ def test_arrays_are_lists_or_tensors():
         {"method": "os:system"}, {"method": "fluxpath.runtime:MFABA"}, {"method": 3}, {"method": ["neflag"]},
         {"n": 3}, {"nonsense": 1}, {"method": "neflag", "n": "many"}, {"method": "neflag", "n": {}},
         {"method": "neflag", "n": None}, {"method": "neflag", "n": True}, {"method": "neflag", "n": [1]},
-        {"method": "neflag", "radius": float("nan")}, {"method": "neflag", "radius": 1e300},
+        {"method": "neflag", "radius": float("nan")}, {"method": "neflag", "radius": "0.1"}, {"step_size": "big"},
+        {"method": "neflag", "radius": 1e300},
         {"method": "integrated-gradients", "baseline": "/etc/passwd"},
         {"method": "integrated-gradients", "baseline": [[1], [1, 2]]},
         {"method": "integrated-gradients", "baseline": []},
