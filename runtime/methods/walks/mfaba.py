@@ -65,7 +65,7 @@ class MFABA(MFABASettings, Method):
 
     @property
     def usual(self) -> float | None:
-        """With the step size "auto": 17, the most that was seen on CIFAR-10 and ImageNet."""
+        """With the step size "auto": 17, which few images of CIFAR-10 and ImageNet exceed."""
         return min(self.max_steps, 16) + 1.0 if self.relative else None
 
     def advance(self, lanes: Lanes, slots: Slots) -> None:

@@ -44,7 +44,7 @@ class Rate:
 
 
 class Costs:
-    """How many gradient evaluations an image takes: the mean so far; before it, what is usual, or the most."""
+    """How many gradient evaluations an image takes: the mean so far; at first what is usual, or the most."""
 
     def __init__(self) -> None:
         self._means: OrderedDict[Method, float] = OrderedDict()
