@@ -12,6 +12,8 @@ METHODS = [
     MFABA(path="cosine"),
     MFABA(step_size=0.03, accumulate=True),
     NeFLAG(n=3, max_steps=4),
+    MFABA(step_size=0.1),
+    NeFLAG(n=3, radius=0.1, max_steps=4),
 ]
 
 

@@ -32,6 +32,8 @@ METHODS = [
     MFABA(ascent="smooth", path="norm", step_size=0.02),
     MFABA(path="cosine"),
     NeFLAG(n=3, max_steps=4),
+    MFABA(step_size=0.1),
+    NeFLAG(n=3, radius=0.1, max_steps=4),
     IntegratedGradients(steps=6),
     IntegratedGradients(steps=6, rule="middle"),
     SmoothGrad(n=5),
