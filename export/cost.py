@@ -1,8 +1,7 @@
-"""What one gradient evaluation costs: arithmetic and activation memory, estimated from shapes."""
+"""What one evaluation of a gradient graph costs, node by node, estimated from shapes."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections import Counter
 from dataclasses import dataclass
@@ -11,8 +10,11 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 
+from fluxpath.artifact import read_manifest
 from fluxpath.errors import ArtifactError
-from fluxpath.export.builder import dims
+from fluxpath.export.accounting.memory import Held, held
+from fluxpath.export.accounting.operators import PRODUCTS, flops, traffic
+from fluxpath.export.accounting.values import all_bytes, bytes_of, constants, sizes_of
 from fluxpath.export.reading.inference import infer_shapes
 
 OPEN_SIZE = 32
@@ -20,101 +22,143 @@ OPEN_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Of one evaluation of one sample.
+class NodeCost:
+    """One node of the file, of one evaluation.
 
-    flops: floating-point operations of convolutions and matrix products, a multiply and an add counted as
-    two. activation_bytes: the most memory that values alive at the same time take, weights not counted.
-    operators: how often each operator occurs. incomplete: whether a shape was unknown, so that the others
+    backward: whether it belongs to the objective or the backward pass, not to the model. flops: of
+    convolutions and matrix products, a multiply and an add counted as two. read, written: bytes, weights
+    among them. A node that a runtime computes once as it opens the file costs nothing. None where a shape is
+    unknown.
+    """
+
+    name: str
+    op_type: str
+    backward: bool
+    flops: int | None
+    read: int | None
+    written: int | None
+
+    @property
+    def bytes(self) -> int:
+        """Read and written together; 0 where unknown."""
+        return (self.read or 0) + (self.written or 0)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One evaluation of `batch` samples.
+
+    nodes: in the file's order. operators: how often each occurs. weights: bytes of the graph's constants.
+    memory: what its values hold at the same time. incomplete: whether a shape was unknown, so that figures
     are lower bounds.
     """
 
-    flops: int
-    activation_bytes: int
+    batch: int
+    nodes: tuple[NodeCost, ...]
     operators: Counter[str]
+    weights: int
+    memory: Held
     incomplete: bool
 
+    @property
+    def flops(self) -> int:
+        """All nodes' together."""
+        return sum(node.flops or 0 for node in self.nodes)
 
-def estimate(path: str | os.PathLike[str]) -> Cost:
-    """The cost of the gradient graph in the file `path`; ArtifactError where it is no ONNX file."""
+    def by_kind(self, backward: bool) -> list[NodeCost]:
+        """The forward or the backward nodes, one entry per operator: its sums, the dearest in bytes first."""
+        kinds: dict[str, list[NodeCost]] = {}
+        for node in self.nodes:
+            if node.backward == backward:
+                kinds.setdefault(node.op_type, []).append(node)
+        added = [_added(kind, nodes) for kind, nodes in kinds.items()]
+        return sorted(added, key=lambda n: (-(n.flops or 0), -n.bytes, n.op_type))
+
+
+def read(path: str | os.PathLike[str]) -> tuple[ir.Model, str]:
+    """The gradient graph in the file `path`, and the name of its logits.
+
+    ArtifactError where it is no ONNX gradient graph.
+    """
+    manifest = read_manifest(path, whole_method=None)
     try:
         proto = onnx.load(Path(path), load_external_data=False)
     except Exception as error:  # protobuf's and the operating system's errors share no useful base
         raise ArtifactError(f"'{path}' is not an ONNX file that can be read: {error}") from error
-    model = ir.from_proto(proto)
+    return ir.from_proto(proto), manifest.logits
+
+
+def estimate(path: str | os.PathLike[str], batch: int = 1) -> Cost:
+    """The cost of evaluating `batch` samples by the gradient graph in the file `path`.
+
+    ArtifactError where it is no ONNX gradient graph. A size that the model leaves open counts as OPEN_SIZE.
+    """
+    return of_model(*read(path), batch)
+
+
+def of_model(model: ir.Model, logits: str, batch: int) -> Cost:
+    """The same of a gradient graph in memory; its values get their shapes for that batch in place."""
     for value in model.graph.inputs:
         sizes = list(value.shape) if value.shape is not None else []
         fixed = [d if isinstance(d, int) else OPEN_SIZE for d in sizes]
-        value.shape = ir.Shape([1, *fixed[1:]])
+        value.shape = ir.Shape([batch, *fixed[1:]])
     for value in model.graph.outputs:
         value.shape = None
-    model = infer_shapes(model)
-    flops = [_flops(node) for node in model.graph]
-    peak, complete = _peak_memory(model.graph)
+    graph = infer_shapes(model).graph
+    forward = _needed_by(graph, logits)
+    constant = constants(graph)
+    costs = [_cost(node, node not in forward, constant) for node in graph]
+    memory = held(graph, constant)
+    unknown = any(None in (c.flops, c.read, c.written) for c in costs)
     return Cost(
-        flops=sum(f for f in flops if f is not None),
-        activation_bytes=peak,
-        operators=Counter(node.op_type for node in model.graph),
-        incomplete=None in flops or not complete,
+        batch=batch,
+        nodes=tuple(costs),
+        operators=Counter(node.op_type for node in graph),
+        weights=sum(bytes_of(v) or 0 for v in graph.initializers.values()),
+        memory=memory,
+        incomplete=unknown or memory.incomplete,
     )
 
 
-def _sizes(value: ir.Value | None) -> list[int] | None:
-    try:
-        known = dims(value) if value is not None else []
-    except ValueError:
-        return None
-    sizes = [d for d in known if isinstance(d, int)]
-    return sizes if len(sizes) == len(known) else None
+def _needed_by(graph: ir.Graph, logits: str) -> set[ir.Node]:
+    """The nodes that the logits are computed by: the model itself."""
+    needed, nodes = {logits}, set[ir.Node]()
+    for node in reversed(graph):
+        if any(str(v.name) in needed for v in node.outputs):
+            nodes.add(node)
+            needed.update(str(v.name) for v in node.inputs if v is not None)
+    return nodes
+
+
+def _cost(node: ir.Node, backward: bool, constant: set[ir.Value]) -> NodeCost:
+    name = str(node.name or node.outputs[0].name)
+    if all(v in constant for v in node.outputs):
+        return NodeCost(name, node.op_type, backward, 0, 0, 0)
+    read, written = (
+        all_bytes(node.inputs),
+        all_bytes(v for v in node.outputs if v.uses() or v.is_graph_output()),
+    )
+    moved: tuple[int | None, int | None] = (None, None)
+    if read is not None and written is not None:
+        moved = traffic(node.op_type, read, sum(written))
+    return NodeCost(name, node.op_type, backward, _flops(node), *moved)
 
 
 def _flops(node: ir.Node) -> int | None:
-    """Of one node; None where a shape is unknown. Operators that move or map elements count as nothing."""
-    if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+    if node.op_type not in PRODUCTS or node.domain:
         return 0
-    shapes = [_sizes(v) for v in (*node.inputs[:2], node.outputs[0])]
-    first, second, out = shapes
+    first, second, out = (sizes_of(v) for v in (*node.inputs[:2], node.outputs[0]))
     if first is None or second is None or out is None:
         return None
-    if node.op_type == "Conv":
-        return 2 * math.prod(out) * math.prod(second[1:])
-    if node.op_type == "ConvTranspose":
-        return 2 * math.prod(first) * math.prod(second[1:])
-    if node.op_type == "Gemm":
-        inner = first[0] if node.attributes.get_int("transA", 0) else first[-1]
-        return 2 * math.prod(out) * inner
-    return 2 * math.prod(out) * first[-1]
+    return flops(node.op_type, first, second, out, bool(node.attributes.get_int("transA", 0)))
 
 
-def _peak_memory(graph: ir.Graph) -> tuple[int, bool]:
-    """The largest sum of live values in the graph's order, in bytes, and whether all shapes were known."""
-    left = Counter(v for node in graph for v in node.inputs if v is not None)
-    for output in graph.outputs:
-        left[output] += 1
-    alive = sum(_bytes(v) or 0 for v in graph.inputs)
-    peak, complete = alive, True
-    # Rearranged weights are constants to a runtime, folded once at load.
-    constant = set(graph.initializers.values())
-    for node in graph:
-        if node.inputs and all(v is None or v in constant for v in node.inputs):
-            constant.update(node.outputs)
-            continue
-        for value in node.outputs:
-            size = _bytes(value)
-            complete = complete and (size is not None or not left[value])
-            alive += size or 0
-        peak = max(peak, alive)
-        for read in node.inputs:
-            if read is None or read in constant:
-                continue
-            left[read] -= 1
-            if left[read] == 0:
-                alive -= _bytes(read) or 0
-    return peak, complete
-
-
-def _bytes(value: ir.Value) -> int | None:
-    sizes = _sizes(value)
-    if sizes is None or value.dtype is None:
-        return None
-    return math.ceil(math.prod(sizes) * value.dtype.itemsize)
+def _added(kind: str, nodes: list[NodeCost]) -> NodeCost:
+    return NodeCost(
+        name=f"{len(nodes)}",
+        op_type=kind,
+        backward=nodes[0].backward,
+        flops=sum(n.flops or 0 for n in nodes),
+        read=sum(n.read or 0 for n in nodes),
+        written=sum(n.written or 0 for n in nodes),
+    )

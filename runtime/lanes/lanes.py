@@ -119,6 +119,12 @@ class Lanes:
             reach=self.reach,
         )
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of the arrays of all slots together."""
+        arrays = (*vars(self).values(), *self.companions.values())
+        return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray) and len(a) == self.slots)
+
     def fill(self, fresh: Sequence[Fresh]) -> None:
         """Put new lanes into slots and reset the slots' state."""
         clear, begun = self.kernel.clear, self._fresh.add

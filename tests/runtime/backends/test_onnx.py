@@ -7,6 +7,7 @@ import sys
 
 import models
 import onnx
+import onnxruntime
 import pytest
 from artifacts import UNSEALED, fields_of, resealed, with_fields, with_graph
 
@@ -234,3 +235,20 @@ def test_onnxruntime_that_is_not_there(graph, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ProviderError, match=r'onnxruntime is not installed: pip install "fluxpath\[cpu\]"'):
         Explainer(graph("linear"))
+
+
+# --- how it is opened
+
+
+def test_activations_take_no_more_memory_than_the_first_evaluation_s(path):
+    """Patterns and planned buffers would take two to three times as much, in the same time."""
+    options = OnnxSession(path, threads=1)._session.get_session_options()
+    assert not options.enable_mem_pattern and not options.enable_mem_reuse
+    assert options.execution_order == onnxruntime.ExecutionOrder.PRIORITY_BASED
+
+
+def test_a_profile_is_written_where_it_is_asked_for_alone(path, tmp_path):
+    session = OnnxSession(path, threads=1, profile=str(tmp_path / "here"))
+    assert session.end_profile().parent == tmp_path
+    OnnxSession(path, threads=1)
+    assert len(list(tmp_path.glob("here*"))) == 1
