@@ -39,7 +39,8 @@ def differentiate(
         cotangents = tuple(_sum(op, sums.pop(v, [])) for v in node.outputs)
         if all(c is None for c in cotangents):
             continue
-        gradients = apply(op, node, cotangents, opset)
+        with op.within(node.op_type):
+            gradients = apply(op, node, cotangents, opset)
         op.unbounded = op.unbounded or rules.steep(node)
         for slot, value in enumerate(node.inputs):
             if value is None or value not in path.active:
@@ -146,7 +147,8 @@ def _sum(op: Builder, parts: list[ir.Value]) -> ir.Value | None:
         return None
     total = parts[0]
     for part in parts[1:]:
-        added = op("Add", total, part)
+        with op.within("sum"):
+            added = op("Add", total, part)
         _note_shape(added, total)
         total = added
     return total

@@ -40,8 +40,9 @@ def append_gradient(
     if classifier.binary(objective):
         zeros = op.zeros(op("Shape", compared, dtype=ir.DataType.INT64), compared)
         compared = op("Concat", zeros, compared, axis=1)
-    label, onehot = _choose(op, compared, target, classifier.classes(objective))
-    head = OBJECTIVES[classifier.effective(objective)].build(op, compared, onehot)
+    with op.within("objective"):
+        label, onehot = _choose(op, compared, target, classifier.classes(objective))
+        head = OBJECTIVES[classifier.effective(objective)].build(op, compared, onehot)
     seed = head.seed
     if classifier.binary(objective):
         seed = op("Slice", seed, op.ints([1]), op.ints([2]), op.ints([1]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class Builder:
     `op("Mul", a, b)` returns the node's first output; its element type is that of the first input
     unless `dtype` says otherwise. Shapes of new values are not inferred: no rule needs them. `unbounded` says
     whether the gradients that a backward pass has added may be infinite, which zero times infinity is not.
+    Names say who wrote a node, "fluxpath/Conv/Mul_7" within "Conv", so that a runtime's profile does.
     """
 
     def __init__(self, graph: ir.Graph) -> None:
@@ -57,6 +59,16 @@ class Builder:
         self._names |= {v.name for node in graph for v in node.outputs}
         self._names |= {node.name for node in graph}
         self._count = 0
+        self._writer = ""
+
+    @contextmanager
+    def within(self, writer: str) -> Iterator[None]:
+        """Name the nodes that are added meanwhile as written by `writer`: a rule's operator, or a part."""
+        before, self._writer = self._writer, f"{writer}/"
+        try:
+            yield
+        finally:
+            self._writer = before
 
     def __call__(
         self, op_type: str, *inputs: ir.Value | None, dtype: ir.DataType | None = None, **attributes: Any
@@ -72,7 +84,7 @@ class Builder:
         attributes: dict[str, Any] | None = None,
     ) -> tuple[ir.Value, ...]:
         """Append one node and return all of its outputs."""
-        name = self._fresh(f"fluxpath/{op_type}")
+        name = self._fresh(f"fluxpath/{self._writer}{op_type}")
         attrs = ir.convenience.convert_attributes(attributes or {})
         node = ir.Node("", op_type, inputs, attrs, num_outputs=outputs, name=name)
         first = next((v for v in inputs if v is not None), None)

@@ -84,7 +84,7 @@ def differentiated(forward: onnx.ModelProto) -> onnx.ModelProto:
     gradient.name, gradient.shape = "gradient", x.shape
     model.graph.outputs.append(gradient)
     # A Size of the backward pass would keep the whole graph from being captured on a GPU.
-    assert not any(str(node.name).startswith("fluxpath/Size") for node in model.graph)
+    assert not any(node.op_type == "Size" and str(node.name).startswith("fluxpath/") for node in model.graph)
     return ir.to_proto(common.RemoveUnusedNodesPass()(model).model)
 
 
