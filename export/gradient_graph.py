@@ -24,6 +24,7 @@ from fluxpath.export.objectives import AMONG_CLASSES
 from fluxpath.export.open_sizes import with_fills, with_sizes
 from fluxpath.export.passes.batchnorm import fold_batchnorm
 from fluxpath.export.passes.covering_pool import pool_everything
+from fluxpath.export.passes.gates import join_gates, write_gates
 from fluxpath.export.passes.layout import keep_blocked
 from fluxpath.export.passes.normalization import normalize_input
 from fluxpath.export.passes.pad_fusion import keep_pads
@@ -190,7 +191,11 @@ def differentiated(source: load.Source, settings: Settings) -> tuple[onnx.ModelP
     shape = tuple(d if isinstance(d, int) else None for d in dims(found.input)[1:])
     baseline = None if settings.rules == "gradient" else settings.baseline_in(shape)
     dtype = PRECISIONS[settings.gradient_dtype]
+    if baseline is None:
+        join_gates(graph)
     append_gradient(graph, found, settings.objective, settings.factored, baseline, dtype)
+    if baseline is None:
+        write_gates(graph)
     graph = applied(graph, (keep_blocked, keep_pads) if whole else (keep_pads,))
     classes = found.classes(settings.objective)
     if settings.class_names is None and len(source.class_names) == classes:

@@ -44,11 +44,12 @@ def keep_blocked(model: ir.Model) -> ir.Model:
                 plain = []
             if not plain:
                 blocked.add(node.outputs[0])
+            _note_shape(node)
     return model
 
 
 def _note_shape(node: ir.Node) -> None:
-    """The mask of a rectifier has the rectifier's shape, which no rule writes down."""
+    """The result has the shape of the operands, which no rule writes down."""
     x, y = node.inputs[0], node.outputs[0]
     if y.shape is None and x is not None and x.shape is not None:
         y.shape = ir.Shape(list(dims(x)))

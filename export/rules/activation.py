@@ -25,6 +25,13 @@ def first(node: ir.Node) -> ir.Value:
     return x
 
 
+def complement(op: Builder, y: ir.Value) -> ir.Value:
+    """1 - y of numbers in [0, 1]: a HardSigmoid keeps the blocked layout, a constant does not."""
+    if y.dtype != ir.DataType.FLOAT:
+        return op("Sub", op.scalar(1.0, y), y)
+    return op("HardSigmoid", y, alpha=-1.0, beta=1.0)
+
+
 @rule("Relu")
 def relu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     # y > 0 exactly where x > 0, and y is kept for the next layer anyway. The step function is written as
@@ -48,7 +55,7 @@ def leaky_relu(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 @rule("Sigmoid")
 def sigmoid(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     y = node.outputs[0]
-    return op("Mul", g, op("Mul", y, op("Sub", op.scalar(1.0, y), y)))
+    return op("Mul", g, op("Mul", y, complement(op, y)))
 
 
 @rule("Tanh")
@@ -96,7 +103,38 @@ def clip(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     if low is None and high is None:
         return g
     strict = constant_of(low) is not None and constant_of(high) is not None
+    steps = _steps(op, node.outputs[0], low, high) if strict and not op.unbounded else None
+    if steps is not None:
+        return op("Mul", g, op("Mul", *steps))
     return where(op, _inside(op, first(node), low, high, strict), g, op.scalar(0.0, g))
+
+
+_STEEP = 2.0**100
+"""The slope of a step at a bound that is not zero: a power of two, so that the product is exact."""
+
+
+def _steps(
+    op: Builder, y: ir.Value, low: ir.Value | None, high: ir.Value | None
+) -> tuple[ir.Value, ir.Value] | None:
+    """What is 1 where float32 `y` lies above `low`, and where below `high`, else 0, as the rule of Relu has it.
+
+    By the result, which the next layer reads anyway, and which lies strictly between the bounds exactly where
+    the argument does. None where a bound is too small or too large for the slope.
+    """
+    ends = [constant_of(v) for v in (low, high)]
+    if y.dtype != ir.DataType.FLOAT or any(e is None or e.size != 1 for e in ends):
+        return None
+    steps = []
+    known = [float(e.item()) for e in ends if e is not None]
+    for sign, end in zip((1.0, -1.0), known, strict=True):
+        if end == 0.0:
+            alpha, beta = sign * 3e38, -1e-30
+        elif 1e-6 <= abs(end) <= 1e6:
+            alpha, beta = sign * _STEEP, -sign * end * _STEEP
+        else:
+            return None
+        steps.append(op("HardSigmoid", y, alpha=alpha, beta=beta))
+    return steps[0], steps[1]
 
 
 @rule("Softmax", since=13)

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from fluxpath.export.builder import Builder
 from fluxpath.export.rules._registry import Gradients, rule
-from fluxpath.export.rules.activation import compare, first, where
+from fluxpath.export.rules.activation import compare, complement, first, where
 
 
 def _positive(op: Builder, x: ir.Value) -> ir.Value:
@@ -78,7 +78,7 @@ def mish(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 def _swish_slope(op: Builder, y: ir.Value, gate: ir.Value, alpha: float) -> ir.Value:
     """The derivative of y = x s with the gate s = sigmoid(alpha x): s + alpha y (1 - s)."""
-    bend = op("Mul", y, op("Sub", op.scalar(1.0, y), gate))
+    bend = op("Mul", y, complement(op, gate))
     return op("Add", gate, _scaled(op, bend, alpha))
 
 

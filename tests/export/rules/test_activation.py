@@ -58,6 +58,13 @@ def test_bounds_that_depend_on_the_input_are_refused() -> None:
 ABOVE, BELOW = np.nextafter(np.float32(1), 2), np.nextafter(np.float32(1), 0)
 SIXTH = np.float32(1 / 6)
 
+
+def beside(number: float) -> list[np.float32]:
+    """The float32 before it, itself, and the one after it."""
+    x = np.float32(number)
+    return [np.nextafter(x, np.float32(-np.inf)), x, np.nextafter(x, np.float32(np.inf))]
+
+
 KINKS = [
     # What PyTorch 2.13 gives for the same function at the same places.
     ("y = Relu(x)", {}, [-1, -0.0, 0, 1e-30, 1], [0, 0, 0, 1, 1]),
@@ -70,6 +77,13 @@ KINKS = [
     # Both bounds constant: hardtanh and ReLU6, zero at the bounds.
     ("y = Clip(x, low, high)", {"low": -1, "high": 1}, [-2, -1, 0, BELOW, 1, 2], [0, 0, 1, 1, 0, 0]),
     ("y = Clip(x, low, high)", {"low": 0, "high": 6}, [-1, 0, 1, 6, 7], [0, 0, 1, 0, 0]),
+    (
+        "y = Clip(x, low, high)",
+        {"low": -0.1, "high": 0.7},
+        [*beside(-0.1), *beside(0.7)],
+        [0, 0, 1, 1, 0, 0],
+    ),
+    ("y = Clip(x, low, high)", {"low": -2e7, "high": 0}, [-2e7, -1e7, -1e-30, 0], [0, 1, 1, 0]),
     # One bound, or bounds that are computed: torch.clamp, one at the bounds.
     ("y = Clip(x, low)", {"low": 1}, [BELOW, 1, ABOVE], [0, 1, 1]),
     ("y = Clip(x, , high)", {"high": 1}, [BELOW, 1, ABOVE], [1, 1, 0]),
