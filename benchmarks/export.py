@@ -35,13 +35,13 @@ STAGES = {
 """A stage and the function of fluxpath.export that is it."""
 
 
-def make_model(kind: str, path: Path) -> None:
-    """Write the model at `path`, as anyone would who has it in torch."""
+def make_model(kind: str, path: Path, **sizes: int) -> None:
+    """Write the model at `path`, as anyone would who has it in torch; `sizes` are of transformers' config."""
     import torch
     import transformers
 
     torch.manual_seed(0)
-    config = getattr(transformers, f"{kind}Config")(num_labels=1000)
+    config = getattr(transformers, f"{kind}Config")(num_labels=1000, **sizes)
     model = getattr(transformers, f"{kind}ForImageClassification")(config).eval()
     dynamic = {"pixel_values": {0: torch.export.Dim("batch")}}
     example = (torch.rand(2, 3, 224, 224),)

@@ -116,7 +116,7 @@ _STEEP = 2.0**100
 def _steps(
     op: Builder, y: ir.Value, low: ir.Value | None, high: ir.Value | None
 ) -> tuple[ir.Value, ir.Value] | None:
-    """What is 1 where float32 `y` lies above `low`, and where below `high`, else 0, as the rule of Relu has it.
+    """1 where float32 `y` lies above `low`, and where below `high`, else 0, as the rule of Relu has it.
 
     By the result, which the next layer reads anyway, and which lies strictly between the bounds exactly where
     the argument does. None where a bound is too small or too large for the slope.
