@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import arguments, cifar_images, head, summary, write
+from benchmarks.report import arguments, cifar_images, head, write
+from fluxpath.bench.timing import summary
 from fluxpath.export import gradient_from_onnx
 from fluxpath.runtime import MFABA, Explainer, OnnxSession
 

@@ -22,7 +22,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Neighbours, arguments, head, summary, write
+from benchmarks.report import arguments, head, write
+from fluxpath.bench.machine import Neighbours
+from fluxpath.bench.timing import summary
 
 MODELS = {"resnet50": "ResNet", "vit-b": "ViT"}
 STAGES = {

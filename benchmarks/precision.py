@@ -16,7 +16,8 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from benchmarks.report import arguments, cifar_images, head, summary, write
+from benchmarks.report import arguments, cifar_images, head, write
+from fluxpath.bench.timing import summary
 from fluxpath.export.gradient_graph import differentiated
 from fluxpath.export.passes.precision import BFLOAT16_OPSET, PRECISIONS
 from fluxpath.export.reading import load

@@ -116,6 +116,11 @@ def load(path: Path = DEFAULT_MODEL) -> ResNet20:
     return from_onnx(path) if path.is_file() else random()
 
 
+def trained(path: Path) -> nn.Module:
+    """`load`, as the module was trained: with batch normalisations."""
+    return with_batchnorm(load(path))
+
+
 def to_onnx(model: ResNet20, path: Path) -> None:
     """Write `model` to the file `path`; torch's older exporter needs no further package."""
     with warnings.catch_warnings():

@@ -199,15 +199,19 @@ def eager_server(port: Any, stop: Any) -> None:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from benchmarks import eager, resnet20
+    from benchmarks import resnet20
+    from fluxpath.bench.eager import Network
+    from fluxpath.bench.walks import published_mfaba
+    from fluxpath.runtime import MFABA
 
     model, lock = resnet20.load(), threading.Lock()
+    network, method = Network(model), MFABA("sharp", step_size=0.1)
 
     def explained(data: bytes) -> str:
         (tensor,) = json.loads(data)["inputs"]
         image = torch.tensor(tensor["data"], dtype=torch.float32).reshape(tensor["shape"])
         with lock:
-            values, _ = eager.explain(model, image, model(image).argmax(1))
+            values, _ = published_mfaba(network, image, model(image).argmax(1), method)
         return json.dumps({"explanations": values.tolist()})
 
     async def infer(request: Request) -> Response:

@@ -222,7 +222,7 @@ def test_bandwidth_of_lanes_that_go_on(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:DeprecationWarning")
 def test_the_published_way_has_batch_normalisations_and_the_best_loop_none():
-    resnet20, eager = (pytest.importorskip(f"benchmarks.{name}") for name in ("resnet20", "eager"))
+    resnet20, eager = map(pytest.importorskip, ("benchmarks.resnet20", "fluxpath.bench.eager"))
     plain = resnet20.random()
     trained = resnet20.with_batchnorm(plain)
     folded = eager.folded(trained)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.gpu.errors import survive
-from benchmarks.gpu.parts import seconds, wait
 from benchmarks.gpu.place import note
+from fluxpath.bench.clock import seconds, wait
 from fluxpath.manifest import GRADIENT_DTYPES
 from fluxpath.runtime import MFABA, Method, NeFLAG
 from fluxpath.runtime.device.base import Device

@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks import eager
 from benchmarks.gpu.errors import survive
 from benchmarks.gpu.exported import wait_for
-from benchmarks.gpu.loops import HALVES
 from benchmarks.gpu.models import NAMES, Subject, subject
 from benchmarks.gpu.place import note
 from benchmarks.gpu.sides import Side
+from fluxpath.bench.eager import HALVES, Half, Network, exact_gradient, fast_copy, folded
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.opening import open_session
 from fluxpath.runtime.lanes import Fresh
@@ -100,15 +99,14 @@ def _eager(network: Subject, precision: str, batch: int, device: str) -> tuple[W
     """Forward and backward, to the input alone; half precision in channels-last order."""
     dtype = HALVES.get(precision, torch.float32)
     order = torch.channels_last if precision in HALVES else torch.contiguous_format
-    model = eager.fast_copy(eager.folded(network.module), precision in HALVES).to(device, dtype)
+    model = fast_copy(folded(network.module), precision in HALVES).to(device)
+    module = Half(model, dtype) if precision in HALVES else model
+    whole = Network(module, channels_last=precision in HALVES)
     x = torch.rand(batch, *network.shape, device=device).to(memory_format=order)
     target = torch.zeros(batch, dtype=torch.int64, device=device)
 
     def work() -> object:
-        given = x.to(dtype).detach().requires_grad_(True)
-        logits = model(given).float()
-        seed, _ = eager._head(logits.detach(), target)
-        return torch.autograd.grad(logits, given, seed)
+        return exact_gradient(whole, x.to(dtype), target)
 
     return work, None
 

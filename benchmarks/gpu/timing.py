@@ -18,11 +18,11 @@ import torch
 from benchmarks.gpu.errors import survive
 from benchmarks.gpu.explainers import Fluxpath
 from benchmarks.gpu.models import NAMES, Images, images_of, predicted, subject
-from benchmarks.gpu.parts import outside_graph
 from benchmarks.gpu.place import Row, note, noted
 from benchmarks.gpu.reference import References
 from benchmarks.gpu.setup import Explain, Result, Setup
 from benchmarks.gpu.sides import FLAGS, METHODS, MFABAS, NeedsGpuError, Side
+from fluxpath.bench.clock import outside_graph
 
 BASES = {"eager": "eager float32", "published": "published float32", "Captum": "captum float32"}
 """What a side's time is divided into, where this machine has it."""

@@ -44,6 +44,15 @@ def torch_model(name: str, shape: Sequence[int] | None) -> TorchModel | None:
     return TorchModel(module, example, {})
 
 
+def torch_module(name: str) -> Any:
+    """The torch.nn.Module alone that `name` means, as for `torch_model`; ModelError if there is none."""
+    package, _, attribute = name.partition(":")
+    if package == TORCHVISION:
+        return _from_torchvision(attribute, None).module
+    made = _calling(name, _attribute(package, attribute))
+    return made[0] if isinstance(made, tuple) and len(made) == 2 else made
+
+
 def _attribute(package: str, attribute: str) -> Callable[[], Any]:
     try:
         with current_folder():

@@ -1,0 +1,85 @@
+"""Whether two sides compute the same: a side that does not is shown as such, and not timed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fluxpath.bench.work import Explained, Floats
+
+SURE = 1e-4
+"""Below this 1 - p, plain float32 has lost the derivative of the probability p, which fluxpath keeps."""
+
+FAR = 1e30
+"""A distance that is none, as JSON can hold it."""
+
+LIMITS = {"float32": (1e-3, 0.9)}
+HALF = (0.3, 0.0)
+"""The largest median distance, and the least share of equal steps, by the graph's precision: rounding moves
+few walks and little of the typical image."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Relative L2 distances from fluxpath's attributions, and the share of images with the same steps.
+
+    images: how many count. same_steps: None for methods without steps. expected: the distance between
+    fluxpath's own attributions of two seeds, where the side draws noise of its own, else None. agrees: the
+    verdict. median, p90, max are None where no image counts.
+    """
+
+    images: int
+    same_steps: float | None
+    median: float | None
+    p90: float | None
+    max: float | None
+    expected: float | None
+    agrees: bool
+
+    def __str__(self) -> str:
+        if self.median is None:
+            return "not comparable: plain float32 has lost the derivative at every image"
+        steps = "" if self.same_steps is None else f", {self.same_steps:.0%} same steps"
+        noise = "" if self.expected is None else f" (noise of its own: {self.expected:.0e} expected)"
+        return f"{self.median:.0e} apart{steps}{noise}"
+
+
+def agreement(
+    found: Explained,
+    ours: Explained,
+    precision: str = "float32",
+    counted: npt.NDArray[np.bool_] | None = None,
+    other_seed: Floats | None = None,
+) -> Agreement:
+    """How a side's attributions compare with fluxpath's, and whether they are the same.
+
+    counted: the images [n] that count. other_seed: fluxpath's attributions with another seed, for a side with
+    noise of its own, whose distance cannot be expected to be smaller.
+    """
+    values, steps = found
+    its, its_steps = ours
+    chosen = np.ones(len(its), bool) if counted is None else counted
+    if not chosen.any():
+        return Agreement(0, None, None, None, None, None, True)
+    apart = distances(values, its)[chosen]
+    same = None
+    if steps is not None and its_steps is not None:
+        same = float((steps == its_steps)[chosen].mean())
+    expected = None if other_seed is None else float(np.median(distances(other_seed, its)[chosen]))
+    most, least = LIMITS.get(precision, HALF)
+    median = float(np.median(apart))
+    agrees = median <= (most if expected is None else 1.5 * expected) and (same is None or same >= least)
+    largest = float(apart.max())
+    return Agreement(
+        int(chosen.sum()), same, median, float(np.quantile(apart, 0.9)), largest, expected, bool(agrees)
+    )
+
+
+def distances(values: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """|values - other| / |other| of each image; 0 where both are zero, FAR where one is zero or not finite."""
+    first, second = (a.reshape(len(a), -1).astype(np.float64) for a in (values, other))
+    gap, size = np.linalg.norm(first - second, axis=1), np.linalg.norm(second, axis=1)
+    relative = np.divide(gap, size, out=np.where(gap > 0, FAR, 0.0), where=size > 0)
+    return np.where(np.isfinite(gap), relative, FAR)

@@ -1,0 +1,86 @@
+"""What the figures of a run depend on: the machine, the versions, and who else used the cores."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("fluxpath", "numpy", "torch", "onnxruntime", "onnx", "captum", "openvino")
+
+BUSY = 0.05
+"""Above this share of the cores in the hands of others the figures are no use."""
+
+
+def cores() -> int:
+    """How many this process may use."""
+    found = getattr(os, "sched_getaffinity", None)
+    return len(found(0)) if found is not None else os.cpu_count() or 1
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": _cpu_model(),
+        "cores": cores(),
+        "threads": threads,
+        "load_average_1min": os.getloadavg()[0],
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+    }
+
+
+class Neighbours:
+    """How much of the cores other processes took while this one and its ended children ran (Linux)."""
+
+    def __init__(self) -> None:
+        self._start = self._now()
+
+    def share(self) -> float | None:
+        """Between 0 and 1 since the start; None where the system does not tell."""
+        if self._start is None or (now := self._now()) is None:
+            return None
+        busy, total, own = (b - a for a, b in zip(self._start, now, strict=True))
+        return max(0.0, busy - own) / total if total > 0 else None
+
+    @staticmethod
+    def _now() -> tuple[float, float, float] | None:
+        """Seconds of the cores that were busy, seconds in all, seconds that were ours."""
+        if not Path("/proc/stat").is_file():
+            return None
+        with Path("/proc/stat").open() as file:
+            fields = [int(field) / os.sysconf("SC_CLK_TCK") for field in file.readline().split()[1:9]]
+        return sum(fields) - fields[3] - fields[4], sum(fields), sum(os.times()[:4])
+
+
+def peak_memory() -> int | None:
+    """The most bytes that this process had in memory so far; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # `ru_maxrss` would be the parent's if that had more
+        found = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return 1024 * int(found[0]) if found else None
+    try:
+        import resource
+    except ImportError:
+        return None
+    size = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return size if platform.system() == "Darwin" else 1024 * size
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

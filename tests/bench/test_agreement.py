@@ -1,0 +1,61 @@
+"""Whether two sides compute the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fluxpath.bench.agreement import FAR, agreement, distances
+
+VALUES = np.random.default_rng(0).standard_normal((8, 3, 4)).astype(np.float32)
+STEPS = np.arange(8)
+
+
+def test_the_same_agrees_and_something_else_does_not() -> None:
+    found = agreement((VALUES, STEPS), (VALUES, STEPS))
+    assert (found.agrees, found.same_steps, found.median, found.images) == (True, 1.0, 0.0, 8)
+    rounded = agreement((VALUES * np.float32(1 + 1e-5), None), (VALUES, STEPS))
+    assert rounded.agrees and rounded.same_steps is None and rounded.median == pytest.approx(1e-5, rel=0.1)
+    assert not agreement((VALUES * np.float32(1.01), STEPS), (VALUES, STEPS)).agrees
+    assert not agreement((VALUES, STEPS + 1), (VALUES, STEPS)).agrees
+    assert not agreement((np.full_like(VALUES, np.nan), STEPS), (VALUES, STEPS)).agrees
+
+
+def test_one_image_that_is_far_off_does_not_decide() -> None:
+    """A walk may turn elsewhere by rounding; the typical image decides, and the largest is reported."""
+    off = VALUES.copy()
+    off[0] += 1
+    found = agreement((off, STEPS), (VALUES, STEPS))
+    assert found.agrees and found.max > 0.5
+
+
+def test_images_that_do_not_count() -> None:
+    off = VALUES.copy()
+    off[:6] += 1
+    counted = np.arange(8) >= 6
+    assert not agreement((off, STEPS), (VALUES, STEPS)).agrees
+    assert agreement((off, STEPS), (VALUES, STEPS), counted=counted).images == 2
+    assert agreement((off, STEPS), (VALUES, STEPS), counted=counted).agrees
+    none = agreement((off, STEPS), (VALUES, STEPS), counted=np.zeros(8, bool))
+    assert none.agrees and none.images == 0 and "not comparable" in str(none)
+
+
+def test_noise_of_its_own_is_held_against_that_of_another_seed() -> None:
+    rng = np.random.default_rng(1)
+    noisy = [VALUES + 0.1 * rng.standard_normal(VALUES.shape).astype(np.float32) for _ in range(3)]
+    assert agreement((noisy[0], None), (noisy[1], None), other_seed=noisy[2]).agrees
+    assert not agreement((noisy[0], None), (noisy[1], None)).agrees
+    assert not agreement((-noisy[0], None), (noisy[1], None), other_seed=noisy[2]).agrees
+
+
+def test_half_precision_is_held_to_what_rounding_leaves() -> None:
+    off = VALUES * np.float32(1.1)
+    assert agreement((off, STEPS + 1), (VALUES, STEPS), "bfloat16").agrees
+    assert not agreement((-VALUES, STEPS), (VALUES, STEPS), "float16").agrees
+
+
+def test_distances_where_nothing_is_attributed() -> None:
+    zero = np.zeros_like(VALUES)
+    assert (distances(zero, zero) == 0).all()
+    assert (distances(VALUES, zero) == FAR).all()
+    assert (distances(zero, VALUES) == 1).all()
