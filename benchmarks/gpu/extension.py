@@ -17,13 +17,16 @@ FLAGS = (
 )
 
 
-def build(python: str, folder: Path) -> Path:
-    """Compile it for that Python, which must have nanobind; CalledProcessError if that fails."""
+def build(python: str, folder: Path, root: Path = ROOT) -> Path:
+    """Compile it for that Python, which must have nanobind; CalledProcessError if that fails.
+
+    root: the checkout whose sources these are.
+    """
     told = subprocess.run([python, "-c", ASKED], capture_output=True, text=True, check=True)
     nanobind, headers, suffix = told.stdout.split()
-    includes = [nanobind, f"{nanobind}/../ext/robin_map/include", headers, str(ROOT / "kernels" / "include")]
+    includes = [nanobind, f"{nanobind}/../ext/robin_map/include", headers, str(root / "kernels" / "include")]
     sources = [
-        *map(str, sorted((ROOT / "kernels" / "cpu").glob("*.cpp"))),
+        *map(str, sorted((root / "kernels" / "cpu").glob("*.cpp"))),
         f"{nanobind}/../src/nb_combined.cpp",
     ]
     folder.mkdir(parents=True, exist_ok=True)

@@ -43,9 +43,9 @@ def test_images_that_do_not_count() -> None:
 def test_noise_of_its_own_is_held_against_that_of_another_seed() -> None:
     rng = np.random.default_rng(1)
     noisy = [VALUES + 0.1 * rng.standard_normal(VALUES.shape).astype(np.float32) for _ in range(3)]
-    assert agreement((noisy[0], None), (noisy[1], None), other_seed=noisy[2]).agrees
+    assert agreement((noisy[0], None), (noisy[1], None), other_seeds=noisy[2:]).agrees
     assert not agreement((noisy[0], None), (noisy[1], None)).agrees
-    assert not agreement((-noisy[0], None), (noisy[1], None), other_seed=noisy[2]).agrees
+    assert not agreement((-noisy[0], None), (noisy[1], None), other_seeds=noisy[2:]).agrees
 
 
 def test_half_precision_is_held_to_what_rounding_leaves() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +28,9 @@ few walks and little of the typical image."""
 class Agreement:
     """Relative L2 distances from fluxpath's attributions, and the share of images with the same steps.
 
-    images: how many count. same_steps: None for methods without steps. expected: the distance between
-    fluxpath's own attributions of two seeds, where the side draws noise of its own, else None. agrees: the
+    images: how many count. same_steps: None for methods without steps. expected: where the side draws noise
+    of its own, the median distance between fluxpath's own attributions of some seeds, and all distances are
+    `mutual`; else None. agrees: the
     verdict. median, p90, max are None where no image counts.
     """
 
@@ -51,23 +55,25 @@ def agreement(
     ours: Explained,
     precision: str = "float32",
     counted: npt.NDArray[np.bool_] | None = None,
-    other_seed: Floats | None = None,
+    other_seeds: Sequence[Floats] = (),
 ) -> Agreement:
     """How a side's attributions compare with fluxpath's, and whether they are the same.
 
-    counted: the images [n] that count. other_seed: fluxpath's attributions with another seed, for a side with
-    noise of its own, whose distance cannot be expected to be smaller.
+    counted: the images [n] that count. other_seeds: fluxpath's attributions with other seeds, for a side with
+    noise of its own, which is then as far from fluxpath's as those are from each other.
     """
     values, steps = found
     its, its_steps = ours
     chosen = np.ones(len(its), bool) if counted is None else counted
     if not chosen.any():
         return Agreement(0, None, None, None, None, None, True)
-    apart = distances(values, its)[chosen]
+    measure = mutual if other_seeds else distances
+    apart = measure(values, its)[chosen]
     same = None
     if steps is not None and its_steps is not None:
         same = float((steps == its_steps)[chosen].mean())
-    expected = None if other_seed is None else float(np.median(distances(other_seed, its)[chosen]))
+    pairs = itertools.combinations((its, *other_seeds), 2)
+    expected = max((float(np.median(mutual(*pair)[chosen])) for pair in pairs), default=None)
     most, least = LIMITS.get(precision, HALF)
     median = float(np.median(apart))
     agrees = median <= (most if expected is None else 1.5 * expected) and (same is None or same >= least)
@@ -78,8 +84,22 @@ def agreement(
 
 
 def distances(values: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """|values - other| / |other| of each image; 0 where both are zero, FAR where one is zero or not finite."""
-    first, second = (a.reshape(len(a), -1).astype(np.float64) for a in (values, other))
-    gap, size = np.linalg.norm(first - second, axis=1), np.linalg.norm(second, axis=1)
+    """|values - other| / |other| of each image; 0 where both are zero, FAR where that is no number."""
+    return _over(values, other, np.linalg.norm(_flat(other), axis=1))
+
+
+def mutual(values: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """|values - other| / (|values| + |other|) of each image: of two that are as good as each other."""
+    return _over(values, other, sum(np.linalg.norm(_flat(a), axis=1) for a in (values, other)))
+
+
+def _flat(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    return values.reshape(len(values), -1).astype(np.float64)
+
+
+def _over(
+    values: npt.NDArray[np.floating], other: npt.NDArray[np.floating], size: Any
+) -> npt.NDArray[np.float64]:
+    gap = np.linalg.norm(_flat(values) - _flat(other), axis=1)
     relative = np.divide(gap, size, out=np.where(gap > 0, FAR, 0.0), where=size > 0)
     return np.where(np.isfinite(gap), relative, FAR)

@@ -29,6 +29,9 @@ EAGER_SLOTS = (8, 32, 100)
 """What the sides of torch are tried with where fluxpath measures by itself what suits it."""
 
 COLD_TRIES = 3
+SEEDS = 3
+"""Of fluxpath's, to see how far apart noise leaves attributions."""
+
 PLAIN = ("published", "folded", "captum")
 """The sides that differentiate the probability itself, in float32."""
 
@@ -154,11 +157,12 @@ class _Comparison:
         counted = None
         if side in PLAIN and manifest.objective in ("softmax", "sigmoid"):
             counted = np.minimum(self._scores, 1 - self._scores)[: work.last] >= SURE
-        other = None
+        others: list[Floats] = []
         if side == "captum" and isinstance(method, OWN_NOISE):
-            reseeded = replace(work, method=replace(method, seed=method.seed + 1))
-            other = self._workers[FLUXPATH].answer(reseeded)[0]
-        return agreement(found, ours, manifest.precision, counted, other)
+            for seed in range(1, SEEDS):
+                reseeded = replace(work, method=replace(method, seed=method.seed + seed))
+                others.append(self._workers[FLUXPATH].answer(reseeded)[0])
+        return agreement(found, ours, manifest.precision, counted, others)
 
     def _chosen(self, side: str) -> Work | None:
         """The better settings of a side."""
