@@ -32,7 +32,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 bench: $(VENV)/bench.stamp
-	$(BIN)/python -m benchmarks.cpu
+	$(BIN)/python -m benchmarks.own
 
 $(VENV)/demo.stamp: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -2,17 +2,18 @@
 
     python -m benchmarks.guard BEFORE [AFTER] [--rounds 30] [--threads N] [--model PATH] [--data PATH]
 
-Each commit (AFTER: HEAD) is checked out as a worktree of its own, with its own build of the kernels, and runs
-in a process of its own, of which one works at a time. Both explain with the gradient graph that AFTER exports,
-unless --own-graphs has each export its own. Prints each case's time after over that before, pair by pair: the
-median, and the interval in which it lies with 95%. A case is called slower where the whole interval is above
-1; returns 1 then. Run it before a change of the engine, a method, a backend, a kernel or a rule is taken,
+Each commit (AFTER: HEAD) is checked out as a worktree of its own, with its own build of the kernels, which
+needs nanobind and g++, and runs in a process of its own, of which one works at a time. Each exports its own
+gradient graph of ResNet-20. Prints each case's time after over that before, pair by pair: the median, and the
+interval in which it lies with 95%. A case is called slower where the whole interval is above 1; returns 1
+then. Run it before a change of the engine, a method, a backend, a kernel or a rule is taken,
 where nothing else runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -42,6 +43,9 @@ CASES: dict[str, tuple[str, str, int]] = {
     "saliency, one image": ("Saliency", "{}", 1),
 }
 """Each a method's class, its settings, and how many images it explains in a call."""
+
+ENOUGH = 10
+"""Pairs without which there is no verdict."""
 
 FIRST = """
 import sys
@@ -111,6 +115,8 @@ class Side:
 def main(given: list[str] | None = None) -> int:
     """Build, time in turns, print; 1 if a case has become slower."""
     options = _options(given)
+    if importlib.util.find_spec("nanobind") is None:
+        raise SystemExit("the commits' kernels are built with nanobind: pip install nanobind")
     neighbours = Neighbours()
     images = cifar.images_in(options.data)
     with ExitStack() as stack:
@@ -123,9 +129,8 @@ def main(given: list[str] | None = None) -> int:
                 progress.update()
         graphs = [folder / f"{k}.grad.onnx" for k in range(2)]
         for tree, graph in zip(trees, graphs, strict=True):
-            exporting = tree if options.own_graphs else trees[1]
-            command = [sys.executable, "-c", EXPORT, str(exporting), str(options.model), str(graph)]
-            subprocess.run(command, check=True, env=environment(exporting, options.threads))
+            command = [sys.executable, "-c", EXPORT, str(tree), str(options.model), str(graph)]
+            subprocess.run(command, check=True, env=environment(tree, options.threads))
         sides = [
             stack.enter_context(Side(tree, graph, pixels, options.threads))
             for tree, graph in zip(trees, graphs, strict=True)
@@ -141,7 +146,6 @@ def _options(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("after", nargs="?", default="HEAD", help="another (HEAD)")
     parser.add_argument("--rounds", type=int, default=30, help="pairs of turns of each case (30)")
     parser.add_argument("--threads", type=int, default=cores())
-    parser.add_argument("--own-graphs", action="store_true", help="each commit exports its own graph")
     parser.add_argument("--model", type=Path, default=DATA / "resnet20.onnx")
     parser.add_argument("--data", type=Path, default=DATA / "images.npz")
     return parser.parse_args(given)
@@ -191,8 +195,9 @@ def _told(pairs: dict[str, list[tuple[float, float]]], others: float | None) -> 
     for case, times in pairs.items():
         before, after = (1e3 * float(np.median(column)) for column in zip(*times, strict=True))
         median, low, high = ratio(times)
-        verdict = "  SLOWER" if low > 1 else "  faster" if high < 1 else ""
-        slower += low > 1
+        enough = len(times) >= ENOUGH
+        verdict = "" if not enough else "  SLOWER" if low > 1 else "  faster" if high < 1 else ""
+        slower += enough and low > 1
         figures = f"{case:36}{before:9.2f} ms{after:9.2f} ms   {median:.3f} ({low:.3f}-{high:.3f})"
         print(figures + verdict)
     if others is not None:

@@ -30,6 +30,7 @@ from fluxpath.cli._images import images_from, noise_for
 from fluxpath.cli._model import torch_module
 from fluxpath.errors import FluxpathError, InputError
 from fluxpath.manifest import Manifest
+from fluxpath.methods import NAMES
 from fluxpath.progress import Progress
 
 if TYPE_CHECKING:
@@ -219,7 +220,10 @@ def _tasks(
         if word == STEP:
             continue
         name, assignments = _parts(word)
-        method = method_from(name, assignments, lambda path: _prepared(prepare, path))
+        try:
+            method = method_from(name, assignments, lambda path: _prepared(prepare, path))
+        except InputError as error:  # it speaks of explain's option
+            raise InputError(str(error).replace("--set ", f"{name}:")) from error
         method = as_fitting_method(method, shape, manifest)
         check_rules(method, manifest.rules)
         chosen[word] = method
@@ -236,7 +240,7 @@ def _prepared(prepare: Any, path: str) -> npt.NDArray[np.float32]:
 def _parts(word: str) -> tuple[str, list[str]]:
     """The method's name and its settings, the published ones where none are given."""
     name, *rest = word.split(":")
-    if rest and "=" not in rest[0]:  # a class of one's own
+    if name not in NAMES and rest and "=" not in rest[0]:  # a class of one's own
         name = f"{name}:{rest.pop(0)}"
     given = {setting.partition("=")[0] for setting in rest}
     return name, [s for s in PUBLISHED.get(name, ()) if s.partition("=")[0] not in given] + rest

@@ -1,0 +1,174 @@
+"""`fluxpath bench`: a small run as a whole, a side that computes something else, and what is wrong to ask."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import xml.etree.ElementTree as Tree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+from bench_factories import network  # noqa: E402
+
+from fluxpath.bench import run as running  # noqa: E402
+from fluxpath.cli import bench, main  # noqa: E402
+from fluxpath.cli._model import torch_module  # noqa: E402
+from fluxpath.errors import ModelError  # noqa: E402
+from fluxpath.export import gradient_from_torch  # noqa: E402
+
+FACTORIES = Path(__file__).parents[1] / "bench_factories.py"
+QUICK = ("--threads", "1", "--rounds", "2", "--batch", "1")
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bench") / "g.grad.onnx"
+    return gradient_from_torch(network(), torch.zeros(1, 6), path).path
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with the factories in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(running, "COLD_TRIES", 1)
+    shutil.copy(FACTORIES, tmp_path / "factories.py")
+    return tmp_path
+
+
+def test_a_run(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    methods = "mfaba-sharp:max_steps=3,integrated-gradients:steps=2"
+    options = ["--torch", "factories:network", "--methods", methods, "--sides", "published,best,openvino"]
+    assert main(["bench", str(graph), *options, *QUICK, "--out", "new/out"]) == 0, capsys.readouterr().err
+    printed = capsys.readouterr().out
+    assert "Noise has no meaning to a model" in printed and "new/out/bench.md" in printed
+    found = json.loads((folder / "new" / "out" / "bench.json").read_text())
+    assert found["command"].startswith("fluxpath") and found["images"]["noise"]
+    assert found["machine"]["threads"] == 1 and found["model"]["shape"] == [6]
+    rows = {row["method"]: row for row in found["rows"]}
+    assert list(rows) == ["step", *methods.split(",")]
+    for name, row in rows.items():
+        timed = {side for side, of in row["sides"].items() if "p50" in of}
+        assert timed >= {"fluxpath", "published", "best"}
+        for side in timed - {"fluxpath"}:
+            of = row["sides"][side]
+            assert of["turns"] == 2 and min(of["seconds"]) > 0 and of["ratio"]["median"] > 0
+            assert of["agreement"]["agrees"] and of["agreement"]["median"] < 1e-4
+        cold = row["cold_start"]
+        if name == "step":
+            assert cold is None and row["evaluations_per_image"] == 1
+            continue
+        assert sum(cold[part] for part in ("import", "load", "first evaluation", "rest")) == pytest.approx(
+            cold["total"]
+        )
+        assert cold["peak_bytes"] > 1e7 and 0 <= row["outside_graph"] <= 1
+    steps = rows["mfaba-sharp:max_steps=3"]
+    assert steps["settings"]["step_size"] == 0.1 and steps["settings"]["max_steps"] == 3
+    assert rows["integrated-gradients:steps=2"]["evaluations_per_image"] == 3
+    Tree.parse(folder / "new" / "out" / "bench.svg")
+    assert sorted(p.name for p in (folder / "new" / "out").iterdir()) == [
+        "bench.json",
+        "bench.md",
+        "bench.svg",
+    ]
+
+
+def test_a_side_that_computes_something_else(
+    graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--torch", "factories:other", "--methods", "step", "--sides", "published"]
+    assert main(["bench", str(graph), *options, *QUICK]) == 1
+    printed, errors = capsys.readouterr()
+    assert "DISAGREES" in printed and "a side computes something else" in errors.splitlines()[-1]
+    (row,) = json.loads((folder / "bench" / "bench.json").read_text())["rows"]
+    assert "p50" not in row["sides"]["published"] and "p50" in row["sides"]["fluxpath"]
+
+
+def test_a_factory_that_fails(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the process of a side, which says it to this one."""
+    options = ["--torch", "factories:fails", "--methods", "step", "--sides", "best"]
+    assert main(["bench", str(graph), *options, *QUICK]) == 1
+    errors = capsys.readouterr().err
+    assert "'factories:fails' failed: no weights" in errors.splitlines()[-1] and "Traceback" not in errors
+    assert not (folder / "bench").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("no_such_module:f", "cannot import 'no_such_module'"),
+        ("factories:absent", "module 'factories' has no 'absent'"),
+        ("factories:NUMBER", "'factories:NUMBER' is a int, and must be a function"),
+    ],
+)
+def test_names_that_mean_no_factory(name: str, why: str) -> None:
+    with pytest.raises(ModelError, match=why):
+        torch_module(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--torch", "nocolon"], "write it as package.module:factory"),
+        (["--sides", "best"], "'best' needs the torch module"),
+        (["--sides", "tensorflow"], "there is no 'tensorflow', there are fluxpath"),
+        (["--batch", "0"], "must be numbers from 1 to 4096, or auto"),
+        (["--batch", "some"], "must be numbers from 1 to 4096, or auto"),
+        (["--methods", "magic"], "there is no method 'magic'"),
+        (["--methods", "neflag:n"], "n has no value"),
+        (["--methods", "neflag:m=3"], "neflag has no setting 'm=3'"),
+        (["--methods", ""], "name each method once"),
+        (["--methods", "deeplift"], "rules"),
+        (["--rounds", "0"], "--rounds is 0"),
+        (["--threads", "0"], "--threads is 0"),
+        (["--device", "auto"], "a comparison needs one"),
+        (["--device", "tpu"], "device is 'tpu'"),
+        (["--data", "nowhere"], "'nowhere' is not an .npz file"),
+        (["--out", "factories.py"], "which is a file"),
+    ],
+)
+def test_what_is_wrong_to_ask(
+    options: list[str], why: str, graph: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", str(graph), *options]) == 1
+    errors = capsys.readouterr().err
+    assert why in errors.splitlines()[-1] and "Traceback" not in errors
+
+
+def test_a_file_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "missing.onnx"]) == 1
+    assert "there is no gradient graph 'missing.onnx'" in capsys.readouterr().err
+
+
+def test_methods_have_their_published_settings_unless_others_are_given() -> None:
+    assert bench._parts("mfaba-sharp") == ("mfaba-sharp", ["step_size=0.1", "max_steps=50"])
+    assert bench._parts("mfaba-smooth:step_size=0.01") == (
+        "mfaba-smooth",
+        ["max_steps=50", "step_size=0.01"],
+    )
+    assert bench._parts("my.module:Own:n=3") == ("my.module:Own", ["n=3"])
+    assert bench._parts("my.module:Own") == ("my.module:Own", [])
+
+
+def test_fewer_images_than_a_batch_are_taken_over_and_over(tmp_path: Path, graph: Path) -> None:
+    from fluxpath.artifact import read_manifest
+
+    np.savez(tmp_path / "x.npz", images=np.random.default_rng(0).random((3, 6)).astype(np.float32))
+    batches: list[Any] = [1, 5]
+    images, about = bench._images(tmp_path / "x.npz", batches, read_manifest(graph))
+    assert images.shape == (5, 6) and about["distinct"] == 3 and not about["noise"]
+    np.testing.assert_array_equal(images[3:], images[:2])
+
+
+def test_parents_import_no_torch() -> None:
+    """Only the processes of torch's sides do: in the one that waits its threads would be in the way."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, fluxpath.bench.run, fluxpath.cli.bench; assert not {'torch', 'onnx'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
