@@ -32,7 +32,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 bench: $(VENV)/bench.stamp
-	$(BIN)/python -m benchmarks.own
+	$(BIN)/python -m benchmarks.own --out bench-output
 
 $(VENV)/demo.stamp: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -55,4 +55,4 @@ $(VENV)/bench.stamp: $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build demo-output
+	rm -rf $(VENV) build demo-output bench-output
