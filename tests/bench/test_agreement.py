@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from fluxpath.bench.agreement import FAR, agreement, distances
+from fluxpath.bench.agreement import FAR, agreement, distances, limits_of
+from fluxpath.manifest import Manifest
 
 VALUES = np.random.default_rng(0).standard_normal((8, 3, 4)).astype(np.float32)
 STEPS = np.arange(8)
+MANIFEST = Manifest("x", (3, 4), 5, "softmax", 18, "a model", "logits")
 
 
 def test_the_same_agrees_and_something_else_does_not() -> None:
@@ -50,8 +54,20 @@ def test_noise_of_its_own_is_held_against_that_of_another_seed() -> None:
 
 def test_half_precision_is_held_to_what_rounding_leaves() -> None:
     off = VALUES * np.float32(1.1)
-    assert agreement((off, STEPS + 1), (VALUES, STEPS), "bfloat16").agrees
-    assert not agreement((-VALUES, STEPS), (VALUES, STEPS), "float16").agrees
+    half = limits_of(replace(MANIFEST, precision="bfloat16"))
+    assert agreement((off, STEPS + 1), (VALUES, STEPS), half).agrees
+    assert not agreement((-VALUES, STEPS), (VALUES, STEPS), half).agrees
+
+
+def test_of_many_walks_a_few_may_turn_elsewhere() -> None:
+    steps = 40 + STEPS
+    for off, walks, agrees in ((2, 20, True), (3, 20, False), (1, 1, False), (1, 9, False)):
+        assert agreement((VALUES, steps + off), (VALUES, steps), walks=walks).agrees == agrees
+
+
+def test_what_float32_lost_at_verification_both_sides_may_lose() -> None:
+    distances = [limits_of(replace(MANIFEST, error=error)).distance for error in (None, 1e-6, 5e-3, 0.9)]
+    assert distances == [1e-3, 1e-3, 1e-2, 3e-2]
 
 
 def test_distances_where_nothing_is_attributed() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fluxpath.bench.work import Explained, Floats
+from fluxpath.manifest import Manifest
 
 SURE = 1e-4
 """Below this 1 - p, plain float32 has lost the derivative of the probability p, which fluxpath keeps."""
@@ -18,10 +19,26 @@ SURE = 1e-4
 FAR = 1e30
 """A distance that is none, as JSON can hold it."""
 
-LIMITS = {"float32": (1e-3, 0.9)}
-HALF = (0.3, 0.0)
-"""The largest median distance, and the least share of equal steps, by the graph's precision: rounding moves
-few walks and little of the typical image."""
+
+class Limits(NamedTuple):
+    """The largest median distance, and the least share of equal steps, of the same method."""
+
+    distance: float = 1e-3
+    steps: float = 0.9
+
+
+FLOAT32, HALF = Limits(), Limits(0.3, 0.0)
+"""Rounding moves few walks and little of the typical image; half precision leaves the direction."""
+
+MOST = 0.03
+"""The largest distance in float32, however ill-conditioned a model is."""
+
+
+def limits_of(manifest: Manifest) -> Limits:
+    """Those of a file: what float32 lost of its gradient at verification, both sides may lose."""
+    if manifest.precision != "float32":
+        return HALF
+    return Limits(min(MOST, max(FLOAT32.distance, 2 * (manifest.error or 0.0))))
 
 
 @dataclass(frozen=True)
@@ -30,8 +47,7 @@ class Agreement:
 
     images: how many count. same_steps: None for methods without steps. expected: where the side draws noise
     of its own, the median distance between fluxpath's own attributions of some seeds, and all distances are
-    `mutual`; else None. agrees: the
-    verdict. median, p90, max are None where no image counts.
+    `mutual`; else None. agrees: the verdict. median, p90, max are None where no image counts.
     """
 
     images: int
@@ -53,14 +69,16 @@ class Agreement:
 def agreement(
     found: Explained,
     ours: Explained,
-    precision: str = "float32",
+    limits: Limits = FLOAT32,
     counted: npt.NDArray[np.bool_] | None = None,
     other_seeds: Sequence[Floats] = (),
+    walks: int = 1,
 ) -> Agreement:
     """How a side's attributions compare with fluxpath's, and whether they are the same.
 
     counted: the images [n] that count. other_seeds: fluxpath's attributions with other seeds, for a side with
-    noise of its own, which is then as far from fluxpath's as those are from each other.
+    noise of its own, which is then as far from fluxpath's as those are from each other. walks: of an image,
+    whose steps are summed: a tenth of them may differ by a step.
     """
     values, steps = found
     its, its_steps = ours
@@ -71,10 +89,10 @@ def agreement(
     apart = measure(values, its)[chosen]
     same = None
     if steps is not None and its_steps is not None:
-        same = float((steps == its_steps)[chosen].mean())
+        same = float((np.abs(steps - its_steps) <= walks * (1 - FLOAT32.steps) + 1e-9)[chosen].mean())
     pairs = itertools.combinations((its, *other_seeds), 2)
     expected = max((float(np.median(mutual(*pair)[chosen])) for pair in pairs), default=None)
-    most, least = LIMITS.get(precision, HALF)
+    most, least = limits
     median = float(np.median(apart))
     agrees = median <= (most if expected is None else 1.5 * expected) and (same is None or same >= least)
     largest = float(apart.max())

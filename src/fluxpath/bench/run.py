@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fluxpath.arrays import FixedArray
-from fluxpath.bench.agreement import SURE, Agreement, agreement
+from fluxpath.bench.agreement import SURE, Agreement, agreement, limits_of
 from fluxpath.bench.cold import cold_start
 from fluxpath.bench.sides import FLUXPATH, OWN_NOISE, TORCH, missing
 from fluxpath.bench.timing import ORDERED, Rounds, candidates, chosen, figures, in_turns
@@ -20,7 +20,8 @@ from fluxpath.progress import Progress
 from fluxpath.runtime import Method
 
 COMPARED = 8
-"""The first images, whose attributions are compared before anything is timed."""
+"""The first images, whose attributions are compared before anything is timed; half of them where a method takes
+many gradients."""
 
 SLOTS = 32
 """Points that are evaluated at a time, on every side, or as many as there are images in a call."""
@@ -132,7 +133,8 @@ class _Comparison:
 
     def _agreeing(self) -> list[str]:
         """The sides that have the task and compute what fluxpath does."""
-        work = replace(self._work, last=min(COMPARED, len(self._scores)), slots=SLOTS, same_noise=True)
+        few = max(COMPARED // 2, min(COMPARED, 64 // lanes_of(self._task.method)))
+        work = replace(self._work, last=min(few, len(self._scores)), slots=SLOTS, same_noise=True)
         ours = self._workers[FLUXPATH].answer(work)
         self._sides[FLUXPATH] = {}
         found = [FLUXPATH]
@@ -162,7 +164,7 @@ class _Comparison:
             for seed in range(1, SEEDS):
                 reseeded = replace(work, method=replace(method, seed=method.seed + seed))
                 others.append(self._workers[FLUXPATH].answer(reseeded)[0])
-        return agreement(found, ours, manifest.precision, counted, others)
+        return agreement(found, ours, limits_of(manifest), counted, others, lanes_of(method))
 
     def _chosen(self, side: str) -> Work | None:
         """The better settings of a side."""
@@ -188,7 +190,7 @@ class _Comparison:
 
     def _points(self) -> int:
         """How many points there are at a time at most."""
-        return self._work.count * (1 if self._task.method is None else self._task.method.lanes)
+        return self._work.count * lanes_of(self._task.method)
 
     def _time(self, works: dict[str, Work], what: str) -> None:
         count, total = self._work.count, len(self._setup.targets)
@@ -200,6 +202,11 @@ class _Comparison:
         seconds = in_turns(self._workers, works, groups, self._task.rounds, told)
         for side, found in figures(seconds, count).items():
             self._sides[side] |= found
+
+
+def lanes_of(method: Method | None) -> int:
+    """How many lanes an image has."""
+    return 1 if method is None else method.lanes
 
 
 def settings_of(method: Method | None) -> dict[str, Any]:
