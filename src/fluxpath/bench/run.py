@@ -20,8 +20,8 @@ from fluxpath.progress import Progress
 from fluxpath.runtime import Method
 
 COMPARED = 8
-"""The first images, whose attributions are compared before anything is timed; half of them where a method takes
-many gradients."""
+"""The first images, whose attributions are compared before anything is timed; half of them where a method
+takes many gradients."""
 
 SLOTS = 32
 """Points that are evaluated at a time, on every side, or as many as there are images in a call."""
