@@ -119,7 +119,7 @@ def test_names_that_mean_no_factory(name: str, why: str) -> None:
         (["--batch", "some"], "must be numbers from 1 to 4096, or auto"),
         (["--methods", "magic"], "there is no method 'magic'"),
         (["--methods", "neflag:n"], "neflag:n has no value: write neflag:n=VALUE"),
-        (["--methods", "lpi"], "lpi needs the setting 'references': lpi:references=FILE.npy"),
+        (["--methods", "lpi"], "lpi needs the setting 'references': pass lpi:references=FILE.npy"),
         (["--methods", "neflag:m=3"], "neflag has no setting 'm=3'"),
         (["--methods", ""], "name each method once"),
         (["--methods", "deeplift"], "rules"),
