@@ -51,11 +51,12 @@ def missing(side: str, method: Method | None, manifest: Manifest) -> str | None:
     if method is None or isinstance(method, Saliency | InputXGradient | IntegratedGradients):
         return None
     if isinstance(method, MFABA):
-        set_to_number = isinstance(method.step_size, float | int)
-        return (
-            None if method.path == "taylor" and set_to_number else "no eager loop has this path or step size"
-        )
-    if isinstance(method, NeFLAG) or (isinstance(method, SmoothGrad) and method.variant == "mean"):
+        plain = method.path == "taylor" and not method.accumulate
+        given = isinstance(method.step_size, float | int)
+        return None if plain and given else "no eager loop has these settings: steps must be a number"
+    if isinstance(method, NeFLAG):
+        return None if isinstance(method.radius, float | int) else "no eager loop has a radius 'auto'"
+    if isinstance(method, SmoothGrad) and method.variant == "mean":
         return None
     return "there is no eager loop for this method"
 

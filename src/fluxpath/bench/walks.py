@@ -115,7 +115,7 @@ def published_neflag(
 ) -> tuple[Tensor, Tensor]:
     """NeFLAG's Algorithm 1, an image at a time, its samples together, by full backward passes."""
     values, steps = torch.zeros_like(images), torch.zeros(len(images), dtype=torch.int64)
-    radius = method.radius * network.width
+    radius = float(method.radius) * network.width
     for k, image in enumerate(images):
         for some in (starts or sphere(network, method))(image).split(slots):
             points = some
@@ -144,7 +144,7 @@ def best_neflag(
     images = network.ordered(images)
     values, steps = torch.zeros_like(images), torch.zeros(len(images), dtype=torch.int64)
     begin = starts or sphere(network, method)
-    radius = method.radius * network.width
+    radius = float(method.radius) * network.width
     waiting, following = images[:0], 0
     points, owner = images[:0], torch.zeros(0, dtype=torch.int64)
     step = owner.clone()
@@ -183,6 +183,8 @@ def sphere(network: Network, method: NeFLAG) -> Starts:
     def starts(image: Tensor) -> Tensor:
         noise = torch.randn(method.n, *image.shape, dtype=image.dtype)
         length = noise.flatten(1).norm(dim=1).view(-1, *[1] * image.ndim)
-        return (image + method.radius * network.width * noise / length).clamp(network.low, network.high)
+        return (image + float(method.radius) * network.width * noise / length).clamp(
+            network.low, network.high
+        )
 
     return starts
