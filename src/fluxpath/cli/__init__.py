@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import fluxpath
-from fluxpath.cli import bench, compare, completion, demo, evaluate, explain, export, info, serve, verify
+from fluxpath.cli import bench, compare, completion, demo, evaluate, explain, export, info, serve, triton, verify
 from fluxpath.cli._common import in_options, own_code, say
 from fluxpath.errors import FluxpathError, first_line
 from fluxpath.files import naming
@@ -33,7 +33,8 @@ def parser_of() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fluxpath {fluxpath.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (export, explain, compare, evaluate, info, verify, bench, serve, demo, completion):
+    modules = (export, explain, compare, evaluate, info, verify, bench, serve, triton, demo, completion)
+    for module in modules:
         module.register(commands)
     return parser
 
