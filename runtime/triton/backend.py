@@ -55,16 +55,16 @@ class TritonPythonModel:
         config = json.loads(args["model_config"])
         self._outputs = {o["name"] for o in config["output"]}
         name, version = args["model_name"], args["model_version"]
+        path = Path(args["model_repository"], version, FILE)
         try:
-            settings = settings_of(config.get("parameters", {}), _device(args))
-            path = Path(args["model_repository"], version, FILE)
+            settings = settings_of(config.get("parameters", {}), device_of(args))
+            repository = Repository(settings)
+            self._service = Service(repository, settings)
             self._served = Served.open(name, version, path, settings)
+            repository.add(self._served)
             self._served.warm_up()
         except FluxpathError as error:
             raise triton.TritonModelException(str(error)) from error
-        repository = Repository(settings)
-        repository.add(self._served)
-        self._service = Service(repository, settings)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fluxpath-triton", daemon=True)
         self._thread.start()
@@ -76,7 +76,7 @@ class TritonPythonModel:
             try:
                 asked = self._read(request, arrived)
             except Exception as error:
-                _send(sender, self._failed(error, request.request_id()))
+                self._send(sender, self._failed(error, request.request_id()))
             else:
                 names = set(request.requested_output_names())
                 asyncio.run_coroutine_threadsafe(self._answer(sender, asked, PROVENANCE in names), self._loop)
@@ -115,31 +115,43 @@ class TritonPythonModel:
         )
 
     async def _answer(self, sender: Any, asked: Inference, provenance: bool) -> None:
-        """Compute, look now and then whether the caller has gone, and send; one after the other.
+        """Send what `_computed` gives, or why it gives nothing: exactly one response, whatever happens."""
+        try:
+            answer = await self._computed(sender, asked)
+            response = await asyncio.to_thread(_response, answer, provenance)
+        except asyncio.CancelledError:
+            gone = triton.TritonError("the caller has cancelled the request", triton.TritonError.CANCELLED)
+            response = triton.InferenceResponse(error=gone)
+        except Exception as error:
+            response = self._failed(error, asked.id)
+        await asyncio.to_thread(self._send, sender, response)
 
-        A sender must not be asked any more once its answer is on the way.
+    async def _computed(self, sender: Any, asked: Inference) -> Answer:
+        """The answer; CancelledError if the caller has gone.
+
+        Nobody else asks the sender, which must not be asked any more once its response is on the way.
         """
         task = asyncio.ensure_future(self._service.infer(asked))
         while not task.done():
             await asyncio.wait((task,), timeout=_LOOK * (1 + self._service.running / 100))
             if not task.done() and await asyncio.to_thread(sender.is_cancelled):
                 task.cancel()
-        try:
-            answer = task.result()
-            await asyncio.to_thread(_send_answer, sender, answer, provenance)
-        except asyncio.CancelledError:
-            gone = triton.TritonError("the caller has cancelled the request", triton.TritonError.CANCELLED)
-            await asyncio.to_thread(_send, sender, gone)
-        except Exception as error:
-            await asyncio.to_thread(_send, sender, self._failed(error, asked.id))
+        return task.result()
 
     def _failed(self, error: Exception, id: str) -> Any:
-        """The error for the caller; what is the server's own fault goes to its log."""
+        """The response for the caller; what is the server's own fault goes to its log."""
         fault = fault_of(error)
         if fault.http == 500:
             triton.Logger.log_error(f"request '{id}' failed: {''.join(traceback.format_exception(error))}")
         code = _CODES.get(fault.grpc, "INTERNAL")
-        return triton.TritonError(sentence_of(error), getattr(triton.TritonError, code))
+        told = triton.TritonError(sentence_of(error), getattr(triton.TritonError, code))
+        return triton.InferenceResponse(error=told)
+
+    def _send(self, sender: Any, response: Any) -> None:
+        try:
+            sender.send(response, flags=triton.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        except Exception as error:  # the backend's own, as without shared memory
+            triton.Logger.log_error(f"a response could not be sent: {error}")
 
     async def _ended(self) -> None:
         """When every request has its answer."""
@@ -168,7 +180,8 @@ def settings_of(parameters: Mapping[str, Mapping[str, str]], device: str) -> Set
 _READ: dict[Any, Any] = {bool: {"true": True, "false": False}.__getitem__, int: int, float: float, str: str}
 
 
-def _device(args: Mapping[str, str]) -> str:
+def device_of(args: Mapping[str, str]) -> str:
+    """The device of an instance, by the name that an `Explainer` takes."""
     return f"cuda:{args['model_instance_device_id']}" if args["model_instance_kind"] == "GPU" else "cpu"
 
 
@@ -178,23 +191,15 @@ def _tensor(name: str, array: Any) -> Tensor:
     return Tensor(name, datatype_of(array.dtype), array.shape, array.copy())
 
 
-def _send_answer(sender: Any, answer: Answer, provenance: bool) -> None:
+def _response(answer: Answer, provenance: bool) -> Any:
     made = [_output(tensor) for tensor in answer.outputs]
     if provenance:
         text = json.dumps(answer.provenance).encode()
         made.append(triton.Tensor(PROVENANCE, np.array([text], np.object_)))
-    _respond(sender, triton.InferenceResponse(made))
+    return triton.InferenceResponse(made)
 
 
 def _output(tensor: Tensor) -> Any:
     if isinstance(tensor.data, list):
         return triton.Tensor(tensor.name, np.array(tensor.data, np.object_))
     return triton.Tensor(tensor.name, np.ascontiguousarray(tensor.data))
-
-
-def _send(sender: Any, error: Any) -> None:
-    _respond(sender, triton.InferenceResponse(error=error))
-
-
-def _respond(sender: Any, response: Any) -> None:
-    sender.send(response, flags=triton.TRITONSERVER_RESPONSE_COMPLETE_FINAL)

@@ -82,7 +82,7 @@ def _others(served: Served) -> dict[str, tuple[str, list[int]]]:
 
 
 def _rank(parameter: inspect.Parameter, image: int) -> int | None:
-    """Dimensions of a setting that is an array: one image, images, or a list of numbers; None if it is none."""
+    """Dimensions of a setting that is an array: an image, images, or a list of numbers; None for others."""
     kinds = str(parameter.annotation)
     if "Array" not in kinds:
         return None

@@ -1,0 +1,113 @@
+"""A repository is written whole or not at all, and never over something else."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from fluxpath.cli import main
+from fluxpath.errors import ArtifactError, FluxpathError, InputError
+from fluxpath.export import artifact as export_artifact
+from fluxpath.export import attribution_from_gradient
+from fluxpath.runtime.triton.repository import write
+
+
+@pytest.fixture(scope="module")
+def files(graph, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    shutil.copy(graph("smooth"), folder / "one.grad.onnx")
+    attribution_from_gradient(graph("smooth"), folder / "two.onnx", method="mfaba-sharp")
+    data = bytearray(graph("smooth").read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / "damaged.onnx").write_bytes(data)
+    (folder / "script.grad.pt").write_bytes(b"PK")
+    return folder
+
+
+def test_both_kinds_from_the_command_line(files, tmp_path, capsys):
+    out = tmp_path / "below" / "out"
+    assert main(["triton", str(files / "one.grad.onnx"), f"b:4={files / 'two.onnx'}", str(out)]) == 0
+    assert "one, b" in capsys.readouterr().out
+    found = sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file())
+    assert found == [
+        "b/4/model.onnx", "b/config.pbtxt", "b/warmup/input0", "b/warmup/input1",
+        "one/1/model.grad.onnx", "one/1/model.py", "one/config.pbtxt",
+    ]  # fmt: skip
+    assert (out / "one/1/model.grad.onnx").read_bytes() == (files / "one.grad.onnx").read_bytes()
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize(
+    ("models", "name", "error", "said"),
+    [
+        (["one.grad.onnx", "damaged.onnx"], None, ArtifactError, "truncated or was altered"),
+        (["script.grad.pt"], None, InputError, "export the model to .onnx"),
+        (["nothing.onnx"], None, ArtifactError, "there is no"),
+        (["one.grad.onnx", "one=two.onnx"], None, InputError, "two models are called 'one'"),
+        (["one:1=one.grad.onnx", "one:2=one.grad.onnx"], None, InputError, "two models are called 'one'"),
+        (["one.grad.onnx", "two.onnx"], "x", InputError, "one name was given for 2 models"),
+        (["one.grad.onnx"], "a/b", InputError, "a model's name is"),
+        ([], None, InputError, "no model was given"),
+    ],
+)
+def test_nothing_is_left_of_what_cannot_be_written(files, tmp_path, monkeypatch, models, name, error, said):
+    monkeypatch.chdir(files)
+    with pytest.raises(error, match=said):
+        write(models, tmp_path / "out", name=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_stays(files, tmp_path, capsys):
+    (tmp_path / "mine").write_text("mine")
+    for out in (tmp_path, tmp_path / "mine"):
+        assert main(["triton", str(files / "one.grad.onnx"), str(out)]) == 1
+        assert "is there already" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+    assert main(["triton", str(files / "one.grad.onnx"), str(tmp_path / "mine" / "below")]) == 1
+    assert "mine" in capsys.readouterr().err
+
+
+def test_an_empty_folder_and_a_link_to_one_are_filled(files, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    assert write([str(files / "two.onnx")], tmp_path / "link", name="named") == ["named"]
+    assert (tmp_path / "empty" / "named" / "config.pbtxt").is_file()
+
+
+def test_a_disk_that_ends_is_told_and_leaves_nothing(files, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    def full(path, text, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        write([str(files / "one.grad.onnx")], tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", [None, "mfaba-sharp"])
+def test_a_second_file_of_weights_goes_with_it(graph, tmp_path, monkeypatch, method):
+    """By the name that the first file has for it."""
+    from fluxpath.export import gradient_from_onnx
+
+    monkeypatch.setattr(export_artifact, "INLINE_LIMIT", 100)
+    source = graph("smooth").with_name("smooth.onnx")
+    path = tmp_path / "large.onnx"
+    gradient_from_onnx(source, path)
+    if method is not None:
+        path = tmp_path / "whole.onnx"
+        attribution_from_gradient(tmp_path / "large.onnx", path, method=method)
+    write([f"m={path}"], tmp_path / "out")
+    data = tmp_path / "out" / "m" / "1" / f"{path.name}.data"
+    assert data.read_bytes() == path.with_name(f"{path.name}.data").read_bytes()
+
+
+def test_the_package_that_writes_the_text_is_named(files, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tritonclient.grpc", None)
+    with pytest.raises(FluxpathError, match=r"fluxpath\[serve\]"):
+        write([str(files / "two.onnx")], tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
