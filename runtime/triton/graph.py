@@ -9,7 +9,7 @@ from typing import Any
 from fluxpath import manifest as contract
 from fluxpath.methods import NAMES
 from fluxpath.runtime.serve.protocol.parameters import fields_of
-from fluxpath.runtime.serve.protocol.served import Served
+from fluxpath.runtime.serve.protocol.served import Described
 from fluxpath.runtime.triton.options import Options
 
 FILE = "model.grad.onnx"
@@ -32,47 +32,47 @@ _IMAGES = {"photo": ("BYTES", [-1]), "levels": ("UINT8", [-1, -1, -1, -1])}
 _TARGET_NAME = "target_name"
 
 
-def config_of(served: Served, options: Options) -> dict[str, Any]:
-    """The configuration of an open model, without its name.
+def config_of(model: Described, options: Options) -> dict[str, Any]:
+    """The configuration of a model, without its name.
 
     Its first dimension is the batch, and `max_batch_size` is 0: requests are put together by the engine, in
     which they share evaluations from wherever they are, and not before it by Triton, which would ask that all
     inputs have a row for each image, also settings, and that everybody waits for the longest walk.
     """
-    config = served.config()
-    outputs = {**served.outputs, PROVENANCE: ("BYTES", [-1])}
+    config = model.config()
+    outputs = {**model.outputs, PROVENANCE: ("BYTES", [-1])}
     return {
         "backend": "python",
         "default_model_filename": "model.py",
         "max_batch_size": 0,
-        "input": [{**_described(name, *row), "optional": True} for name, row in inputs_of(served).items()],
+        "input": [{**_described(name, *row), "optional": True} for name, row in inputs_of(model).items()],
         "output": [_described(name, *row) for name, row in outputs.items()],
         "instance_group": options.group,
         "model_transaction_policy": {"decoupled": False},
-        "parameters": {**config["parameters"], "max_images": {"string_value": str(options.max_batch)}},
+        "parameters": config["parameters"],
     }
 
 
-def inputs_of(served: Served) -> dict[str, tuple[str, list[int]]]:
+def inputs_of(model: Described) -> dict[str, tuple[str, list[int]]]:
     """Datatype and shape of each input; the model's own names go before what they would hide."""
-    own = {i["name"]: (i["datatype"], i["shape"]) for i in served.inputs()}
-    return {**own, **{name: row for name, row in _others(served).items() if name not in own}}
+    own = {i["name"]: (i["datatype"], i["shape"]) for i in model.inputs()}
+    return {**own, **{name: row for name, row in _others(model).items() if name not in own}}
 
 
-def meaning_of(name: str, served: Served) -> str:
+def meaning_of(name: str, model: Described) -> str:
     """The protocol's name of an input: of images and of targets in any datatype."""
-    if name in {i["name"] for i in served.inputs()}:
+    if name in {i["name"] for i in model.inputs()}:
         return name
     if name in _IMAGES:
-        return served.manifest.input
+        return model.manifest.input
     return contract.TARGET if name == _TARGET_NAME else name
 
 
-def _others(served: Served) -> dict[str, tuple[str, list[int]]]:
+def _others(model: Described) -> dict[str, tuple[str, list[int]]]:
     """Photos, names of classes, and settings of methods that are arrays."""
-    shape = served.explainer.shape
+    shape = model.shape
     found: dict[str, tuple[str, list[int]]] = dict(_IMAGES) if len(shape) == 3 else {}
-    if served.manifest.class_names is not None:
+    if model.manifest.class_names is not None:
         found[_TARGET_NAME] = ("BYTES", [-1])
     for method in NAMES:
         for name, parameter in fields_of(method).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from fluxpath.artifact import GradientFile, read_sealed
 from fluxpath.checks import need
 from fluxpath.errors import ArtifactError, InputError, ProviderError
 from fluxpath.files import naming, temporary_name
-from fluxpath.runtime.explainer import Explainer
+from fluxpath.runtime.preparation.sizes import resolved_shape
 from fluxpath.runtime.serve.protocol.repository import named
-from fluxpath.runtime.serve.protocol.served import Served
+from fluxpath.runtime.serve.protocol.served import Described
 from fluxpath.runtime.serve.settings import Settings
 from fluxpath.runtime.triton import graph, whole
 from fluxpath.runtime.triton.options import Options
@@ -45,15 +46,18 @@ def write(
         temporary = out.with_name(temporary_name())
         temporary.mkdir()
         try:
-            for place in places:
-                _write_model(temporary, *place, options)
+            kinds = {_write_model(temporary, *place, options) for place in places}
+            need(True in kinds or (options.max_batch, options.delay) == (None, None),
+                 "max_batch and delay are of whole methods, and there are only gradient graphs, whose engine "
+                 "needs neither")  # fmt: skip
             os.replace(temporary, out)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return names
 
 
-def _write_model(folder: Path, name: str, version: str, path: Path, options: Options) -> None:
+def _write_model(folder: Path, name: str, version: str, path: Path, options: Options) -> bool:
+    """Write one model, and return whether it is a whole method."""
     if path.suffix == archive.SUFFIX:
         raise InputError(f"'{path}' is TorchScript, which Triton is not given: export the model to .onnx")
     file = read_sealed(path, whole_method=None)
@@ -68,10 +72,11 @@ def _write_model(folder: Path, name: str, version: str, path: Path, options: Opt
     else:
         _put(file, inside / graph.FILE)
         (inside / "model.py").write_text(graph.MODEL, encoding="utf-8")
-        settings = Settings(max_images=options.max_batch)
-        with Explainer(path, slots=1) as explainer:
-            config = graph.config_of(Served(name, version, explainer, file.digest, settings), options)
+        shape, digest = resolved_shape(file.manifest, None), hashlib.sha256(file.data).hexdigest()
+        model = Described(name, version, file.manifest, shape, digest, Settings())
+        config = graph.config_of(model, options)
     (folder / name / "config.pbtxt").write_text(_as_text({"name": name, **config}), encoding="utf-8")
+    return file.manifest.method is not None
 
 
 def _put(file: GradientFile, path: Path) -> None:

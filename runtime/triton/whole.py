@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,10 +13,11 @@ import numpy.typing as npt
 
 from fluxpath.artifact import GradientFile
 from fluxpath.companions import OPEN_SIZE
-from fluxpath.errors import ArtifactError, ProviderError, first_line
+from fluxpath.errors import ArtifactError
 from fluxpath.manifest import TARGET, Manifest
 from fluxpath.runtime.serve.protocol.tensors import datatype_of
 from fluxpath.runtime.triton.options import Options
+from fluxpath.runtime.triton.signature import Value, signature_of
 
 MODEL = "model.onnx"
 """The file's name in a version's folder, where the backend looks for it."""
@@ -23,13 +25,8 @@ MODEL = "model.onnx"
 WARM_UP = "warmup"
 """The folder, beside the versions, in which Triton looks for the data of a warm-up."""
 
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(bool)": "bool",
-}
+_MAX_BATCH, _DELAY = 16, 1.0
+"""Images at a time, and milliseconds to wait for them: a batch takes as long as its longest walk."""
 
 
 def config_of(path: Path, file: GradientFile, options: Options) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -37,56 +34,37 @@ def config_of(path: Path, file: GradientFile, options: Options) -> tuple[dict[st
 
     Inputs that have a default are not in it: the backend cannot leave an input out that is. Where an input
     must be given that has no row for each image, as the noise of a model with open sizes, Triton cannot put
-    requests together, and `max_batch_size` is 0. Raises ArtifactError, ProviderError.
+    requests together, and `max_batch_size` is 0. Raises ArtifactError.
     """
-    session = _opened(path)
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    batch = next(i.shape[0] for i in inputs if i.name == file.manifest.input)
-    batched = all(_open(i.shape[0]) and i.shape[0] == batch for i in (*inputs, *outputs))
+    inputs, outputs = signature_of(file.data, path)
+    batch = next((i.shape[0] for i in inputs if i.name == file.manifest.input and i.shape), None)
+    if batch is None or not all(value.shape for value in (*inputs, *outputs)):
+        raise ArtifactError(f"the inputs of '{path}' are not those of its manifest: export the model again")
+    batched = all(isinstance(v.shape[0], str) and v.shape[0] == batch for v in (*inputs, *outputs))
     config: dict[str, Any] = {
         "backend": "onnxruntime",
         "default_model_filename": MODEL,
-        "max_batch_size": options.max_batch if batched else 0,
+        "max_batch_size": (options.max_batch or _MAX_BATCH) if batched else 0,
         "input": [_described(i, batched) for i in inputs],
         "output": [_described(o, batched) for o in outputs],
         "instance_group": options.group,
         "parameters": {k: {"string_value": v} for k, v in _about(file).items()},
     }
     if batched:
-        config["dynamic_batching"] = {"max_queue_delay_microseconds": round(options.delay * 1e3)}
+        delay = _DELAY if options.delay is None else options.delay
+        config["dynamic_batching"] = {"max_queue_delay_microseconds": round(delay * 1e3)}
     data = {i.name: _example(i, file.manifest) for i in inputs}
     config["model_warmup"] = [_warm_up(data, batched)]
     return config, {_file_of(at): array.tobytes() for at, array in enumerate(data.values())}
 
 
-def _opened(path: Path) -> Any:
-    """A session, which knows inputs and outputs; nothing is optimized, as nothing runs."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ProviderError(
-            'the file is read with ONNX Runtime, which is missing: pip install "fluxpath[cpu]"'
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no common base
-        raise ArtifactError(f"ONNX Runtime cannot open '{path}': {first_line(error)}") from error
-
-
-def _open(size: object) -> bool:
-    return not isinstance(size, int)
-
-
-def _described(value: Any, batched: bool) -> dict[str, Any]:
+def _described(value: Value, batched: bool) -> dict[str, Any]:
     """An input or output of the file, as Triton is told: without the batch, which it knows.
 
     A number for each image is [1] to a caller, as Triton wants, and nothing beside the batch to the file.
     """
-    shape = [-1 if _open(d) else d for d in value.shape]
-    told: dict[str, Any] = {"name": value.name, "data_type": _kind(_DTYPES[value.type])}
+    shape = [-1 if isinstance(d, str) else d for d in value.shape]
+    told: dict[str, Any] = {"name": value.name, "data_type": _kind(value.dtype)}
     told["dims"] = (shape[1:] or [1]) if batched else shape
     if batched and len(shape) == 1:
         told["reshape"] = {"shape": []}
@@ -105,24 +83,22 @@ def _about(file: GradientFile) -> dict[str, str]:
         "settings": json.dumps(dict(manifest.settings or {})),
         "objective": manifest.objective,
         "classes": str(manifest.classes),
-        "sha256": file.digest,
+        "sha256": hashlib.sha256(file.data).hexdigest(),
         "range": json.dumps([manifest.low, manifest.high]),
         "class_names": json.dumps(manifest.class_names),
     }
 
 
-def _example(value: Any, manifest: Manifest) -> npt.NDArray[Any]:
+def _example(value: Value, manifest: Manifest) -> npt.NDArray[Any]:
     """A row for the warm-up: a grey image, which is in the range, so that the method walks."""
-    shape = [1, *(OPEN_SIZE if _open(d) else d for d in value.shape[1:])]
-    dtype = _DTYPES[value.type]
+    first, *rest = [OPEN_SIZE if isinstance(d, str) else d for d in value.shape]
+    shape = [1 if isinstance(value.shape[0], str) else first, *rest]
     if value.name == TARGET:
-        return np.full(shape, -1, dtype)
-    fills = {c.name: c.fill for c in manifest.companions}
+        return np.full(shape, -1, value.dtype)
     if value.name == manifest.input:
-        return np.full(shape, _grey(manifest), dtype)
-    if not _open(value.shape[0]):
-        shape[0] = value.shape[0]
-    return np.full(shape, fills.get(value.name, 1), dtype)
+        return np.full(shape, _grey(manifest), value.dtype)
+    fills = {c.name: c.fill for c in manifest.companions}
+    return np.full(shape, fills.get(value.name, 1), value.dtype)
 
 
 def _grey(manifest: Manifest) -> float:

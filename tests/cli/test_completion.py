@@ -55,7 +55,7 @@ def completed(folder, capsys):
 @pytest.mark.parametrize(
     ("line", "among"),
     [
-        ("fluxpath ", {"export", "explain", "compare", "info", "verify", "demo", "completion"}),
+        ("fluxpath ", {"export", "explain", "compare", "info", "verify", "triton", "demo", "completion"}),
         ("fluxpath exp", {"export", "explain"}),
         ("fluxpath completion ", {"bash", "zsh", "tcsh"}),
         ("fluxpath explain m", {"model.grad.onnx"}),
@@ -73,6 +73,8 @@ def completed(folder, capsys):
         ("fluxpath evaluate --masks ph", {"photos"}),
         ("fluxpath evaluate --preset ", {"rise", "neflag", "quantus"}),
         ("fluxpath evaluate --target ", {"predicted", "label"}),
+        ("fluxpath triton m", {"model.grad.onnx"}),
+        ("fluxpath triton --device ", {"cpu", "cuda"}),
     ],
 )
 def test_bash_completes(completed, line, among):

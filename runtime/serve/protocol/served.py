@@ -10,6 +10,7 @@ from typing import Any
 
 from fluxpath import manifest as contract
 from fluxpath.checks import need
+from fluxpath.manifest import Manifest
 from fluxpath.methods import NAMES
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.replicas import Replicas
@@ -22,45 +23,30 @@ DEFAULT_OUTPUTS = ("attribution", "target", "label", "score", "end_score", "step
 """What is answered where a request does not say."""
 
 
-class Served:
-    """A model's version: everything about it that requests share. From the event loop's thread."""
+class Described:
+    """What a model's version says of itself, from its manifest alone: nothing of it is open."""
 
     def __init__(
-        self, name: str, version: str, explainer: Explainer | Replicas, digest: str, settings: Settings
+        self,
+        name: str,
+        version: str,
+        manifest: Manifest,
+        shape: tuple[int, ...],
+        digest: str,
+        settings: Settings,
     ) -> None:
-        self.name, self.version, self.explainer, self.digest = name, version, explainer, digest
-        self.device = settings.device
-        self.manifest = explainer.manifest
-        self.gate = Gate(
-            settings.max_queue_images, settings.max_queue_evaluations, lambda: explainer.stats().lanes
-        )
-        self.statistics = Statistics()
+        self.name, self.version, self.manifest, self.shape = name, version, manifest, shape
+        self.digest = digest
         self._most = settings.max_images
-        self.predicted = tuple(dict.fromkeys((self.manifest.logits, "logits", "probabilities")))
+        self.predicted = tuple(dict.fromkeys((manifest.logits, "logits", "probabilities")))
         """Outputs that take no gradient: asked for alone, a prediction. The model's own name is one too."""
-
-    @classmethod
-    def open(cls, name: str, version: str, path: Path, settings: Settings) -> Served:
-        """Open a file; what `Explainer` raises."""
-        options: dict[str, Any] = {
-            "device": settings.device,
-            "slots": settings.slots,
-            "threads": settings.threads,
-            "cache": settings.cache,
-        }
-        explainer = (
-            Explainer(path, **options)
-            if settings.replicas == 1
-            else Replicas(path, settings.replicas, **options)
-        )
-        return cls(name, version, explainer, hashlib.sha256(path.read_bytes()).hexdigest(), settings)
 
     @property
     def outputs(self) -> dict[str, tuple[str, list[int]]]:
         """The datatype and the shape, -1 where it is open, of each output that can be asked for."""
-        picture = len(self.explainer.shape) == 3
+        picture = len(self.shape) == 3
         rows = {
-            "attribution": ("FP32", [-1, *self.explainer.shape]),
+            "attribution": ("FP32", [-1, *self.shape]),
             "target": ("INT64", [-1]),
             "label": ("INT64", [-1]),
             "score": ("FP32", [-1]),
@@ -74,7 +60,7 @@ class Served:
                 "heatmap": ("UINT8", [-1, -1, -1, 3]),
                 "overlay": ("BYTES", [-1]),
                 "photo": ("BYTES", [-1]),
-                "map": ("FP32", [-1, *self.explainer.shape[1:]]),
+                "map": ("FP32", [-1, *self.shape[1:]]),
             }
         rows["walk"] = ("FP32", [-1])
         return rows | {name: ("FP32", [-1, self.manifest.classes]) for name in self.predicted}
@@ -91,7 +77,7 @@ class Served:
 
     def inputs(self) -> list[dict[str, Any]]:
         """Name, datatype and shape of each input."""
-        manifest, shape = self.manifest, self.explainer.shape
+        manifest, shape = self.manifest, self.shape
         companions = [
             {"name": c.name, "datatype": datatype_of(c.dtype), "shape": [-1, *(d or -1 for d in c.shape)]}
             for c in manifest.companions
@@ -143,6 +129,37 @@ class Served:
             "output": [listed(n, *row) for n, row in self.outputs.items()],
             "parameters": {key: {"string_value": value} for key, value in about.items()},
         }
+
+
+class Served(Described):
+    """A model's version: everything about it that requests share. From the event loop's thread."""
+
+    def __init__(
+        self, name: str, version: str, explainer: Explainer | Replicas, digest: str, settings: Settings
+    ) -> None:
+        super().__init__(name, version, explainer.manifest, explainer.shape, digest, settings)
+        self.explainer = explainer
+        self.device = settings.device
+        self.gate = Gate(
+            settings.max_queue_images, settings.max_queue_evaluations, lambda: explainer.stats().lanes
+        )
+        self.statistics = Statistics()
+
+    @classmethod
+    def open(cls, name: str, version: str, path: Path, settings: Settings) -> Served:
+        """Open a file; what `Explainer` raises."""
+        options: dict[str, Any] = {
+            "device": settings.device,
+            "slots": settings.slots,
+            "threads": settings.threads,
+            "cache": settings.cache,
+        }
+        explainer = (
+            Explainer(path, **options)
+            if settings.replicas == 1
+            else Replicas(path, settings.replicas, **options)
+        )
+        return cls(name, version, explainer, hashlib.sha256(path.read_bytes()).hexdigest(), settings)
 
     @property
     def ready(self) -> bool:

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import fluxpath
-from fluxpath.cli import bench, compare, completion, demo, evaluate, explain, export, info, serve, triton, verify
+from fluxpath.cli import (
+    bench,
+    compare,
+    completion,
+    demo,
+    evaluate,
+    explain,
+    export,
+    info,
+    serve,
+    triton,
+    verify,
+)
 from fluxpath.cli._common import in_options, own_code, say
 from fluxpath.errors import FluxpathError, first_line
 from fluxpath.files import naming

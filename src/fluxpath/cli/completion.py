@@ -12,7 +12,7 @@ from fluxpath.methods import NAMES
 
 SHELLS = ("bash", "zsh", "tcsh")
 # Options that are paths, though not by their type.
-PATHS = ("out", "model", "baseline", "report", "masks")
+PATHS = ("out", "model", "models", "baseline", "report", "masks")
 
 Parser = argparse.ArgumentParser
 

@@ -16,13 +16,11 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("out", type=named_path, metavar="OUT",
                         help="the repository, a folder that is empty or not there yet")  # fmt: skip
     parser.add_argument("--name", help="the name of the model, if there is one only")
-    parser.add_argument("--max-batch", type=int, default=16, metavar="IMAGES",
-                        help="most images that a whole method takes at a time, and most images of a request "
-                        "for a gradient graph (default 16)")  # fmt: skip
+    parser.add_argument("--max-batch", type=int, metavar="IMAGES",
+                        help="most images that a whole method takes at a time (default 16)")  # fmt: skip
     parser.add_argument(
         "--delay",
         type=float,
-        default=1.0,
         metavar="MS",
         help="milliseconds that a whole method waits for more images (default 1)",
     )

@@ -19,6 +19,7 @@ from fluxpath.runtime.triton.backend import TritonPythonModel, device_of
 from fluxpath.runtime.triton.repository import write
 
 IMAGES = models.images("smooth", 3)
+ROOM = {"max_images": "4", "max_queue_images": "4", "max_queue_evaluations": "1000000000"}
 LONG = {"method": "neflag", "n": 3000, "max_steps": 20}
 
 
@@ -48,7 +49,9 @@ def outputs(folder):
 @pytest.fixture
 def model(folder):
     model = TritonPythonModel()
-    model.initialize(arguments(folder, max_queue_images="4", max_queue_evaluations="1000000000"))
+    model.initialize(
+        arguments(folder, max_images="4", max_queue_images="4", max_queue_evaluations="1000000000")
+    )
     yield model
     model.finalize()
 
@@ -89,7 +92,7 @@ def test_only_what_is_asked_for(ask):
         ({"image": IMAGES}, {"method": "os:system"}, "invalid", "there is no method"),
         ({"image": IMAGES}, {"deadline_ms": -1}, "invalid", "deadline_ms"),
         ({"image": IMAGES}, {**LONG, "timeout": 20_000}, "unavailable", "deadline"),
-        ({"image": np.zeros((17, 1, 6, 6), np.float32)}, {}, "invalid", "1 to 16"),
+        ({"image": np.zeros((5, 1, 6, 6), np.float32)}, {}, "invalid", "1 to 4"),
     ],
 )
 def test_errors_are_each_callers_own(model, outputs, arrays, parameters, code, said):

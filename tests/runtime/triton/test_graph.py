@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from google.protobuf.json_format import ParseDict
 from tritonclient.grpc import model_config_pb2 as pb
 
-from fluxpath.runtime import Explainer
+from fluxpath.runtime import read_manifest
 from fluxpath.runtime.serve import Settings
-from fluxpath.runtime.serve.protocol.served import Served
+from fluxpath.runtime.serve.protocol.served import Described
 from fluxpath.runtime.triton.graph import PROVENANCE, config_of, inputs_of, meaning_of
 from fluxpath.runtime.triton.options import Options
 
 
 @pytest.fixture(scope="module")
 def served(graph):
-    path: Path = graph("smooth", class_names=("a", "b", "c", "d"))
-    with Explainer(path) as explainer:
-        yield Served("m", "1", explainer, "0", Settings())
+    manifest = read_manifest(graph("smooth", class_names=("a", "b", "c", "d")))
+    return Described("m", "1", manifest, (1, 6, 6), "0", Settings())
 
 
 def test_inputs_and_outputs_are_the_servers(served):
-    config = ParseDict(config_of(served, Options(max_batch=5)), pb.ModelConfig())
+    config = ParseDict(config_of(served, Options()), pb.ModelConfig())
     assert (config.backend, config.max_batch_size) == ("python", 0)
     assert not config.model_transaction_policy.decoupled
     dims = {i.name: list(i.dims) for i in config.input}
@@ -31,7 +28,7 @@ def test_inputs_and_outputs_are_the_servers(served):
     assert dims["image"] == [-1, 1, 6, 6] and dims["target"] == [-1]
     outputs = {o.name: list(o.dims) for o in config.output}
     assert outputs == {n: shape for n, (_, shape) in served.outputs.items()} | {PROVENANCE: [-1]}
-    assert config.parameters["max_images"].string_value == "5"
+    assert config.parameters["sha256"].string_value == "0"
 
 
 def test_every_setting_that_is_an_array_is_an_input(served):

@@ -55,7 +55,7 @@ class TritonPythonModel:
 def server(graph, tmp_path_factory):
     folder = tmp_path_factory.mktemp("triton") / "models"
     smooth = graph("smooth", class_names=("a", "b", "c", "d"))
-    write([f"smooth={smooth}", f"relu:3={graph('relu')}", f"full={smooth}"], folder, Options(max_batch=32))
+    write([f"smooth={smooth}", f"relu:3={graph('relu')}", f"full={smooth}"], folder)
     with (folder / "full" / "config.pbtxt").open("a") as file:
         file.write(FULL)
     whole = folder.with_name("whole.onnx")
@@ -143,7 +143,7 @@ def test_what_is_answered_only_when_it_is_asked_for(client, kind, smooth, name):
         ("smooth", {"array": np.full((1, 1, 6, 6), np.nan, np.float32)}, "400", "NaN"),
         ("smooth", {"array": np.zeros((1, 1, 7, 6), np.float32)}, "400", "Expected [-1,1,6,6]"),
         ("smooth", {"array": np.zeros((0, 1, 6, 6), np.float32)}, "400", "0 images"),
-        ("smooth", {"array": np.zeros((33, 1, 6, 6), np.float32)}, "400", "33 images"),
+        ("smooth", {"array": np.zeros((300, 1, 6, 6), np.float32)}, "400", "300 images"),
         ("smooth", {"target": 4}, "400", "target 4 is not a class"),
         ("smooth", {"parameters": {"deadline_ms": -4}}, "400", "deadline_ms"),
         ("smooth", {"name": "picture"}, "400", "picture"),

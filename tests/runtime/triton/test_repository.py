@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from fluxpath.cli import main
 from fluxpath.errors import ArtifactError, FluxpathError, InputError
 from fluxpath.export import artifact as export_artifact
-from fluxpath.export import attribution_from_gradient
+from fluxpath.export import attribution_from_gradient, attribution_from_onnx
+from fluxpath.runtime.triton.options import Options
 from fluxpath.runtime.triton.repository import write
 
 
@@ -56,6 +58,26 @@ def test_nothing_is_left_of_what_cannot_be_written(files, tmp_path, monkeypatch,
     with pytest.raises(error, match=said):
         write(models, tmp_path / "out", name=name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", [None, "mfaba-sharp"])
+def test_a_file_is_written_that_this_machine_cannot_run(graph, tmp_path, method):
+    """Nothing of it is opened: what Triton runs on may be another device."""
+    path = graph("relu", precision="bfloat16")
+    if method is not None:
+        source, path = graph("relu").with_name("relu.onnx"), tmp_path / "whole.onnx"
+        attribution_from_onnx(source, path, method=method, precision="bfloat16")
+    write([f"m={path}"], tmp_path / "out", Options(device="cuda"))
+    text = (tmp_path / "out" / "m" / "config.pbtxt").read_text()
+    assert "KIND_GPU" in text and hashlib.sha256(path.read_bytes()).hexdigest() in text
+
+
+@pytest.mark.parametrize("wrong", [{"max_batch": 8}, {"delay": 0.0}])
+def test_what_would_have_no_effect_is_refused(files, tmp_path, wrong):
+    with pytest.raises(InputError, match="only gradient graphs"):
+        write([str(files / "one.grad.onnx")], tmp_path / "out", Options(**wrong))
+    assert list(tmp_path.iterdir()) == []
+    write([str(files / "one.grad.onnx"), str(files / "two.onnx")], tmp_path / "out", Options(**wrong))
 
 
 def test_what_is_there_stays(files, tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import models
 import numpy as np
 import onnx
@@ -12,10 +14,13 @@ from onnx import TensorProto
 from tritonclient.grpc import model_config_pb2 as pb
 from whole_files import METHODS, opened
 
+from fluxpath.errors import ArtifactError
 from fluxpath.export import attribution_from_gradient, attribution_from_onnx
+from fluxpath.manifest import UNSEALED
 from fluxpath.runtime import Status
 from fluxpath.runtime.triton.options import Options
 from fluxpath.runtime.triton.repository import write
+from fluxpath.seal import seal
 
 TYPES = {
     TensorProto.FLOAT: pb.TYPE_FP32,
@@ -113,3 +118,16 @@ def test_an_input_without_a_row_for_each_image_rules_batches_out(tmp_path):
     assert config.max_batch_size == 0 and not config.HasField("dynamic_batching")
     assert noise.dims[0] == 2 and list(config.input[0].dims) == [-1, 1, -1, -1]
     assert list(config.model_warmup[0].inputs["noise"].dims)[:1] == [2]
+
+
+def test_a_file_whose_manifest_names_other_inputs_is_refused(graph, tmp_path):
+    """Anybody can seal a file."""
+    path = tmp_path / "whole.onnx"
+    attribution_from_gradient(graph("smooth"), path, method="mfaba-sharp", settings={"max_steps": 10})
+    model = onnx.load(path)
+    (entry,) = model.metadata_props
+    entry.value = re.sub(r'("digest": ")[0-9a-f]{64}', r"\g<1>" + UNSEALED, entry.value)
+    entry.value = entry.value.replace('"input": "image"', '"input": "other"')
+    path.write_bytes(seal(model.SerializeToString()))
+    with pytest.raises(ArtifactError, match="not those of its manifest"):
+        write([str(path)], tmp_path / "out")
