@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 
 import models
 import pytest
@@ -52,7 +53,10 @@ def test_ids_are_taken_over(small):
     assert headers["x-request-id"] == "mine-1"
     _, headers, _ = post(small, DATA, **{"x-request-id": "a b{}"})
     assert headers["x-request-id"] != "a b{}"
-    lines = [line for line in small.log if line.get("request_id") == "0af7651916cd43dd8448eb211c80319c"]
+    deadline = time.monotonic() + 10  # lines are written together, and so a little later
+    while not (lines := [each for each in small.log if each.get("request_id") == parent.split("-")[1]]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert lines[0]["trace_id"] == "0af7651916cd43dd8448eb211c80319c" and lines[0]["status"] == 200
 
 
