@@ -110,7 +110,7 @@ def test_the_reference_shows_signatures_as_they_are_and_parameters_as_lists(site
     """Settings that a method inherits, options that stand for fields, constants by their values; `*shape`."""
     (path,) = (path for path in site if path.name == "api.html")
     text = site[path].text
-    assert "step_size: float | None = None,\n" in text
+    assert 'step_size: float | Literal["auto"] | None = "auto",\n' in text
     assert 'objective: str = "softmax",\n' in text and "Unpack" not in text
     assert "DEFAULT_SLOTS" not in text and text.count("slots: int | Literal[") == 2
     assert "float32 [n, *shape]" in text

@@ -55,7 +55,9 @@ def test_settings_of_the_graph_go_along(graph, tmp_path):
     assert (manifest.objective, manifest.factored) == ("margin", False)
     assert manifest.class_names == ("a", "b", "c", "d")
     with Explainer.from_session(OnnxSession(tmp_path / "r.onnx", optimized=False)) as explainer:
-        assert np.isfinite(explainer.attribute(models.images("smooth", 2), method=MFABA()).values).all()
+        assert np.isfinite(
+            explainer.attribute(models.images("smooth", 2), method=MFABA(step_size=0.1)).values
+        ).all()
 
 
 def test_what_cannot_be_rounded(graph, tmp_path):
