@@ -124,7 +124,7 @@ class NeFLAG(NeFLAGSettings):
         flux = where(ended & tick.finite, tick.derivative * (tick.image - x), 0.0)
         worst = where(ended, end.most(state[WORST]), state[WORST])
         sample = state[SAMPLE] + turning.to(ir.DataType.INT64)
-        reach = reach_in(tick, signs=False) if self.relative else None
+        reach = reach_in(tick, signs=True) if self.relative else None
         onward = self._at(tick, -tick.gradient.sign(), reach)
         taken = going.to(ir.DataType.INT32)
         return {
@@ -158,7 +158,7 @@ class NeFLAG(NeFLAGSettings):
         radius = np.float32(self.radius_length(width_of(manifest.low, manifest.high)))
         if self.relative:
             _, g, scale, score = evaluate(image)
-            radius *= np.float32(reach_at(manifest.objective, g, scale, score, signs=False))
+            radius *= np.float32(reach_at(manifest.objective, g, scale, score, signs=True))
         for signs in self.trial(image.shape)[NOISE][:, 0]:
             direction, step = signs / np.sqrt(np.float32(image.size)), 0
             while True:

@@ -21,8 +21,9 @@ class NeFLAG(NeFLAGSettings, Method):
         x~ = x - radius * sign(F(x~)),   F = grad f;  at the end  attribution += F(x~) * (x - x~)
 
     n: the number of flux samples, 1 or more (NeFLAG-1, -10 and -20 in the paper).
-    radius: epsilon; "auto", half of the distance that the boundary would have from the image if the network
-        were linear, d / ||grad d||_2, as for `MFABA`, by the one evaluation at the image that is made anyway.
+    radius: epsilon; "auto", half of the distance that the boundary would have from the image along the
+        gradient's sign if the network were linear, d / ||grad d||_1, as for `MFABA`, by the one evaluation at
+        the image that is made anyway: a sign step then changes d by about half.
         Or a number, in units of the model's range (high - low; of the input if the model has no range):
         the paper's is 0.1, and `NeFLAG.paper()` has its settings.
     max_steps: m, the most sign steps of a sample.
@@ -55,8 +56,8 @@ class NeFLAG(NeFLAGSettings, Method):
 
     @property
     def reach(self) -> Literal["whole", "signs"] | None:
-        """With the radius "auto", as a sphere's is."""
-        return "whole" if self.relative else None
+        """With the radius "auto", as far as sign steps go."""
+        return "signs" if self.relative else None
 
     @property
     def usual(self) -> float | None:

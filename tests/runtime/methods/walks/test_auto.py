@@ -36,7 +36,7 @@ def test_neflag_is_its_twin(explainer, float64, name, target):
     result = explainer.attribute(images, target, NeFLAG(n=3, radius="auto", seed=4))
     for i, image in enumerate(images.astype(np.float64)):
         model = float64(name).for_target(target)
-        radius = NeFLAG.SHARE * reach(model, image)
+        radius = NeFLAG.SHARE * reach(model, image, "smooth")
         walk = neflag(model, image, neflag_starts(image, 3, 4, radius), target, radius=radius)
         assert (result.steps[i], result.status[i]) == (walk.steps, walk.status)
         assert relative_error(result.values[i], walk.values) < 2e-5
