@@ -27,11 +27,16 @@ from fluxpath.runtime.preparation import Preparation
 from fluxpath.runtime.records.rows import Head
 
 
-class Submitting(Protocol):
-    """What a run needs from an `Explainer`."""
+class Described(Protocol):
+    """A model, as far as settings have to fit it."""
 
     manifest: Manifest
     shape: tuple[int, ...]
+
+
+class Submitting(Described, Protocol):
+    """What a run needs from an `Explainer`."""
+
     slots: int
 
     def submit(
@@ -82,14 +87,8 @@ def attribute_many(
     resume: bool = True,
 ) -> Summary:
     """See `Explainer.attribute_many`."""
-    chosen = as_fitting_method(MFABA() if method is None else method, explainer.shape, explainer.manifest)
+    chosen = settled(explainer, target, method)
     manifest = explainer.manifest
-    # A mistake that affects all images raises here, and is not a failure of each.
-    check_rules(chosen, manifest.rules)
-    as_targets(target, 1, manifest.classes)
-    if manifest.companions:
-        names = ", ".join(c.name for c in manifest.companions)
-        raise InputError(f"the model has further inputs ({names}): call submit, which takes them")
     _check_sink(sink)
     coming, total = items(source, Preparation.of(manifest, explainer.shape))
     if isinstance(sink, str | os.PathLike):
@@ -105,6 +104,18 @@ def attribute_many(
     return run.summary
 
 
+def settled(model: Described, target: int | None, method: Method | None) -> Method:
+    """The method fitted to the model; InputError for a mistake that affects all images."""
+    manifest = model.manifest
+    chosen = as_fitting_method(MFABA() if method is None else method, model.shape, manifest)
+    check_rules(chosen, manifest.rules)
+    as_targets(target, 1, manifest.classes)
+    if manifest.companions:
+        names = ", ".join(c.name for c in manifest.companions)
+        raise InputError(f"the model has further inputs ({names}): call submit, which takes them")
+    return chosen
+
+
 def _check_sink(sink: object) -> None:
     methods = ("done", "write", "close")
     if not isinstance(sink, str | os.PathLike) and not all(callable(getattr(sink, m, None)) for m in methods):
@@ -114,16 +125,16 @@ def _check_sink(sink: object) -> None:
         )
 
 
-def head_of(explainer: Submitting, source: Source, target: int | None, method: Method) -> Head:
+def head_of(model: Described, source: Source, target: int | None, method: Method) -> Head:
     """What results in one sink must share: model, method, target and the source's folder."""
     folder = isinstance(source, str | os.PathLike)
     run = {
-        "model": model_of(explainer.manifest),
+        "model": model_of(model.manifest),
         "method": repr(method),
         "target": None if target is None else str(int(target)),
         "source": str(Path(source).resolve()) if folder else None,  # type: ignore[arg-type]
     }
-    return Head(run, explainer.shape)
+    return Head(run, model.shape)
 
 
 class _Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from fluxpath.errors import InputError
 from fluxpath.runtime.preparation import Preparation
 from fluxpath.runtime.preparation.preparation import is_array, is_photo
-from fluxpath.runtime.records.rowlog import RESULTS, is_folder
+from fluxpath.runtime.records.rowlog import MANIFEST, RESULTS, is_folder
 
 Source: TypeAlias = str | os.PathLike[str] | Iterable[Any]
 
@@ -33,10 +34,11 @@ def items(source: Source, photos: Preparation) -> tuple[Iterator[Item], int | No
     Raises InputError for a folder without images, a path that does not exist, and what is not iterable.
     """
     if isinstance(source, str | os.PathLike):
+        if shards := shards_of(Path(source)):
+            return _sharded(shards, photos), None
         photos.check()
         files = photos_in(Path(source))
-        root = Path(source) if Path(source).is_dir() else Path(source).parent
-        return (_photo(f.relative_to(root).as_posix(), f, photos) for f in files), len(files)
+        return (_photo(name, f, photos) for name, f in named_in(Path(source), files)), len(files)
     if isinstance(source, Mapping):
         raise InputError("source is a dict: pass its items(), pairs of a name and an image")
     if is_photo(source):
@@ -65,7 +67,7 @@ def photos_in(path: Path) -> list[Path]:
     unread: list[OSError] = []
     for folder, folders, files in os.walk(path, onerror=unread.append):
         at = Path(folder)
-        if at != path and RESULTS in files and is_folder(at / RESULTS):
+        if at != path and wrote(at):
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -76,6 +78,36 @@ def photos_in(path: Path) -> list[Path]:
     if not found and not closed:
         raise InputError(f"the folder '{path}' holds no image ({', '.join(SUFFIXES)})")
     return sorted([*found, *closed])
+
+
+def wrote(folder: Path) -> bool:
+    """Whether fluxpath wrote a folder of results."""
+    return any(is_folder(folder / name) for name in (RESULTS, MANIFEST))
+
+
+def named_in(path: Path, files: Sequence[Path]) -> list[tuple[str, Path]]:
+    """The files that were found at `path`, each with its name in results: its path in the folder."""
+    root = path if path.is_dir() else path.parent
+    return [(file.relative_to(root).as_posix(), file) for file in files]
+
+
+def shards_of(path: Path) -> list[tuple[str, Path]]:
+    """The shards at `path` with their names; none of a folder that has photos, which are then meant."""
+    from fluxpath.runtime.bulk.shards import shards_in
+
+    found = shards_in(path)
+    with suppress(InputError):  # that there is no photo
+        if found and path.is_dir() and photos_in(path):
+            return []
+    return named_in(path, found)
+
+
+def _sharded(shards: list[tuple[str, Path]], photos: Preparation) -> Iterator[Item]:
+    from fluxpath.runtime.bulk.shards import items_of, slices
+
+    for name, path in shards:
+        for part in slices(path, name, 2**31):
+            yield from items_of(part, photos)
 
 
 def _item(index: int, given: Any, photos: Preparation) -> Item:

@@ -21,6 +21,10 @@ else:
 _FAR = 1 << 40
 
 
+class InUseError(InputError):
+    """Another run writes to the output."""
+
+
 class Held:
     """The file at `path`, made if there is none, and locked until `release` or the end of the process.
 
@@ -36,7 +40,7 @@ class Held:
             self._file = open(descriptor, "r+b", buffering=0)  # noqa: SIM115
             if not _lock(descriptor, output):
                 self._file.close()
-                raise InputError(
+                raise InUseError(
                     f"another run is writing to '{output}': wait until it has ended, or write elsewhere"
                 )
             if self.is_ours():

@@ -10,10 +10,10 @@ import json
 import re
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from fluxpath.errors import FluxpathError
 from fluxpath.files import naming, temporary_name, unlinked
@@ -23,6 +23,9 @@ from fluxpath.runtime.records.rows import FORMAT, Head, Row, foreign, plain
 # The list of results in a folder of overlays, and its form; a folder that holds one is not a source.
 RESULTS = "results.jsonl"
 FOLDER = "folder"
+# The list of a folder's parts, and its form. Readers of Parquet pass over what begins with an underscore.
+MANIFEST = "_manifest.jsonl"
+PARTS = "parts"
 
 _CHECK = b', "check": '
 
@@ -38,12 +41,15 @@ class Entry(Protocol):
         """The line as a JSON object."""
 
 
+_L = TypeVar("_L", bound=Entry)
+
+
 @dataclass(frozen=True)
-class Log:
-    """The complete lines of a row log. begin, ends: byte offsets of the end of the head and of each row."""
+class Log(Generic[_L]):
+    """The complete lines of a log. begin, ends: byte offsets of the end of the head and of each row."""
 
     head: Head
-    rows: list[Row]
+    rows: list[_L]
     begin: int
     ends: list[int]
 
@@ -56,9 +62,10 @@ def is_log(path: Path, form: str, version: int = FORMAT) -> bool:
 
 
 def is_folder(results: Path) -> bool:
-    """Whether a results.jsonl says that fluxpath wrote the folder, in this version or an earlier one."""
+    """Whether such a list says that fluxpath wrote the folder, in this version or an earlier one."""
+    form = PARTS if results.name == MANIFEST else FOLDER
     try:
-        return any(is_log(results, FOLDER, version) for version in range(1, FORMAT + 1))
+        return any(is_log(results, form, version) for version in range(1, FORMAT + 1))
     except OSError:
         return False
 
@@ -76,10 +83,18 @@ def hold_log(path: Path, form: str, output: Path) -> Held:
     return held
 
 
-def read_log(path: Path) -> Log | None:
-    """A log's lines up to the first broken one; None without a whole head; InputError for a foreign file."""
+def read_log(path: Path) -> Log[Row] | None:
+    """A log of rows, as `read_lines` reads it."""
+    return read_lines(path, Row.read)
+
+
+def read_lines(path: Path, read: Callable[[Any], _L]) -> Log[_L] | None:
+    """A log's lines up to the first broken one; None without a whole head; InputError for a foreign file.
+
+    read: makes a line of its JSON object; TypeError or ValueError if it is none.
+    """
     head: Head | None = None
-    rows: list[Row] = []
+    rows: list[_L] = []
     ends: list[int] = []
     begin = 0
     for entry, end in entries(path):
@@ -87,7 +102,7 @@ def read_log(path: Path) -> Log | None:
             head, begin = Head.of(entry, path), end
             continue
         try:
-            rows.append(Row.read(entry))
+            rows.append(read(entry))
         except (ValueError, TypeError):
             break
         ends.append(end)

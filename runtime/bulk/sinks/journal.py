@@ -45,7 +45,7 @@ class Journal:
         self._count = 0
         self._file: BinaryIO | None = None
         self._rows: RowLog | None = None
-        self._old: Log | None = None
+        self._old: Log[Row] | None = None
         self._held = hold_log(log, head.form, output)
         # The log is made first, so values beside none are not a journal's.
         if os.path.lexists(values) and (self._held.created or not _is_npy(values)):

@@ -70,7 +70,7 @@ class Npy:
             yield group[0]
 
 
-def _rows_of(path: Path) -> Log:
+def _rows_of(path: Path) -> Log[Row]:
     sidecar = path.with_suffix(".jsonl")
     use = f", and '{path}' keeps its rows there"
     with plain(sidecar):

@@ -20,6 +20,7 @@ from fluxpath.cli._common import (
     show,
 )
 from fluxpath.cli._drawing import add_drawing, drawing_from
+from fluxpath.cli._ray import add_ray, check_ray, explain_on_ray
 from fluxpath.cli._results import Tabled, results_table
 from fluxpath.cli._top import TopClasses
 from fluxpath.errors import InputError
@@ -66,6 +67,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
                         "faster")  # fmt: skip
     add_trust(parser)
     add_drawing(parser)
+    add_ray(parser)
     parser.set_defaults(run=run)
 
 
@@ -75,6 +77,11 @@ def run(options: argparse.Namespace) -> None:
 
     drawing = drawing_from(options)
     _check(options, drawing)
+    if options.ray is not None:
+        summary = explain_on_ray(options)
+        say(f"{options.out}: {summary}")
+        _report(summary)
+        return
     source = _source(options.images)
     with Progress(None, "model", f"opening {options.graph}", alike=False):
         explainer = Explainer(options.graph, device=options.device, cache=options.cache, trust=options.trust)
@@ -96,6 +103,9 @@ def _check(options: argparse.Namespace, drawing: Drawing) -> None:
     from fluxpath.runtime.pictures import Drawing
 
     need(options.top is None or options.top >= 1, f"--top is {options.top}, and must be 1 or more")
+    check_ray(options, drawing != Drawing())
+    if options.ray is not None:
+        return
     if form_of(_target(options)) is not None and (options.card or drawing != Drawing()):
         raise InputError(
             f"'{_target(options)}' holds no pictures: leave out the options of how they look, or write to a "
