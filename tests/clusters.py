@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -42,17 +43,19 @@ def held(cpus: int) -> Iterator[tuple[str, int]]:
     assert process.stdin is not None and process.stdout is not None
     address = process.stdout.readline().strip()
     assert address, "the cluster did not start"
-    below: set[int] = set()
     try:
         yield address, process.pid
     finally:
-        below = set(descendants(process.pid))
-        process.stdin.close()
-        process.wait(60)
-        process.stdout.close()
-        end = time.monotonic() + 20
-        while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < end:
-            time.sleep(0.05)
+        finish(process)
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """End a process that holds a cluster, and wait for all of the cluster's to be gone."""
+    below = set(descendants(process.pid))
+    process.communicate(timeout=60)
+    end = time.monotonic() + 20
+    while any(alive(one) for one in below) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def descendants(process: int) -> Iterator[int]:
@@ -91,3 +94,43 @@ def alive(process: int) -> bool:
         return (Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]) != "Z"
     except OSError:
         return False
+
+
+class Application:
+    """A Ray Serve application on a cluster of its own, as `serve_on_ray.py` makes it."""
+
+    def __init__(
+        self, models: list[str], settings: dict[str, object] | None = None, **options: object
+    ) -> None:
+        given = {"models": models, "settings": settings or {}, "app": options}
+        self.process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("serve_on_ray.py"), json.dumps(given)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None and self.process.stderr is not None
+        line = self.process.stdout.readline()
+        self.ready = json.loads(line) if line else {}
+        assert self.ready, self.process.stderr.read()
+
+    @property
+    def http(self) -> str:
+        return f"127.0.0.1:{self.ready['port']}"
+
+    @property
+    def grpc(self) -> str:
+        return f"127.0.0.1:{self.ready['grpc_port']}"
+
+    def replicas(self) -> list[int]:
+        """The processes that compute."""
+        return called(self.process.pid, "ray::ServeReplica:default:Engine")
+
+    def delete(self) -> None:
+        """Delete the application, and wait until it has ended."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write("delete\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "deleted\n"
+
+    def close(self) -> None:
+        """End everything."""
+        finish(self.process)

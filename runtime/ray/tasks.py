@@ -39,7 +39,7 @@ class Task:
         """The task in the text."""
         given = json.loads(text)
         part = None if given["slice"] is None else Slice(**given["slice"])
-        return cls(given["part"], [(name, path) for name, path in given["photos"]], part)
+        return cls(given["part"], tuple((name, path) for name, path in given["photos"]), part)
 
     def items(self, photos: Preparation) -> Iterator[Item]:
         """Its images, read when they are loaded."""
@@ -52,7 +52,7 @@ def photo_tasks(photos: Iterable[tuple[str, Path]], most: int) -> Iterator[Task]
     """Tasks of `most` photos each."""
     rest = [(name, str(path.resolve())) for name, path in photos]
     for i in range(0, len(rest), most):
-        some = rest[i : i + most]
+        some = tuple(rest[i : i + most])
         yield Task(part_named(*(name for name, _ in some)), some)
 
 

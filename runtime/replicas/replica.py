@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, Protocol
 
 from fluxpath.errors import ClosedError
 from fluxpath.runtime.engine.progress import Progress
@@ -23,6 +23,13 @@ _NUMBERS = itertools.count()
 NOTHING = Stats(0, 0, 0, 0, 0, 0, 0)
 
 
+class Forgets(Protocol):
+    """Whoever was asked."""
+
+    def forget(self, asked: Asked) -> None:
+        """The answer to this is not wanted any more."""
+
+
 class Asked(Future[Any]):
     """The future of a call. weight: how much work it is, in lanes. read: makes the result of the answer."""
 
@@ -31,7 +38,7 @@ class Asked(Future[Any]):
         self.number = next(_NUMBERS)
         self.weight, self.read = weight, read
         self.progress = Progress(weight)
-        self.replica: Replica | None = None
+        self.replica: Forgets | None = None
 
     def cancel(self) -> bool:
         """Cancel here, and free the lanes there."""

@@ -9,29 +9,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from fluxpath.checks import whole
 from fluxpath.errors import ClosedError, FluxpathError
-from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.bulk.sources import expanded
 from fluxpath.runtime.engine.stats import Stats
-from fluxpath.runtime.inputs import as_fitting_method
-from fluxpath.runtime.intake import Further, Target
-from fluxpath.runtime.methods import MFABA, Method
-from fluxpath.runtime.prediction import Prediction
-from fluxpath.runtime.preparation import Preparation
-from fluxpath.runtime.replicas.messages import Call, Explained, Start
+from fluxpath.runtime.replicas.asking import Asking
+from fluxpath.runtime.replicas.messages import Call, Start
 from fluxpath.runtime.replicas.replica import NOTHING, Asked, Replica
-from fluxpath.runtime.walk import Recorded
 
 _log = logging.getLogger("fluxpath.replicas")
 _LONGEST = 30.0
 """The most seconds between two tries to start a process."""
 
 
-class Replicas:
+class Replicas(Asking):
     """An `Explainer` of `count` processes, with `submit`, `predict`, `prepare`, `warmup`, `stats`, `close`.
 
     threads: of each process's backend; None shares the cores among them. Further keywords are `Explainer`'s.
@@ -56,49 +46,7 @@ class Replicas:
         except BaseException:
             self.close()
             raise
-        self.manifest, self.shape = ready[0].manifest, ready[0].shape
-        self.slots = sum(one.slots for one in ready)
-        self._preparation = Preparation.of(self.manifest, self.shape)
-
-    def prepare(self, photos: Any) -> npt.NDArray[np.float32]:
-        """As `Explainer.prepare`."""
-        return self._preparation.all(expanded(photos), True)
-
-    def submit(
-        self,
-        images: Any,
-        target: Target = None,
-        method: Method | str | None = None,
-        *,
-        top: int | None = None,
-        inputs: Further = None,
-        deadline: float | None = None,
-    ) -> Asked:
-        """As `Explainer.submit`; the future's result is an `Attribution`."""
-        array = self.prepare(images)
-        chosen = as_fitting_method(MFABA() if method is None else method, self.shape, self.manifest)
-
-        def read(answer: Explained) -> Attribution:
-            if isinstance(chosen, Recorded) and isinstance(answer.method, Recorded):
-                chosen.take(answer.method)
-            return answer.attribution(array, chosen, self.manifest)
-
-        given = {
-            "images": array,
-            "target": target,
-            "method": chosen,
-            "top": top,
-            "inputs": inputs,
-            "deadline": deadline,
-        }
-        return self._asked("submit", given, len(array) * chosen.lanes, read)
-
-    def predict(self, photos: Any, top: int = 5, *, inputs: Further = None) -> Prediction:
-        """As `Explainer.predict`."""
-        array = self.prepare(photos)
-        given = {"photos": array, "top": top, "inputs": inputs}
-        found: Prediction = self._asked("predict", given, len(array), lambda value: value).result()
-        return found
+        super().__init__(ready[0].manifest, ready[0].shape, sum(one.slots for one in ready))
 
     def warmup(self, predict: bool = False) -> None:
         """As `Explainer.warmup`, of every process."""

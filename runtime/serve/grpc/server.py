@@ -43,7 +43,7 @@ class Rpc:
             ],
             maximum_concurrent_rpcs=settings.max_connections,
         )
-        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Servicer(service), self._server)
+        service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Servicer(service), self._server)
 
     async def start(self) -> int:
         """Listen, and return the port; FluxpathError if that cannot be."""
@@ -71,7 +71,7 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials:
     return grpc.ssl_server_credentials([pair])
 
 
-class _Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
     """The calls; those of shared memory, traces and logs are not implemented."""
 
     def __init__(self, service: Service) -> None:

@@ -14,6 +14,7 @@ from fluxpath.manifest import Manifest
 from fluxpath.methods import NAMES
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.replicas import Replicas
+from fluxpath.runtime.replicas.asking import Asking
 from fluxpath.runtime.serve.protocol.admission import Gate
 from fluxpath.runtime.serve.protocol.statistics import Statistics
 from fluxpath.runtime.serve.protocol.tensors import datatype_of
@@ -135,7 +136,7 @@ class Served(Described):
     """A model's version: everything about it that requests share. From the event loop's thread."""
 
     def __init__(
-        self, name: str, version: str, explainer: Explainer | Replicas, digest: str, settings: Settings
+        self, name: str, version: str, explainer: Explainer | Asking, digest: str, settings: Settings
     ) -> None:
         super().__init__(name, version, explainer.manifest, explainer.shape, digest, settings)
         self.explainer = explainer
@@ -164,7 +165,7 @@ class Served(Described):
     @property
     def ready(self) -> bool:
         """Whether anybody is there to compute."""
-        return not isinstance(self.explainer, Replicas) or self.explainer.alive > 0
+        return not isinstance(self.explainer, Asking) or self.explainer.alive > 0
 
     def warm_up(self) -> None:
         """Do what is done once before the first request, also that of a prediction."""

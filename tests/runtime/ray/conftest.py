@@ -20,6 +20,21 @@ def cluster() -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture(scope="session")
+def server(graph: Callable[..., Path]) -> Iterator[clusters.Application]:
+    """Two replicas of two small models."""
+    models = [f"smooth={graph('smooth')}", f"relu:3={graph('relu')}", f"relu:12={graph('relu')}"]
+    application = clusters.Application(models, replicas=2, cpus=0.5)
+    yield application
+    application.close()
+
+
+@pytest.fixture(scope="session")
+def smooth(graph: Callable[..., Path]) -> Iterator[Explainer]:
+    with Explainer(graph("smooth")) as explainer:
+        yield explainer
+
+
+@pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)

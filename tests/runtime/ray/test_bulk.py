@@ -156,20 +156,6 @@ def test_shards(cluster, photos, single, graph, tmp_path):
         explain(tmp_path / "shards", graph("smooth"), out, part=9, **settings)
 
 
-@pytest.mark.parametrize(
-    ("address", "said"),
-    [
-        ("127.0.0.1:1", "there is no Ray cluster at '127.0.0.1:1' .*ray start --head"),
-        ("nobody.invalid:6379", "there is no Ray cluster at 'nobody.invalid:6379'"),
-        ("ray://here:10001", "is local, auto or HOST:PORT"),
-    ],
-)
-def test_a_wrong_address(photos, graph, tmp_path, address, said):
-    with pytest.raises(InputError, match=said):
-        explain(photos, graph("smooth"), tmp_path / "out", address=address)
-    assert not (tmp_path / "out").exists()
-
-
 def test_an_out_that_holds_something_else(cluster, photos, graph, tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError, match=r"holds something else \('notes.txt'\)"):
