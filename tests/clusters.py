@@ -124,12 +124,12 @@ class Application:
         """The processes that compute."""
         return called(self.process.pid, "ray::ServeReplica:default:Engine")
 
-    def delete(self) -> None:
-        """Delete the application, and wait until it has ended."""
+    def tell(self, what: str) -> None:
+        """Have the application deleted, which waits for its end, or options changed (JSON)."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write("delete\n")
+        self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "deleted\n"
+        assert self.process.stdout.readline() == "done\n"
 
     def close(self) -> None:
         """End everything."""

@@ -39,9 +39,13 @@ serve.start(
 )
 serve.run(app(given["models"], server_cpus=0.2, **given["app"]), blocking=False)
 print(json.dumps(ports), flush=True)
-for line in sys.stdin:
-    if line.strip() == "delete":  # while the cluster goes on
+for line in sys.stdin:  # what to do while the cluster goes on
+    if line.strip() == "delete":
         serve.delete("default")
-        print("deleted", flush=True)
+    else:
+        serve.run(
+            app(given["models"], server_cpus=0.2, **{**given["app"], **json.loads(line)}), blocking=False
+        )
+    print("done", flush=True)
 serve.shutdown()
 ray.shutdown()

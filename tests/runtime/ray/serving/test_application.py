@@ -10,7 +10,6 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-import clusters
 import httpx
 import models
 import numpy as np
@@ -74,27 +73,23 @@ def test_a_killed_replica_loses_only_what_it_was_at(server):
     assert post(server, DATA)[0] == 200
 
 
-def test_models_take_turns_in_a_replica_and_accepted_work_ends(graph):
+def test_models_take_turns_in_a_replica_and_accepted_work_ends(server, graph):
     """Two replicas with room for one of the two models; then the application is deleted under load."""
-    files = [f"smooth={graph('smooth')}", f"relu={graph('relu')}"]
-    application = clusters.Application(files, replicas=2, cpus=0.5, held=1)
-    try:
-        images = {name: models.images(name, 2) for name in ("smooth", "relu")}
-        with tritonclient.grpc.InferenceServerClient(application.grpc) as client:
-            for name in ("smooth", "relu", "smooth", "smooth", "relu"):
-                given = tritonclient.grpc.InferInput("image", images[name].shape, "FP32")
-                given.set_data_from_numpy(images[name])
-                found = client.infer(name, [given]).as_numpy("attribution")
-                with Explainer(graph(name), threads=1) as explainer:
-                    np.testing.assert_array_equal(found, explainer.attribute(images[name]).values)
-        slow = body(models.images("smooth", 4), method="neflag", n=300)
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            futures = [pool.submit(post, application, slow) for _ in range(3)]
-            time.sleep(0.3)
-            application.delete()
-            assert [future.result()[0] for future in futures] == [200, 200, 200]
-    finally:
-        application.close()
+    server.tell('{"held": 1}')
+    images = {name: models.images(name, 2) for name in ("smooth", "relu")}
+    with tritonclient.grpc.InferenceServerClient(server.grpc) as client:
+        for name in ("smooth", "relu", "smooth", "smooth", "relu"):
+            given = tritonclient.grpc.InferInput("image", images[name].shape, "FP32")
+            given.set_data_from_numpy(images[name])
+            found = client.infer(name, [given]).as_numpy("attribution")
+            with Explainer(graph(name), threads=1) as explainer:
+                np.testing.assert_array_equal(found, explainer.attribute(images[name]).values)
+    slow = body(models.images("smooth", 4), method="neflag", n=300)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(post, server, slow) for _ in range(3)]
+        time.sleep(0.3)
+        server.tell("delete")
+        assert [future.result()[0] for future in futures] == [200, 200, 200]
 
 
 @pytest.mark.filterwarnings("ignore")  # Ray's own
