@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,18 +100,23 @@ def alive(process: int) -> bool:
 class Application:
     """A Ray Serve application on a cluster of its own, as `serve_on_ray.py` makes it."""
 
-    def __init__(
-        self, models: list[str], settings: dict[str, object] | None = None, **options: object
-    ) -> None:
-        given = {"models": models, "settings": settings or {}, "app": options}
+    def __init__(self, models: list[str], **options: object) -> None:
+        given = {"models": models, "app": options}
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("serve_on_ray.py"), json.dumps(given)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
         )  # fmt: skip
-        assert self.process.stdout is not None and self.process.stderr is not None
-        line = self.process.stdout.readline()
-        self.ready = json.loads(line) if line else {}
-        assert self.ready, self.process.stderr.read()
+        self.ready = json.loads(self._line("{"))
+
+    def _line(self, begin: str) -> str:
+        """The next line that begins so: Ray writes there too, as of a process that was killed."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(begin):
+                return line
+        self._errors.seek(0)
+        raise AssertionError(self._errors.read())
 
     @property
     def http(self) -> str:
@@ -126,11 +132,12 @@ class Application:
 
     def tell(self, what: str) -> None:
         """Have the application deleted, which waits for its end, or options changed (JSON)."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
         self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "done\n"
+        self._line("done")
 
     def close(self) -> None:
         """End everything."""
         finish(self.process)
+        self._errors.close()
