@@ -129,7 +129,7 @@ def test_openvino_computes_what_fluxpath_does(setup: Setup, sides: dict[str, Any
 
 
 def test_random_points_differ_unless_the_same_are_asked_for(sides: dict[str, Any]) -> None:
-    for method in (SmoothGrad(n=4), NeFLAG(n=4, max_steps=2)):
+    for method in (SmoothGrad(n=4), NeFLAG(n=4, max_steps=2, radius=0.1)):
         for name in ("published", "best"):
             one, other = (sides[name].explain(Work(method, 0, 2))[0] for _ in range(2))
             assert (one != other).any()

@@ -35,13 +35,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with the factories in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(running, "COLD_TRIES", 1)
-    shutil.copy(FACTORIES, tmp_path / "factories.py")
+    shutil.copy(FACTORIES, tmp_path / "timed_modules.py")
     return tmp_path
 
 
 def test_a_run(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     methods = "mfaba-sharp:max_steps=3,integrated-gradients:steps=2"
-    options = ["--torch", "factories:network", "--methods", methods, "--sides", "published,best,openvino"]
+    options = ["--torch", "timed_modules:network", "--methods", methods, "--sides", "published,best,openvino"]
     assert main(["bench", str(graph), *options, *QUICK, "--out", "new/out"]) == 0, capsys.readouterr().err
     printed = capsys.readouterr().out
     assert "Noise has no meaning to a model" in printed and "new/out/bench.md" in printed
@@ -79,7 +79,7 @@ def test_a_run(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_a_side_that_computes_something_else(
     graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--torch", "factories:other", "--methods", "step", "--sides", "published"]
+    options = ["--torch", "timed_modules:other", "--methods", "step", "--sides", "published"]
     assert main(["bench", str(graph), *options, *QUICK]) == 1
     printed, errors = capsys.readouterr()
     assert "DISAGREES" in printed and "a side computes something else" in errors.splitlines()[-1]
@@ -89,10 +89,10 @@ def test_a_side_that_computes_something_else(
 
 def test_a_factory_that_fails(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the process of a side, which says it to this one."""
-    options = ["--torch", "factories:fails", "--methods", "step", "--sides", "best"]
+    options = ["--torch", "timed_modules:fails", "--methods", "step", "--sides", "best"]
     assert main(["bench", str(graph), *options, *QUICK]) == 1
     errors = capsys.readouterr().err
-    assert "'factories:fails' failed: no weights" in errors.splitlines()[-1] and "Traceback" not in errors
+    assert "'timed_modules:fails' failed: no weights" in errors.splitlines()[-1] and "Traceback" not in errors
     assert not (folder / "bench").exists()
 
 
@@ -100,8 +100,8 @@ def test_a_factory_that_fails(graph: Path, folder: Path, capsys: pytest.CaptureF
     ("name", "why"),
     [
         ("no_such_module:f", "cannot import 'no_such_module'"),
-        ("factories:absent", "module 'factories' has no 'absent'"),
-        ("factories:NUMBER", "'factories:NUMBER' is a int, and must be a function"),
+        ("timed_modules:absent", "module 'timed_modules' has no 'absent'"),
+        ("timed_modules:NUMBER", "'timed_modules:NUMBER' is a int, and must be a function"),
     ],
 )
 def test_names_that_mean_no_factory(name: str, why: str) -> None:
@@ -128,7 +128,7 @@ def test_names_that_mean_no_factory(name: str, why: str) -> None:
         (["--device", "auto"], "a comparison needs one"),
         (["--device", "tpu"], "device is 'tpu'"),
         (["--data", "nowhere"], "'nowhere' is not an .npz file"),
-        (["--out", "factories.py"], "which is a file"),
+        (["--out", "timed_modules.py"], "which is a file"),
     ],
 )
 def test_what_is_wrong_to_ask(

@@ -47,7 +47,7 @@ def test_a_slot_s_bytes_are_those_of_the_lanes_arrays(path):
     from fluxpath.artifact import read_manifest
 
     manifest = read_manifest(path)
-    rows = 5 * 48 * 4 + 5 * 4 + 4 * 8 + 3 * 4 + 5 * 4
+    rows = 5 * 48 * 4 + 6 * 4 + 4 * 8 + 3 * 4 + 5 * 4
     assert profiling.slot_bytes(manifest) == rows
     assert Lanes(7, (3, 4, 4), 0.0, 1.0, output=5).bytes == 7 * rows
     with pytest.raises(InputError):

@@ -61,8 +61,8 @@ class NeFLAG(NeFLAGSettings, Method):
 
     @property
     def usual(self) -> float | None:
-        """With the radius "auto": one at the image, and three for each sample."""
-        return 1.0 + 3.0 * self.n if self.relative else None
+        """With the radius "auto": one at the image, and two for each sample."""
+        return 1.0 + 2.0 * self.n if self.relative else None
 
     def start(self, lanes: Lanes, slots: Slots, numbers: Slots) -> None:
         """Put each sample at a random point on the sphere."""

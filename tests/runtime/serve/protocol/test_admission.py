@@ -81,7 +81,7 @@ def test_costs_begin_with_the_most_and_become_the_mean():
     fixed = MFABA(max_steps=50, step_size=0.1)
     assert costs.predicted(fixed) == 52
     assert costs.predicted(MFABA()) == 17 and costs.predicted(MFABA(max_steps=3)) == 4
-    assert costs.predicted(NeFLAG(n=5)) == 16 and costs.predicted(NeFLAG(n=5, radius=0.1)) == 106
+    assert costs.predicted(NeFLAG(n=5)) == 11 and costs.predicted(NeFLAG(n=5, radius=0.1)) == 106
     assert costs.predicted(BIG(radii=(1.0, 2.0), max_steps=10)) > 20
     costs.learn(fixed, 4)
     assert costs.predicted(fixed) == 4
