@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.report import Neighbours, arguments, head, summary, write
+from benchmarks.report import arguments, head, write
+from fluxpath.bench.machine import Neighbours
+from fluxpath.bench.timing import summary
 
 PARTS = ("imported", "opened", "explained", "own")
 

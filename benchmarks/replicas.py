@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.report import DATA, Neighbours, arguments, cifar_images, head, summary, write
+from benchmarks.report import DATA, arguments, cifar_images, head, write
 from benchmarks.serving import photos
+from fluxpath.bench.machine import Neighbours
+from fluxpath.bench.timing import summary
 from fluxpath.export import gradient_from_onnx
 from fluxpath.runtime import Explainer
 from fluxpath.runtime.replicas import Replicas

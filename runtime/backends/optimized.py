@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from fluxpath.errors import InputError
 from fluxpath.files import regular, replacing, temporary_name
 
 SUFFIX = ".optimized"
-_HASH = 32
+_CHECK = 4
+"""Bytes of the checksum before a model: CRC-32, for a cryptographic hash would cost more than is won."""
+
 _LARGEST = 2**30
 """Bytes of a model with its weights above which nothing is kept: protobuf ends at twice that."""
 
@@ -27,7 +30,7 @@ class OptimizedModels:
     """A folder of optimized models; any number of processes can use it at the same time.
 
     A file is named by all that the optimized model depends on: the model, ONNX Runtime's version, and the
-    processor, for whose instructions it is laid out. It holds its own SHA-256, and one that is damaged is
+    processor, for whose instructions it is laid out. It begins with a checksum, and one that is damaged is
     made again. Whoever can write to the folder can have this process run another model. Raises InputError
     if the folder cannot be made.
     """
@@ -69,34 +72,35 @@ class OptimizedModels:
         return session
 
     def _key(self, file: GradientFile) -> str:
-        found = hashlib.sha256(file.data)
-        for tensor in file.external:
-            found.update(repr(tensor).encode())
-            found.update(memoryview(file.weights)[tensor.start : tensor.end])
-        found.update(f"{self._ort.__version__} {_processor()}".encode())
-        return found.hexdigest()
+        # The digest covers the weights too; the forward part of a file is told from the whole by its length.
+        told = f"{file.digest} {len(file.data)} {self._ort.__version__} {_processor()}"
+        return hashlib.sha256(told.encode()).hexdigest()
 
 
 def _read(path: Path) -> bytes | None:
     """The model in the file `path`; None if it is not there, or not whole."""
     try:
         with open(path, "rb", opener=regular) as file:
-            stored, model = file.read(_HASH), file.read()
+            stored, model = file.read(_CHECK), file.read()
     except OSError:
         return None
-    return model if hashlib.sha256(model).digest() == stored else None
+    return model if stored == _check(model) else None
 
 
 def _keep(model: Path, path: Path) -> None:
-    """Put the file `model`, with its hash before it, into the place of `path`."""
+    """Put the file `model`, with its checksum before it, into the place of `path`."""
     try:
         content = model.read_bytes()
         with replacing(path) as temporary:
-            temporary.write_bytes(hashlib.sha256(content).digest() + content)
+            temporary.write_bytes(_check(content) + content)
     except OSError:
         pass
     finally:
         model.unlink(missing_ok=True)
+
+
+def _check(model: bytes) -> bytes:
+    return zlib.crc32(model).to_bytes(_CHECK, "little")
 
 
 def _processor() -> str:
