@@ -64,9 +64,6 @@ class Explainer:
     shape: the input's shape without the batch, where the model leaves sizes open.
     max_memory: the most bytes that slots="auto" may use, of the GPU's memory where the lanes live there.
     max_pending: how many images may wait or run at a time, None for any number; beyond it, QueueFullError.
-    cache: a folder that keeps models as ONNX Runtime has optimized them for this processor, so that the next
-        process opens the same file faster. On the CPU; ignored elsewhere and for .pt files. Whoever can write
-        to it can have this process run another model.
     trust: True runs a .pt file's code unchecked: it can then do whatever this process can (docs/security.md).
 
     On the CPU, with a fixed number of threads, an image's attribution does not depend on what runs beside
@@ -96,7 +93,6 @@ class Explainer:
         shape: tuple[int, ...] | None = None,
         max_memory: int | None = None,
         max_pending: int | None = None,
-        cache: str | os.PathLike[str] | None = None,
         trust: bool = False,
     ) -> None:
         self.path = as_path(path, "the file of the model")
@@ -110,7 +106,6 @@ class Explainer:
             channels_last=channels_last,
             most=int(slots) if isinstance(slots, Integral) else LARGEST,
             trust=trust,
-            cache=None if cache is None else as_path(cache, "cache"),
         )
         self._open(open_session(self.path, options), slots, shape, max_memory, max_pending)
 

@@ -40,7 +40,6 @@ class Options:
     most: int = LARGEST
     capture: bool = True
     trust: bool = False
-    cache: Path | None = None
 
 
 DEFAULTS = Options()

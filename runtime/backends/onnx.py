@@ -17,7 +17,6 @@ from fluxpath.artifact import GradientFile, read_sealed
 from fluxpath.errors import ArtifactError, FluxpathError, OutOfMemoryError, ProviderError, first_line
 from fluxpath.forward import OUTPUT, forward_part
 from fluxpath.runtime.backends.base import Forward, GradientSession
-from fluxpath.runtime.backends.optimized import OptimizedModels
 from fluxpath.runtime.device.half import ONNX_TYPES, RAW, widened
 from fluxpath.runtime.lanes import Lanes
 from fluxpath.telemetry import disable_telemetry
@@ -47,10 +46,9 @@ class OnnxSession(GradientSession):
     """A gradient graph in ONNX Runtime.
 
     Reads the file once and checks its seal before any parser sees it. optimized: False runs every node as it
-    is, including casts that only round. cache: a folder of `OptimizedModels`, which needs the CPU's provider
-    alone. profile: how the path of ONNX Runtime's profile begins, if it shall write one until `end_profile`.
-    Raises ArtifactError if the file is not an intact gradient graph, ProviderError if onnxruntime or a
-    provider is missing.
+    is, including casts that only round. profile: how the path of ONNX Runtime's profile begins, if it shall
+    write one until `end_profile`. Raises ArtifactError if the file is not an intact gradient graph,
+    ProviderError if onnxruntime or a provider is missing.
     """
 
     def __init__(
@@ -60,14 +58,12 @@ class OnnxSession(GradientSession):
         threads: int | None = None,
         provider_options: Sequence[dict[str, str]] | None = None,
         optimized: bool = True,
-        cache: Path | None = None,
         profile: str | None = None,
     ) -> None:
         file = read_sealed(Path(path))
         self.manifest, self.digest, self._path = file.manifest, file.digest, Path(path)
         self._ort = require_providers(providers)
         self._threads, self._optimized, self._profile = threads, optimized, profile
-        self._cache = None if cache is None else OptimizedModels(cache, self._ort)
         self._providers, self._options_of_providers = list(providers), provider_options
         self._session, self._external = self._opened(file, self._providers, provider_options)
         try:
@@ -82,32 +78,18 @@ class OnnxSession(GradientSession):
         self, file: GradientFile, providers: list[str], of_providers: Sequence[dict[str, str]] | None
     ) -> tuple[Any, list[Any]]:
         """A session of ONNX Runtime on the file's bytes, and what must live as long as it does."""
-        external: list[Any] = []
-
-        def plain() -> Any:
-            return self._session_options(providers)
-
-        def whole() -> Any:
-            options = plain()
-            external.extend(self._outside(options, file))
-            return options
-
-        def made(data: bytes, options: Any) -> Any:
+        options = self._session_options(providers)
+        try:
+            external = self._outside(options, file)
             # Pad_Fusion merges a zero Pad into the MaxPool after it, which is wrong for negative values.
-            return self._ort.InferenceSession(
-                data,
+            session = self._ort.InferenceSession(
+                file.data,
                 options,
                 providers=providers,
                 provider_options=None if of_providers is None else list(of_providers),
                 disabled_optimizers=["Pad_Fusion"],
                 enable_fallback=0,  # trying other providers prints to stdout and hides the first error
             )
-
-        try:
-            if self._cache is None:
-                session = made(file.data, whole())
-            else:
-                session = self._cache.session(file, whole, plain, made)
         except Exception as error:  # ONNX Runtime's own exceptions share no base class
             raise ArtifactError(f"ONNX Runtime cannot load '{self._path}': {first_line(error)}") from error
         return session, external

@@ -69,8 +69,7 @@ def _on_onnxruntime(path: str | os.PathLike[str], gpu: int | None, options: Opti
             "or export the model as .pt"
         )
     if gpu is None:
-        cache = options.cache if providers == CPU else None
-        return OnnxSession(path, providers, options.threads, cache=cache)
+        return OnnxSession(path, providers, options.threads)
     load_libraries(require_providers(providers))
     from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
     from fluxpath.runtime.device.cuda import cuda_device

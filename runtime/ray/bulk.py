@@ -75,7 +75,7 @@ def explain(
     cpus, gpus: what Ray reserves for each. `cpus` is also its number of threads, at least one. `gpus` is 1
         where `device` is a GPU, and otherwise 0.
     part: images in a part, at most; None for 256 MiB of attributions.
-    options: device, cache, slots, trust and others of `Explainer`.
+    options: device, slots, trust and others of `Explainer`.
 
     Only paths go through Ray's object store, unless `source` is a dataset. A part that a process was at when
     it ended is finished by another, which goes on after the last image that was written. A damaged image does

@@ -27,7 +27,6 @@ class Settings:
         None, "threads of the backend (default: all cores, or of a replica its share)"
     )
     replicas: int = _flag(1, "processes of each model; work goes to the one with the least to do")
-    cache: str | None = _flag(None, "folder that keeps optimized models, so that the next start is faster")
     method: str = _flag("mfaba-sharp", "the method of a request that names none")
     model_folder: str | None = _flag(None, "folder whose models may be loaded and unloaded by request")
     warmup: bool = _flag(False, "evaluate each model once before it is ready")

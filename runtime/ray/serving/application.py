@@ -75,7 +75,7 @@ def app(
             "target_ongoing_requests": ongoing or max(1, settings.slots // 2),
         }
         count = {"autoscaling_config": follows}
-    options = {name: getattr(settings, name) for name in ("device", "slots", "threads", "cache")}
+    options = {name: getattr(settings, name) for name in ("device", "slots", "threads")}
     engine = serve.deployment(Engine).options(
         name="Engine",
         ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},

@@ -153,7 +153,6 @@ class Served(Described):
             "device": settings.device,
             "slots": settings.slots,
             "threads": settings.threads,
-            "cache": settings.cache,
         }
         explainer = (
             Explainer(path, **options)

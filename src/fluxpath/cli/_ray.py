@@ -70,6 +70,5 @@ def explain_on_ray(options: argparse.Namespace) -> Summary:
         part=options.part,
         resume=options.resume,
         device=options.device,
-        cache=options.cache,
         trust=options.trust,
     )

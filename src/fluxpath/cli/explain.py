@@ -15,7 +15,6 @@ from fluxpath.cli._common import (
     add_trust,
     make_folder,
     method_from,
-    named_path,
     say,
     show,
 )
@@ -62,9 +61,6 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--npy", action="store_true", help="also write attributions beside the pictures")
     parser.add_argument("--resume", action="store_true", help="do only what an interrupted run left undone")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1 or auto")
-    parser.add_argument("--cache", type=named_path, metavar="DIR",
-                        help="folder that keeps optimized models, so that the next run starts "
-                        "faster")  # fmt: skip
     add_trust(parser)
     add_drawing(parser)
     add_ray(parser)
@@ -84,7 +80,7 @@ def run(options: argparse.Namespace) -> None:
         return
     source = _source(options.images)
     with Progress(None, "model", f"opening {options.graph}", alike=False):
-        explainer = Explainer(options.graph, device=options.device, cache=options.cache, trust=options.trust)
+        explainer = Explainer(options.graph, device=options.device, trust=options.trust)
     with explainer:
         method = method_from(options.method, options.set, explainer.prepare)
         tabled = Tabled(lambda: _sink(options, explainer, method, source, drawing), _target(options))
