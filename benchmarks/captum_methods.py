@@ -14,10 +14,11 @@ from pathlib import Path
 
 from benchmarks import cifar
 from benchmarks.report import arguments, head, write
-from fluxpath.bench.machine import Neighbours, cores
+from fluxpath.bench.machine import Neighbours
 from fluxpath.bench.run import Task, measured, steps_of
 from fluxpath.bench.timing import Rounds
 from fluxpath.bench.words import disagreeing, table_rows
+from fluxpath.machine import cores
 from fluxpath.progress import Progress
 from fluxpath.runtime import ExpectedGradients, InputXGradient, IntegratedGradients, Saliency, SmoothGrad
 

@@ -21,12 +21,13 @@ import numpy as np
 from benchmarks import cifar
 from benchmarks.report import arguments, head, write
 from fluxpath.bench.agreement import agreement
-from fluxpath.bench.machine import BUSY, Neighbours, cores
+from fluxpath.bench.machine import BUSY, Neighbours
 from fluxpath.bench.run import SLOTS, Task, measured, steps_of
 from fluxpath.bench.timing import Rounds
 from fluxpath.bench.words import disagreeing, table_rows
 from fluxpath.bench.work import Setup, Work
 from fluxpath.bench.workers import Worker
+from fluxpath.machine import cores
 from fluxpath.progress import Progress
 from fluxpath.runtime import MFABA
 

@@ -30,8 +30,9 @@ import numpy as np
 from benchmarks import cifar
 from benchmarks.gpu import extension
 from benchmarks.report import DATA, ROOT
-from fluxpath.bench.machine import BUSY, Neighbours, cores
+from fluxpath.bench.machine import BUSY, Neighbours
 from fluxpath.bench.workers import SETTLE
+from fluxpath.machine import cores
 from fluxpath.progress import Progress
 
 CASES: dict[str, tuple[str, str, int]] = {

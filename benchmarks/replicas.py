@@ -8,9 +8,7 @@ free; they go over pipes to the processes, as in `fluxpath serve --replicas`.
 
 from __future__ import annotations
 
-import itertools
 import os
-import threading
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.report import DATA, arguments, cifar_images, head, write
-from benchmarks.serving import photos
+from benchmarks.serving import photos, rate
 from fluxpath.bench.machine import Neighbours
 from fluxpath.bench.timing import summary
 from fluxpath.export import gradient_from_onnx
@@ -28,24 +26,7 @@ from fluxpath.runtime import Explainer
 from fluxpath.runtime.replicas import Replicas
 
 CALLERS = 96
-
-
-def rate(explainer: Explainer | Replicas, images: npt.NDArray[np.float32], seconds: float) -> float:
-    """Images a second that `CALLERS` get, each with one image at a time."""
-    numbers, done, end = itertools.count(), itertools.count(), time.monotonic() + seconds
-
-    def call() -> None:
-        while time.monotonic() < end:
-            explainer.submit(images[next(numbers) % len(images)]).result()
-            next(done)
-
-    began = time.monotonic()
-    threads = [threading.Thread(target=call) for _ in range(CALLERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return next(done) / (time.monotonic() - began)
+"""So many that no slot of either side is ever free."""
 
 
 def measured(
@@ -61,7 +42,7 @@ def measured(
             for _ in range(rounds):
                 for name, side in (("one", one), ("several", several)):
                     time.sleep(0.2)  # until the threads of the other have stopped spinning
-                    found[name].append(rate(side, images, seconds))
+                    found[name].append(rate(side, images, seconds, CALLERS))
         finally:
             several.close()
     ratio = np.divide(found["several"], found["one"]).tolist()

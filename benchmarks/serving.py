@@ -30,6 +30,7 @@ import numpy as np
 from benchmarks.queueing import bound
 from benchmarks.report import DATA, ROOT, arguments, cifar_images, head, write
 from fluxpath.runtime import Explainer
+from fluxpath.runtime.replicas import Replicas
 
 sys.path.insert(0, str(ROOT / "tests"))
 from serving import serving
@@ -47,24 +48,29 @@ def photos() -> np.ndarray:
     return np.stack([np.asarray(Image.open(p), np.float32).transpose(2, 0, 1) / 255 for p in paths])
 
 
+def rate(explainer: Explainer | Replicas, images: np.ndarray, seconds: float, callers: int) -> float:
+    """Images a second that so many callers get from `submit`, each with one image at a time."""
+    numbers, done, end = itertools.count(), itertools.count(), time.monotonic() + seconds
+
+    def call() -> None:
+        while time.monotonic() < end:
+            explainer.submit(images[next(numbers) % len(images)]).result()
+            next(done)
+
+    began = time.monotonic()
+    threads = [threading.Thread(target=call) for _ in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return next(done) / (time.monotonic() - began)
+
+
 def in_process(path: Path, images: np.ndarray, seconds: float) -> float:
-    """Images a second of `submit`, with as many waiting as the server's callers keep."""
+    """The rate of `submit`, with as many waiting as the server's callers keep."""
     with Explainer(path) as explainer:
         explainer.warmup()
-        numbers, done, end = itertools.count(), [0], time.monotonic() + seconds
-
-        def call() -> None:
-            while time.monotonic() < end:
-                explainer.submit(images[next(numbers) % len(images)]).result()
-                done[0] += 1
-
-        began = time.monotonic()
-        threads = [threading.Thread(target=call) for _ in range(CALLERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return done[0] / (time.monotonic() - began)
+        return rate(explainer, images, seconds, CALLERS)
 
 
 def rest_bodies(images: np.ndarray, as_json: bool) -> list[bytes]:

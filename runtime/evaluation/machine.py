@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import fluxpath
+from fluxpath.machine import cores, installed, processor, system
 from fluxpath.manifest import Manifest
 
 PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "pillow")
@@ -16,12 +15,11 @@ PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "pillow")
 
 def machine(device: str) -> dict[str, str]:
     """The processor, its cores, the memory, the system, and the device that was asked for, in words."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
     found = {
-        "processor": _cpu(),
-        "cores": str(cores),
+        "processor": processor(),
+        "cores": str(cores()),
         "memory": _memory(),
-        "system": f"{platform.system()} {platform.machine()}",
+        "system": system(),
         "device": device,
     }
     return {name: value for name, value in found.items() if value}
@@ -30,12 +28,8 @@ def machine(device: str) -> dict[str, str]:
 def versions() -> dict[str, str]:
     """Of fluxpath, Python and the packages that compute, as far as they are installed."""
     found = {"fluxpath": fluxpath.__version__, "Python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    told = {package: installed(package) for package in PACKAGES}
+    return found | {package: number for package, number in told.items() if number is not None}
 
 
 def model(manifest: Manifest) -> dict[str, str]:
@@ -61,13 +55,6 @@ def now() -> str:
 def _range(manifest: Manifest) -> str:
     low, high = manifest.low, manifest.high
     return "of any value" if low is None and high is None else f"from {low} to {high}"
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _memory() -> str:

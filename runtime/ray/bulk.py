@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -97,31 +98,20 @@ def explain(
     if target is not None:
         target = int(as_targets(target, 1, manifest.classes, manifest.class_names)[0])
     chosen = settled(known, target, None if method is None else as_method(method))
-    path = isinstance(source, str | os.PathLike)
-    head = head_of(known, source if path else (), target, chosen)
+    head = head_of(known, source if isinstance(source, str | os.PathLike) else (), target, chosen)
     options = {"threads": max(1, int(cpus)), **options}
     run = Run(str(model.resolve()), options, chosen, target, head, str(out.resolve()))
     most = part or max(1, PART_BYTES // (4 * int(np.prod(known.shape, dtype=np.int64))))
-    shards = shards_of(Path(source)) if path else []
-    photos = _photos(Path(source), Preparation.of(manifest, known.shape)) if path and not shards else None
-    if not path and not hasattr(source, "map_batches"):
-        raise InputError(f"source is {source!r:.200}, it must be a path or a Ray dataset")
+    found = _Source.of(source, Preparation.of(manifest, known.shape))
     # Slices of other lengths would be other parts.
-    listed = replace(head, run={**head.run, "part": str(most)}) if shards else head
+    listed = replace(head, run={**head.run, "part": str(most)}) if found.shards else head
     with cluster(address) as ray, told():
         parts = Parts(out, listed, resume)
         try:
-            done = Names.written([] if shards else parts.files)
-            pool = Pool(ray, run, done, workers, cpus, gpus)
+            done = Names.written([] if found.shards else parts.files)
             summary = Summary()
-            if shards:
-                rows, total = pool.tasks(_left(pool.planned(shards, most), parts, summary))
-            elif photos is not None:
-                left = [(name, file) for name, file in photos if name not in done]
-                summary.skipped = len(photos) - len(left)
-                rows, total = pool.tasks(list(photo_tasks(left, pool.share(len(left), most, part))))
-            else:
-                rows, total = pool.images(source, most), None
+            pool = Pool(ray, run, done, workers, cpus, gpus)
+            rows, total = found.rows(pool, parts, done, (most, part), summary)
             with Progress(total, "image", "explaining", show=progress) as shown:
                 for row in rows:
                     _list(row, parts, summary)
@@ -132,9 +122,43 @@ def explain(
     return summary
 
 
-def _photos(path: Path, preparation: Preparation) -> list[tuple[str, Path]]:
-    preparation.check()
-    return named_in(path, photos_in(path))
+@dataclass
+class _Source:
+    """Where the images are: in shards, or in photos by their names, or in `given`, a Ray dataset."""
+
+    given: Any
+    shards: list[tuple[str, Path]]
+    photos: list[tuple[str, Path]] | None
+
+    @classmethod
+    def of(cls, given: Any, preparation: Preparation) -> _Source:
+        """Of what a caller gives; InputError for what is none."""
+        if not isinstance(given, str | os.PathLike):
+            if not hasattr(given, "map_batches"):
+                raise InputError(f"source is {given!r:.200}, it must be a path or a Ray dataset")
+            return cls(given, [], None)
+        path = Path(given)
+        shards = shards_of(path)
+        if shards:
+            return cls(given, shards, None)
+        preparation.check()
+        return cls(given, [], named_in(path, photos_in(path)))
+
+    def rows(
+        self, pool: Pool, parts: Parts, done: Names, size: tuple[int, int | None], summary: Summary
+    ) -> tuple[Iterator[Any], int | None]:
+        """What workers answer for the images that are not done, and how many these are, if it is known.
+
+        size: the most images of a part, and how many were asked for.
+        """
+        most, part = size
+        if self.shards:
+            return pool.tasks(_left(pool.planned(self.shards, most), parts, summary))
+        if self.photos is None:
+            return pool.images(self.given, most), None
+        left = [(name, file) for name, file in self.photos if name not in done]
+        summary.skipped = len(self.photos) - len(left)
+        return pool.tasks(list(photo_tasks(left, pool.share(len(left), most, part))))
 
 
 def _left(tasks: list[Task], parts: Parts, summary: Summary) -> list[Task]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from fluxpath.checks import whole
 from fluxpath.errors import ClosedError, FluxpathError
+from fluxpath.machine import cores
 from fluxpath.runtime.engine.stats import Stats
 from fluxpath.runtime.replicas.asking import Asking
 from fluxpath.runtime.replicas.messages import Call, Start
@@ -35,7 +36,7 @@ class Replicas(Asking):
         self, path: str | os.PathLike[str], count: int, *, threads: int | None = None, **options: Any
     ) -> None:
         whole("count", count, 1, 2**10)
-        shared = threads or max(1, len(os.sched_getaffinity(0)) // count)
+        shared = threads or max(1, cores() // count)
         self._start = Start(os.fspath(path), {"threads": shared, **options})
         self._lock = threading.Lock()
         self._closed = threading.Event()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from fluxpath.machine import cores, installed, processor, system
 
 PACKAGES = ("fluxpath", "numpy", "torch", "onnxruntime", "onnx", "captum", "openvino")
 
@@ -15,23 +16,17 @@ BUSY = 0.05
 """Above this share of the cores in the hands of others the figures are no use."""
 
 
-def cores() -> int:
-    """How many this process may use."""
-    found = getattr(os, "sched_getaffinity", None)
-    return len(found(0)) if found is not None else os.cpu_count() or 1
-
-
 def environment(threads: int) -> dict[str, Any]:
     """What the figures depend on."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu_model(),
+        "cpu": processor(),
         "cores": cores(),
         "threads": threads,
         "load_average_1min": os.getloadavg()[0],
-        "system": f"{platform.system()} {platform.machine()}",
+        "system": system(),
         "python": platform.python_version(),
-        **{name: _version(name) for name in PACKAGES},
+        **{name: installed(name) or "not installed" for name in PACKAGES},
     }
 
 
@@ -70,17 +65,3 @@ def peak_memory() -> int | None:
         return None
     size = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return size if platform.system() == "Darwin" else 1024 * size
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

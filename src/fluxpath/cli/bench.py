@@ -89,10 +89,11 @@ def run(options: argparse.Namespace) -> None:
     """Compare, time, print and write; FluxpathError if a side computes something else."""
     from fluxpath.artifact import read_manifest
     from fluxpath.bench import report as reports
-    from fluxpath.bench.machine import Neighbours, cores, environment
+    from fluxpath.bench.machine import Neighbours, environment
     from fluxpath.bench.run import measured, steps_of
     from fluxpath.bench.timing import Rounds
     from fluxpath.bench.words import disagreeing
+    from fluxpath.machine import cores
 
     if options.rounds is not None:
         whole("--rounds", options.rounds, 1)
