@@ -52,14 +52,22 @@ def _distance(given: Float64, exact: Float64) -> float:
 
 
 def _spearman(given: Float64, exact: Float64) -> float:
-    a, b = (ranks - ranks.mean() for ranks in (_ranks(given), _ranks(exact)))
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / size if size > 0 else float(not a.any() and not b.any())
+    found = rank_correlation(given, exact)
+    return (
+        float((given == given.flat[0]).all() and (exact == exact.flat[0]).all()) if np.isnan(found) else found
+    )
+
+
+def rank_correlation(a: Float64, b: Float64) -> float:
+    """Spearman's rank correlation, tied values sharing their mean rank; NaN where one side is constant."""
+    x, y = (ranks - ranks.mean() for ranks in (_ranks(a), _ranks(b)))
+    size = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float(x @ y) / size if size > 0 else float("nan")
 
 
 def _ranks(values: Float64) -> Float64:
     """Ranks from 1; equal values share the mean of their ranks."""
     _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    ranks: Float64 = (last - (counts - 1) / 2)[which]
+    ranks: Float64 = (last - (counts - 1) / 2)[which.reshape(-1)]
     return ranks

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fluxpath.checks import need
 from fluxpath.errors import InputError
 from fluxpath.runtime.explainer import Explainer
+from fluxpath.runtime.fidelity import rank_correlation
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.metrics.layout import Layout
 
@@ -82,21 +83,6 @@ def parameter_randomisation(
     if not rows:
         raise InputError("there is no randomised model: pass what fluxpath.export.randomised gives")
     return Randomised(tuple(names), np.array(rows))
-
-
-def rank_correlation(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    """Spearman's rank correlation, tied values sharing their mean rank; NaN where one side is constant."""
-    x, y = _ranks(a), _ranks(b)
-    x, y = x - x.mean(), y - y.mean()
-    size = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / size if size > 0 else float("nan")
-
-
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2)[places.reshape(-1)]
-    return ranks
 
 
 def _maps(values: npt.NDArray[np.float32], absolute: bool) -> npt.NDArray[np.float64]:

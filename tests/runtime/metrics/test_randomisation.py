@@ -13,8 +13,9 @@ from quantus_model import WHY
 from fluxpath.errors import InputError
 from fluxpath.export import randomised
 from fluxpath.runtime import Explainer, Saliency
+from fluxpath.runtime.fidelity import rank_correlation
 from fluxpath.runtime.metrics import parameter_randomisation
-from fluxpath.runtime.metrics.randomisation import Randomised, rank_correlation
+from fluxpath.runtime.metrics.randomisation import Randomised
 
 
 def test_rank_correlation_is_scipys():
