@@ -257,3 +257,9 @@ def check_rules(method: Method, rules: str) -> None:
 
 def _listed(shape: tuple[int, ...]) -> str:
     return ", ".join(map(str, shape))
+
+
+def need_explainer(given: object, kind: type) -> None:
+    """Raise InputError unless an adapter is given an open explainer, of class `kind`."""
+    if not isinstance(given, kind):
+        raise InputError(f"explainer is {given!r:.80}, it must be an open fluxpath.runtime.Explainer")

@@ -21,7 +21,7 @@ from fluxpath.making import made_with
 from fluxpath.runtime import methods
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.explainer import Explainer
-from fluxpath.runtime.inputs import within_range
+from fluxpath.runtime.inputs import need_explainer, within_range
 from fluxpath.runtime.methods import Method
 
 Values = npt.NDArray[np.float32]
@@ -254,6 +254,9 @@ class _Image:
     """One image in the caller's layout and in the model's, and what of it is explained."""
 
     def __init__(self, x_value: npt.ArrayLike, explainer: Explainer, arguments: Arguments) -> None:
+        need_explainer(explainer, Explainer)
+        need(arguments is None or isinstance(arguments, Mapping),
+             f"call_model_args is {arguments!r:.80}, it must be a dict")  # fmt: skip
         need_no_levels("x_value", x_value)
         self.given, self._explainer = as_array("x_value", x_value), explainer
         shape = explainer.shape

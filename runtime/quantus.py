@@ -19,7 +19,7 @@ from fluxpath.arrays import as_array
 from fluxpath.errors import InputError
 from fluxpath.making import made_with, settings_of
 from fluxpath.runtime.explainer import Explainer
-from fluxpath.runtime.inputs import within_range
+from fluxpath.runtime.inputs import need_explainer, within_range
 from fluxpath.runtime.methods import MFABA, Method
 from fluxpath.runtime.methods.named import class_named
 
@@ -42,6 +42,7 @@ def explain_func(
 
     Both raise InputError.
     """
+    need_explainer(explainer, Explainer)
     made, given = _parts(method)
     given = {**given, **settings}
     made_with(made.__name__, made, given)
@@ -62,6 +63,7 @@ def model(explainer: Explainer) -> Any:
     no gradient. Quantus' `softmax=True` puts a softmax on top, as on any module. It has no parameters, so
     metrics that re-draw them raise InputError. Raises InputError where torch is not installed.
     """
+    need_explainer(explainer, Explainer)
     try:
         import torch
     except ImportError as error:

@@ -28,7 +28,7 @@ from fluxpath.runtime.captum.tensors import (
     scores,
 )
 from fluxpath.runtime.explainer import Explainer
-from fluxpath.runtime.inputs import as_targets
+from fluxpath.runtime.inputs import as_targets, need_explainer
 from fluxpath.runtime.methods import Method
 
 try:
@@ -73,6 +73,7 @@ class MethodAttribution(Attribution):  # type: ignore[misc]
     """Captum's `multiplies_by_inputs`: whether attributions are shares of the score, and no slopes."""
 
     def __init__(self, explainer: Explainer, **settings: Any) -> None:
+        need_explainer(explainer, Explainer)
         super().__init__(partial(objective, explainer))
         self.explainer, self.settings = explainer, settings
         unknown = sorted(set(settings) - set(settings_of(self.method)))

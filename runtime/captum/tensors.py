@@ -59,7 +59,9 @@ def as_target(target: Any) -> Any:
 
 def as_images(x: Tensor, explainer: Explainer) -> Images:
     """Float32 [n, *shape] on the host, within the model's range."""
-    manifest = explainer.manifest
+    manifest, shape = explainer.manifest, explainer.shape
+    if tuple(x.shape[1:]) != shape:
+        raise InputError(f"inputs have shape {list(x.shape)}, they must have [n, {str(list(shape))[1:]}")
     images: Images = x.detach().to("cpu", torch.float32).numpy()
     return within_range(images, manifest.low, manifest.high)
 

@@ -74,7 +74,13 @@ class Batches:
         about["seconds"]["all"] = time.perf_counter() - begin
         self._said("", len(self._plan.methods) * (len(data) - len(taken)))
         lines = [
-            Line(datum.name, each.content if isinstance(each, _Taken) else {"failed": each})
+            Line(
+                datum.name,
+                {
+                    "identity": datum.identity,
+                    **(each.content if isinstance(each, _Taken) else {"failed": each}),
+                },
+            )
             for datum, each in zip(data, loaded, strict=True)
         ]
         return [*lines, Line("", about)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fluxpath.errors import FluxpathError, InputError
+from fluxpath.runtime.evaluation.data import Datum
 from fluxpath.runtime.records.rowlog import RowLog, entries, hold_log
 from fluxpath.runtime.records.rows import Head, foreign, named, stored
 
@@ -123,12 +124,17 @@ def _need_free(folder: Path, outputs: Sequence[str]) -> None:
             )
 
 
-def need_same(expected: str, line: Line, path: Path) -> None:
-    """Raise InputError unless the next image of the data is the one in the log."""
-    if stored(expected) != stored(line.name):
+def need_same(expected: Datum | None, line: Line, path: Path) -> None:
+    """Raise InputError unless the next image of the data (None: there is none) is the one in the log."""
+    name = "the end" if expected is None else expected.name
+    again = "start over (--restart), or write elsewhere"
+    if stored(name) != stored(line.name):
         raise InputError(
-            f"'{path}' was written of other data, with '{line.name}' where there is '{expected}' now: start "
-            "over, or write elsewhere"
+            f"'{path}' was written of other data, with '{line.name}' where there is '{name}' now: {again}"
+        )
+    if expected is not None and line.content.get("identity") != expected.identity:
+        raise InputError(
+            f"'{path}' was written of other data: '{name}' has another image, label or mask now: {again}"
         )
 
 

@@ -103,7 +103,10 @@ def evaluate(
         found = Evaluation.of(log.path, log.batches, plan, manifest, about, machine.machine(device))
         if not found.images:
             log.close(remove=True)
-            why = next(iter(found.failures.values()), "their labels, or only='correct', leave all out")
+            left_out = (
+                "their labels, or only='correct', leave all out" if log.batches else "the data are empty"
+            )
+            why = next(iter(found.failures.values()), left_out)
             raise InputError(f"there is no image to evaluate: {why}")
         if report is not None:
             save_all(found, folder, log.temporary)
@@ -156,6 +159,6 @@ class _Run:
             if line.name == "":
                 continue
             datum = next(coming, None)
-            need_same("the end" if datum is None else datum.name, line, self._log.path)
+            need_same(datum, line, self._log.path)
             done, drawn = done + 1, drawn + ("photo" in line.content)
         return done, drawn

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fluxpath.checks import need, whole
 from fluxpath.errors import InputError
+from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.metrics.base import Case, Found, Image, Measured, Metric
 from fluxpath.runtime.prediction import probabilities
@@ -121,7 +122,12 @@ def _with_parts(metrics: Iterable[Metric]) -> dict[Metric, None]:
     return ordered
 
 
-def _check(case: Case) -> None:
+def _check(case: object) -> None:
+    if not isinstance(case, Case) or not isinstance(case.attribution, Attribution):
+        raise InputError(
+            f"a case is {case!r:.80}, it must be a Case of an image and its Attribution, such as result[0]"
+        )
+    whole("seed", case.seed, -(2**63), 2**64)
     shapes = case.image.shape, case.attribution.values.shape[1:]
     need(
         len(case.attribution) == 1 and shapes[0] == shapes[1] and case.image.dtype == np.float32,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import pickle
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.errors import ClosedError
+from fluxpath.errors import ClosedError, InputError, first_line
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution, Subject
 from fluxpath.runtime.engine.stats import Stats
@@ -21,28 +22,54 @@ class ReplicaError(ClosedError):
 
 @dataclass(frozen=True)
 class Start:
-    """The file to open, and keywords of `Explainer`."""
+    """The file to open, keywords of `Explainer`, and where modules of one's own methods are found."""
 
     path: str
     options: dict[str, Any]
+    search: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The file is open."""
+    """The file is open. digest: its SHA-256, by which another one in its place is told."""
 
     manifest: Manifest
     shape: tuple[int, ...]
     slots: int
+    digest: str
 
 
 @dataclass(frozen=True)
 class Call:
-    """Do something, and answer by this number. what: "submit", "predict" or "warmup", with its keywords."""
+    """Do something, and answer by this number. what: "submit", "predict" or "warmup", with its keywords.
+
+    given: the keywords, pickled by `packed`: what one process has and the other cannot import then fails
+    this call alone.
+    """
 
     number: int
     what: str
-    given: dict[str, Any] = field(default_factory=dict)
+    given: bytes
+
+
+def packed(given: dict[str, Any]) -> bytes:
+    """Keywords on their way to a replica; InputError for what cannot be sent."""
+    try:
+        return pickle.dumps(given, pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # whatever an object's own pickling raises
+        raise InputError(f"this cannot be sent to another process: {first_line(error)}") from error
+
+
+def unpacked(given: bytes) -> dict[str, Any]:
+    """The keywords again; InputError where they need a class that this process does not find."""
+    try:
+        found: dict[str, Any] = pickle.loads(given)
+    except Exception as error:
+        raise InputError(
+            f"a replica cannot read what was sent ({first_line(error)}): a method of your own must be in a "
+            "module that it can import, and not in the script itself"
+        ) from error
+    return found
 
 
 @dataclass(frozen=True)

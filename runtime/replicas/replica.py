@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import multiprocessing
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Protocol
 
 from fluxpath.errors import ClosedError
@@ -19,6 +21,7 @@ from fluxpath.runtime.engine.progress import Progress
 from fluxpath.runtime.engine.stats import Stats
 from fluxpath.runtime.replicas.messages import Answer, Call, Cancel, Ready, ReplicaError, Report, Start
 
+_log = logging.getLogger("fluxpath.replicas")
 _NUMBERS = itertools.count()
 NOTHING = Stats(0, 0, 0, 0, 0, 0, 0)
 
@@ -47,6 +50,13 @@ class Asked(Future[Any]):
             self.replica.forget(self)
         return cancelled
 
+    def answer(self, value: Any, error: BaseException | None) -> None:
+        """End with what `read` makes of a value, or with the error."""
+        try:
+            self.end(None if error else self.read(value), error)
+        except Exception as failed:  # of `read`
+            self.end(None, failed)
+
     def end(self, value: Any, error: BaseException | None) -> None:
         """Set the result, unless it was cancelled."""
         with contextlib.suppress(InvalidStateError):
@@ -66,14 +76,14 @@ class Replica:
         self._closing = False
         self.alive = False
         self.stats = NOTHING
+        begin = ForkingPickler.dumps(start)  # what cannot be sent fails here, before there is a process
         self._pipe, theirs = multiprocessing.Pipe()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fluxpath.runtime.replicas.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
-        theirs.close()
-        self._pipe.send(start)
+        # -P: modules of the current folder are not this program's.
+        program = [sys.executable, "-P", "-m", "fluxpath.runtime.replicas.worker", str(theirs.fileno())]
+        with theirs:
+            self.process = subprocess.Popen(program, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        with contextlib.suppress(OSError):  # `ready` tells of a process that has ended
+            self._pipe.send_bytes(begin)
 
     @property
     def load(self) -> int:
@@ -117,10 +127,14 @@ class Replica:
             with self._writing, contextlib.suppress(OSError):
                 self._pipe.send(Cancel(asked.number))
 
-    def close(self) -> None:
-        """End the process."""
+    def end(self) -> None:
+        """Tell the process to end; `close` waits until it has."""
         self._closing, self.alive = True, False
         self._shut(self._pipe)
+
+    def close(self) -> None:
+        """End the process."""
+        self.end()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -128,9 +142,14 @@ class Replica:
             self.process.wait()
 
     def _read(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
+        try:
             while True:
                 self._heard(self._pipe.recv())
+        except (EOFError, OSError):
+            pass
+        except Exception:  # an answer that cannot be read: nothing more can be, of this process
+            _log.exception("an answer of a replica cannot be read", extra={"replica": self.process.pid})
+            self._shut(self._pipe)
         with contextlib.suppress(subprocess.TimeoutExpired):  # so that its exit code can be told
             self.process.wait(1)
         with self._lock:
@@ -148,7 +167,7 @@ class Replica:
             with self._lock:
                 asked = self._asked.pop(message.number, None)
             if asked is not None:
-                asked.end(None if message.error else asked.read(message.value), message.error)
+                asked.answer(message.value, message.error)
             return
         now = time.monotonic()
         with self._lock:

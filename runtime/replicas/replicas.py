@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from fluxpath.checks import whole
-from fluxpath.errors import ClosedError, FluxpathError
+from fluxpath.errors import ArtifactError, ClosedError, first_line
 from fluxpath.machine import cores
 from fluxpath.runtime.engine.stats import Stats
 from fluxpath.runtime.replicas.asking import Asking
-from fluxpath.runtime.replicas.messages import Call, Start
+from fluxpath.runtime.replicas.messages import Call, Ready, Start, packed
 from fluxpath.runtime.replicas.replica import NOTHING, Asked, Replica
 
 _log = logging.getLogger("fluxpath.replicas")
+MOST = 2**10
+"""Processes, and threads of each."""
+
 _LONGEST = 30.0
 """The most seconds between two tries to start a process."""
 
@@ -35,15 +39,22 @@ class Replicas(Asking):
     def __init__(
         self, path: str | os.PathLike[str], count: int, *, threads: int | None = None, **options: Any
     ) -> None:
-        whole("count", count, 1, 2**10)
-        shared = threads or max(1, cores() // count)
-        self._start = Start(os.fspath(path), {"threads": shared, **options})
+        whole("count", count, 1, MOST)
+        if threads is not None:
+            whole("threads", threads, 1, MOST)
+        shared = max(1, cores() // count) if threads is None else threads
+        self._start = Start(os.path.abspath(path), {"threads": shared, **options}, tuple(sys.path))
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._past: list[Stats] = []
-        self._replicas = [Replica(self._start, self._lost) for _ in range(count)]
+        self._replicas: list[Replica] = []
         try:
+            for _ in range(count):
+                self._replicas.append(Replica(self._start, self._lost))
             ready = [replica.ready() for replica in self._replicas]
+            self._first = ready[0]
+            for one in ready:
+                self._check(one)
         except BaseException:
             self.close()
             raise
@@ -53,7 +64,7 @@ class Replicas(Asking):
         """As `Explainer.warmup`, of every process."""
         asked = [Asked(1, lambda value: value) for _ in self._replicas]
         for one, replica in zip(asked, list(self._replicas), strict=True):
-            replica.ask(one, Call(one.number, "warmup", {"predict": predict}))
+            replica.ask(one, Call(one.number, "warmup", packed({"predict": predict})))
         for one in asked:
             one.result()
 
@@ -81,18 +92,20 @@ class Replicas(Asking):
         self._closed.set()
         with self._lock:
             replicas = list(self._replicas)
+        for replica in replicas:  # all are told before one is waited for
+            replica.end()
         for replica in replicas:
             replica.close()
 
     def _asked(self, what: str, given: dict[str, Any], weight: int, read: Callable[[Any], Any]) -> Asked:
         if self._closed.is_set():
             raise ClosedError("the explainer is closed: open another")
-        asked = Asked(weight, read)
+        asked, sent = Asked(weight, read), packed(given)
         with self._lock:
             ready = [replica for replica in self._replicas if replica.alive]
         if not ready:
             raise ClosedError("no process of this model is ready: ask again in a few seconds")
-        min(ready, key=lambda replica: replica.load).ask(asked, Call(asked.number, what, given))
+        min(ready, key=lambda replica: replica.load).ask(asked, Call(asked.number, what, sent))
         return asked
 
     def _lost(self, replica: Replica) -> None:
@@ -105,17 +118,30 @@ class Replicas(Asking):
             number = self._replicas.index(replica)
         while not self._closed.wait(wait):
             began = time.monotonic()
-            fresh = Replica(self._start, self._lost)
-            with self._lock:
-                self._replicas[number] = fresh
-            if self._closed.is_set():  # `close` may not have seen this one
-                fresh.close()
             try:
-                fresh.ready()
-            except FluxpathError as error:
-                fresh.close()
-                _log.error("a replica does not start", extra={"error": str(error)})
+                self._put_in_place(number)
+            except Exception as error:  # also of the system, which may have no room for a process now
+                _log.error("a replica does not start", extra={"error": first_line(error)})
                 wait = min(_LONGEST, 2 * max(wait, time.monotonic() - began))
             else:
-                _log.warning("a replica has started", extra={"replica": fresh.process.pid})
                 return
+
+    def _put_in_place(self, number: int) -> None:
+        fresh = Replica(self._start, self._lost)
+        with self._lock:
+            self._replicas[number] = fresh
+        if self._closed.is_set():  # `close` may not have seen this one
+            fresh.close()
+        try:
+            self._check(fresh.ready())
+        except BaseException:
+            fresh.close()
+            raise
+        _log.warning("a replica has started", extra={"replica": fresh.process.pid})
+
+    def _check(self, ready: Ready) -> None:
+        """ArtifactError if a process opened another file than the first one."""
+        if ready.digest != self._first.digest:
+            raise ArtifactError(
+                f"'{self._start.path}' is not the file that was opened any more: put it back, or open it anew"
+            )

@@ -8,17 +8,28 @@ It ends when the pipe does. Signals are for the process that started it, which m
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import signal
 import sys
 import threading
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from fluxpath.errors import FluxpathError
 from fluxpath.runtime.explainer import Explainer
-from fluxpath.runtime.replicas.messages import Answer, Call, Cancel, Explained, Ready, Report, Start
+from fluxpath.runtime.replicas.messages import (
+    Answer,
+    Call,
+    Cancel,
+    Explained,
+    Ready,
+    Report,
+    Start,
+    unpacked,
+)
 from fluxpath.runtime.walk import Recorded
 
 REPORT = 0.05
@@ -28,8 +39,8 @@ REPORT = 0.05
 class Worker:
     """Reads calls, and answers each once, unless it was cancelled."""
 
-    def __init__(self, explainer: Explainer, pipe: Connection) -> None:
-        self._explainer, self._pipe = explainer, pipe
+    def __init__(self, explainer: Explainer, digest: str, pipe: Connection) -> None:
+        self._explainer, self._digest, self._pipe = explainer, digest, pipe
         self._running: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -38,7 +49,8 @@ class Worker:
 
     def work(self) -> None:
         """Until the other end is closed."""
-        self._tell(Ready(self._explainer.manifest, self._explainer.shape, self._explainer.slots))
+        explainer = self._explainer
+        self._tell(Ready(explainer.manifest, explainer.shape, explainer.slots, self._digest))
         threading.Thread(target=self._report, daemon=True).start()
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
@@ -49,21 +61,22 @@ class Worker:
                     self._begin(message)
 
     def _begin(self, call: Call) -> None:
-        explainer, given = self._explainer, call.given
         future: Future[Any]
         try:
+            given = unpacked(call.given)
             if call.what == "submit":
-                future = explainer.submit(**given)
+                future = self._explainer.submit(**given)
             else:
-                future = self._thread.submit(getattr(explainer, call.what), **given)
+                future = self._thread.submit(getattr(self._explainer, call.what), **given)
         except Exception as error:
             self._answer(call, None, error)
             return
         with self._lock:
             self._running[call.number] = future
-        future.add_done_callback(lambda done: self._done(call, done))
+        method = given.get("method")
+        future.add_done_callback(lambda done: self._done(call, method, done))
 
-    def _done(self, call: Call, future: Future[Any]) -> None:
+    def _done(self, call: Call, method: Any, future: Future[Any]) -> None:
         with self._lock:
             self._running.pop(call.number, None)
         try:
@@ -74,7 +87,6 @@ class Worker:
             self._answer(call, None, error)
             return
         if call.what == "submit":
-            method = call.given["method"]
             value = Explained.of(value, method if isinstance(method, Recorded) else None)
         self._answer(call, value, None)
 
@@ -117,14 +129,22 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     pipe = Connection(int(sys.argv[1]))
-    start: Start = pipe.recv()
     try:
+        start: Start = pipe.recv()
+    except EOFError:  # whoever started this has gone
+        return
+    sys.path[:] = [*sys.path, *(entry for entry in start.search if entry not in sys.path)]
+    try:
+        # Before it is opened: if it is replaced meanwhile, another digest is the safe error.
+        digest = (
+            hashlib.sha256(Path(start.path).read_bytes()).hexdigest() if Path(start.path).is_file() else ""
+        )
         explainer = Explainer(start.path, **start.options)
-    except FluxpathError as error:
+    except Exception as error:
         pipe.send(error)
         return
     with explainer:
-        Worker(explainer, pipe).work()
+        Worker(explainer, digest, pipe).work()
 
 
 if __name__ == "__main__":

@@ -67,9 +67,9 @@ class Settings:
     def __post_init__(self) -> None:
         for name, least in (("port", 0), ("grpc_port", -1)):
             whole(name, getattr(self, name), least, 65535)
+        whole("replicas", self.replicas, 1, 2**10)
         for name in [
             "slots",
-            "replicas",
             "max_body",
             "max_json",
             "max_bodies",

@@ -12,7 +12,7 @@ from typing import Any
 from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
 from fluxpath.npy import Rows
-from fluxpath.runtime.evaluation.data.base import Data, Datum, Fitting
+from fluxpath.runtime.evaluation.data.base import Data, Datum, Fitting, stamp_of
 from fluxpath.runtime.evaluation.data.masks import Masks
 
 _ARRAYS = {"images": ("biuf", 2), "labels": ("iufU", 1), "masks": ("biuf", 3)}
@@ -84,6 +84,9 @@ def memory_data(given: Any, fitting: Fitting, masks: Masks) -> Data:
             raise InputError(
                 f"data has {sorted(given)}, and must have 'images', and may have 'labels', 'masks'"
             )
+        for name, values in columns.items():
+            if not isinstance(values, Sized) or getattr(values, "shape", None) == ():
+                raise InputError(f"{name} of data are {values!r:.80}, they must be arrays or lists")
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) != 1:
             raise InputError(
@@ -123,11 +126,16 @@ def _element(i: int, given: Any, fitting: Fitting, masks: Masks) -> Datum:
         name, given, label = given if len(given) == 3 else (*given, None)
     elif isinstance(given, str | Path):
         name = Path(given).as_posix()
-    return Datum(name, lambda: fitting.image(given, name), fitting.label(label, f"'{name}'"), masks.of(name))
+    if not name:
+        raise InputError(f"element {i} of data has the name '', it must have one")
+    label = fitting.label(label, f"'{name}'")
+    stamp = stamp_of(given, masks.file_of(name))
+    return Datum(name, lambda: fitting.image(given, name), label, masks.of(name), stamp)
 
 
 def _datum(i: int, row: Mapping[str, Any], fitting: Fitting, masks: Masks) -> Datum:
     name = f"{i:06d}"
     label = fitting.label(row.get("labels"), f"label {i}")
     mask = masks.of(name) if "masks" not in row else lambda: fitting.mask(row["masks"], name)
-    return Datum(name, lambda: fitting.image(row["images"], name), label, mask)
+    stamp = stamp_of(row["images"], row["masks"] if "masks" in row else masks.file_of(name))
+    return Datum(name, lambda: fitting.image(row["images"], name), label, mask, stamp)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,13 +32,40 @@ def no_mask() -> Mask | None:
 class Datum:
     """One image. load: float32 [*shape]; mask: bool [h, w], or None; both raise InputError if damaged.
 
-    label: the number of its class, or None.
+    label: the number of its class, or None. stamp: `stamp_of` what image and mask are made of.
     """
 
     name: str
     load: Callable[[], Image]
     label: int | None = None
     mask: Callable[[], Mask | None] = no_mask
+    stamp: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What a run that goes on must find again beside the name."""
+        return f"{self.label} {self.stamp}"
+
+
+def stamp_of(*given: Any) -> str:
+    """What tells these from others of the same names, cheaply: of a path its file's size and time of change,
+    of bytes and arrays a checksum; nothing of other objects.
+    """
+    return " ".join(map(_stamp, given))
+
+
+def _stamp(given: Any) -> str:
+    if isinstance(given, str | os.PathLike):
+        try:
+            found = os.stat(given)
+        except (OSError, ValueError):  # it is told when it is read
+            return ""
+        return f"{found.st_size}:{found.st_mtime_ns}"
+    if isinstance(given, bytes):
+        return f"{zlib.crc32(given):08x}"
+    if isinstance(given, np.ndarray) and given.dtype.kind in "biuf":
+        return f"{given.dtype}{list(given.shape)}{zlib.crc32(np.ascontiguousarray(given).tobytes()):08x}"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.bulk.sources import photos_in
-from fluxpath.runtime.evaluation.data.base import Data, Datum, Fitting
+from fluxpath.runtime.evaluation.data.base import Data, Datum, Fitting, stamp_of
 from fluxpath.runtime.evaluation.data.masks import Masks
 
 SPLITS = {"train", "test", "validation", "valid", "val", "dev"}
@@ -35,6 +35,7 @@ def folder_data(folder: Path, fitting: Fitting, masks: Masks) -> Data:
                 lambda file=file: fitting.image(file, str(file)),  # type: ignore[misc]
                 labels.get(path.parts[0]),
                 masks.of(name),
+                stamp_of(file, masks.file_of(name)),
             )
 
     return Data(items, len(files), str(folder.resolve()), bool(labels), note)

@@ -29,8 +29,12 @@ class Masks:
 
     def of(self, name: str) -> Callable[[], Mask | None]:
         """How the mask of an image is read; it is None for an image without one."""
-        pure = PurePosixPath(name).with_suffix("") if PurePosixPath(name).name else PurePosixPath(name)
-        file = self._files.get(str(pure), self._files.get(pure.name))
+        file = self.file_of(name)
         if file is None:
             return no_mask
         return lambda: self._fitting.mask(file, str(file))
+
+    def file_of(self, name: str) -> Path | None:
+        """The picture of an image's mask, if there is one."""
+        pure = PurePosixPath(name).with_suffix("") if PurePosixPath(name).name else PurePosixPath(name)
+        return self._files.get(str(pure), self._files.get(pure.name))

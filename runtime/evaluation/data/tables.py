@@ -11,7 +11,7 @@ from typing import Any
 
 from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
-from fluxpath.runtime.evaluation.data.base import Data, Datum, Fitting
+from fluxpath.runtime.evaluation.data.base import Data, Datum, Fitting, stamp_of
 from fluxpath.runtime.evaluation.data.masks import Masks
 
 IMAGES = (
@@ -82,6 +82,7 @@ def table_data(
                 lambda photo=photo, name=name: fitting.image(photo, name),  # type: ignore[misc]
                 label,
                 masks.of(name),
+                stamp_of(photo, masks.file_of(name)),
             )
 
     return Data(items, table.count, str(path.resolve()), labels is not None)

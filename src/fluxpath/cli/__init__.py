@@ -64,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = lambda message, *_: say(f"fluxpath: {message}", sys.stderr)
             options.run(options)
         with naming("standard output"):
-            sys.stdout.flush()
+            if sys.stdout is not None:  # it is where the caller has closed it
+                sys.stdout.flush()
     except FluxpathError as error:
         say(f"fluxpath: {in_options(str(error))}", sys.stderr)
         return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fluxpath.errors import FluxpathError, InputError
+from fluxpath.runtime.evaluation.data import Datum
 from fluxpath.runtime.evaluation.log import LOG, Line, RunLog, need_all, need_same, read
 from fluxpath.runtime.records.rows import Head
 
@@ -18,6 +19,10 @@ def opened(folder, head=HEAD, **options):
 
 def batch(k):
     return [Line(f"image {k}", {"x": k}), Line("", {"batch": k})]
+
+
+def datum(name, label=1, stamp="as it was"):
+    return Datum(name, lambda: None, label, stamp=stamp)
 
 
 def test_whole_batches_are_kept_and_the_rest_cut_off(tmp_path):
@@ -100,9 +105,15 @@ def test_a_file_in_the_way_of_the_folder(tmp_path):
 
 
 def test_other_data_and_a_failing_disk_are_seen(tmp_path):
+    line = Line("a", {"identity": datum("a").identity})
     with pytest.raises(InputError, match="written of other data, with 'a' where there is 'b' now"):
-        need_same("b", Line("a", {}), tmp_path)
-    need_same("a", Line("a", {}), tmp_path)
+        need_same(datum("b"), line, tmp_path)
+    with pytest.raises(InputError, match="with 'a' where there is 'the end' now"):
+        need_same(None, line, tmp_path)
+    for other in (datum("a", label=2), datum("a", stamp="other")):
+        with pytest.raises(InputError, match="'a' has another image, label or mask now"):
+            need_same(other, line, tmp_path)
+    need_same(datum("a"), line, tmp_path)
     with pytest.raises(FluxpathError, match="the disk fails"):
         need_all(1, 2, tmp_path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fluxpath.errors import ClosedError
-from fluxpath.runtime.replicas.messages import Call, ReplicaError
+from fluxpath.runtime.replicas.messages import Call, ReplicaError, packed
 from fluxpath.runtime.replicas.replica import Asked
 
 
@@ -13,7 +13,7 @@ def test_one_that_has_ended_is_not_asked(replicas):
     replica = replicas._replicas[0]
     replica.close()
     with pytest.raises(ReplicaError):
-        replica.ask(Asked(1, str), Call(0, "warmup"))
+        replica.ask(Asked(1, str), Call(0, "warmup", packed({})))
     assert issubclass(ReplicaError, ClosedError) and not replica.alive
 
 
