@@ -91,8 +91,11 @@ class Replica:
         with self._lock:
             return sum(asked.weight - asked.progress.ended for asked in self._asked.values())
 
-    def ready(self) -> Ready:
-        """Wait until the file is open; its error, or ReplicaError if the process ends."""
+    def ready(self, check: Callable[[Ready], None]) -> Ready:
+        """Wait until the file is open; its error, or ReplicaError if the process ends.
+
+        check: raises what makes it no replica, before it is asked anything.
+        """
         try:
             found = self._pipe.recv()
         except (EOFError, OSError):
@@ -100,6 +103,7 @@ class Replica:
         if isinstance(found, Exception):
             raise found
         assert isinstance(found, Ready)
+        check(found)
         self.alive = True
         threading.Thread(target=self._read, daemon=True, name="fluxpath-replica").start()
         return found

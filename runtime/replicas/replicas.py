@@ -48,13 +48,11 @@ class Replicas(Asking):
         self._closed = threading.Event()
         self._past: list[Stats] = []
         self._replicas: list[Replica] = []
+        self._first: Ready | None = None
         try:
             for _ in range(count):
                 self._replicas.append(Replica(self._start, self._lost))
-            ready = [replica.ready() for replica in self._replicas]
-            self._first = ready[0]
-            for one in ready:
-                self._check(one)
+            ready = [replica.ready(self._check) for replica in self._replicas]
         except BaseException:
             self.close()
             raise
@@ -133,7 +131,7 @@ class Replicas(Asking):
         if self._closed.is_set():  # `close` may not have seen this one
             fresh.close()
         try:
-            self._check(fresh.ready())
+            fresh.ready(self._check)
         except BaseException:
             fresh.close()
             raise
@@ -141,6 +139,7 @@ class Replicas(Asking):
 
     def _check(self, ready: Ready) -> None:
         """ArtifactError if a process opened another file than the first one."""
+        self._first = self._first or ready
         if ready.digest != self._first.digest:
             raise ArtifactError(
                 f"'{self._start.path}' is not the file that was opened any more: put it back, or open it anew"

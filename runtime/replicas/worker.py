@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from fluxpath.errors import FluxpathError
+from fluxpath.errors import FluxpathError, first_line
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.replicas.messages import (
     Answer,
@@ -91,9 +91,14 @@ class Worker:
         self._answer(call, value, None)
 
     def _answer(self, call: Call, value: Any, error: Exception | None) -> None:
-        if error is not None and not isinstance(error, FluxpathError):
+        if error is not None and not type(error).__module__.startswith("fluxpath."):
             error = FluxpathError(f"{type(error).__name__}: {error}")  # any other may not go over a pipe
-        self._tell(Answer(call.number, value, error, self._explainer.stats()))
+        stats = self._explainer.stats()
+        try:
+            self._tell(Answer(call.number, value, error, stats))
+        except Exception as unsent:  # of a method of one's own, whatever its pickling raises
+            error = FluxpathError(f"the answer cannot be sent to another process: {first_line(unsent)}")
+            self._tell(Answer(call.number, None, error, stats))
 
     def _cancel(self, number: int) -> None:
         with self._lock:

@@ -6,9 +6,11 @@ import pickle
 
 import models
 import numpy as np
+import pytest
 
+from fluxpath.errors import InputError
 from fluxpath.runtime import MFABA, Explainer
-from fluxpath.runtime.replicas.messages import Explained
+from fluxpath.runtime.replicas.messages import Explained, packed, unpacked
 from fluxpath.runtime.walk import Recorded
 
 
@@ -27,3 +29,12 @@ def test_methods_that_note_points_can_be_sent():
     recorded._points.append((np.ones(3, np.float32), 0.5, 1))
     again = pickle.loads(pickle.dumps(recorded))
     assert again._points[0][1:] == (0.5, 1) and again._method == MFABA(max_steps=7)
+
+
+def test_what_cannot_be_sent_or_read_is_named():
+    assert unpacked(packed({"top": 2})) == {"top": 2}
+    with pytest.raises(InputError, match=r"cannot be sent to another process: .*lambda"):
+        packed({"method": lambda: 0})
+    elsewhere = pickle.dumps({"top": 2}).replace(b"top", b"to")
+    with pytest.raises(InputError, match="a replica cannot read what was sent"):
+        unpacked(elsewhere)

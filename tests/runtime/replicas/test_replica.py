@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fluxpath.errors import ClosedError
-from fluxpath.runtime.replicas.messages import Call, ReplicaError, packed
-from fluxpath.runtime.replicas.replica import Asked
+from fluxpath.errors import ArtifactError, ClosedError
+from fluxpath.runtime.replicas.messages import Call, ReplicaError, Start, packed
+from fluxpath.runtime.replicas.replica import Asked, Replica
 
 
 def test_one_that_has_ended_is_not_asked(replicas):
@@ -26,3 +26,18 @@ def test_a_future_ends_once():
     done.end("first", None)
     done.end(None, ValueError())
     assert done.result() == "first"
+
+
+def test_one_that_is_refused_is_never_asked(graph):
+    replica = Replica(Start(str(graph("smooth")), {}), lambda lost: None)
+
+    def refuse(ready):
+        assert not replica.alive
+        raise ArtifactError(ready.digest)
+
+    try:
+        with pytest.raises(ArtifactError, match=r"^[0-9a-f]{64}$"):
+            replica.ready(refuse)
+        assert not replica.alive
+    finally:
+        replica.close()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sys
 import time
+from contextlib import closing
+from types import ModuleType
 
 import models
 import numpy as np
 import pytest
 
-from fluxpath.errors import ArtifactError, ClosedError, DeadlineError, InputError
+from fluxpath.errors import ArtifactError, ClosedError, DeadlineError, FluxpathError, InputError
 from fluxpath.runtime import MFABA, ExpectedGradients, Explainer, IntegratedGradients, NeFLAG
 from fluxpath.runtime.replicas import Replicas
 from fluxpath.runtime.replicas.messages import ReplicaError
@@ -168,9 +172,95 @@ def test_a_file_that_is_none(tmp_path):
         Replicas(tmp_path / "x.onnx", 2)
 
 
-def test_how_many(graph):
-    with pytest.raises(InputError, match="count"):
-        Replicas(graph("smooth"), 0)
+@pytest.mark.parametrize(
+    ("count", "threads", "named"),
+    [(0, 1, "count"), (1025, 1, "count"), (1, 0, "threads"), (1, 1025, "threads")],
+)
+def test_how_many(graph, monkeypatch, count, threads, named):
+    monkeypatch.delattr("fluxpath.runtime.replicas.replicas.Replica")  # none is started
+    with pytest.raises(InputError, match=rf"{named} is {locals()[named]}, it must be .*1.*1024"):
+        Replicas(graph("smooth"), count, threads=threads)
+
+
+def test_an_error_of_any_type_while_opening(graph):
+    with pytest.raises(TypeError, match="nonsense"):
+        Replicas(graph("smooth"), 2, nonsense=1)
+
+
+def test_another_file_in_its_place(graph, tmp_path, caplog):
+    """Is not opened in the place of a process that was killed; the file itself is, once it is back."""
+    path, other = tmp_path / "m.onnx", tmp_path / "other.onnx"
+    shutil.copy(graph("smooth"), path)
+    shutil.copy(graph("relu"), other)
+    with closing(Replicas(path, 1, threads=1)) as replicas:
+        expected = replicas.submit(IMAGES).result(60)
+        os.replace(other, path)
+        os.kill(replicas.processes[0], signal.SIGKILL)
+        until(lambda: any("put it back" in getattr(r, "error", "") for r in caplog.records), 60)
+        with pytest.raises(ClosedError, match="no process of this model is ready"):
+            replicas.submit(IMAGES)
+        shutil.copy(graph("smooth"), other)
+        os.replace(other, path)
+        until(lambda: replicas.alive, 60)
+        assert replicas.submit(IMAGES).result(60).values.tobytes() == expected.values.tobytes()
+
+
+def test_what_cannot_go_there_fails_alone(graph, replicas, monkeypatch):
+    before = replicas.processes
+    here = ModuleType("only_here")
+    monkeypatch.setitem(sys.modules, "only_here", here)
+    exec("from fluxpath.runtime import Saliency\nclass Own(Saliency): pass", vars(here))
+    with pytest.raises(InputError, match=r"cannot read what was sent .*only_here.* that it can import"):
+        replicas.submit(IMAGES, method=here.Own()).result(60)
+    with pytest.raises(InputError, match="cannot be sent to another process"):
+        replicas.submit(IMAGES, top=lambda: 1)
+    replicas.submit(IMAGES).result(60)
+    assert replicas.processes == before and replicas.alive == 2
+
+
+OWN = """
+import sys
+from fluxpath.errors import InputError
+from fluxpath.runtime import Saliency
+THERE = "pytest" not in sys.modules
+class Unreadable(Saliency):
+    def __reduce__(self):
+        return (int, ("none",)) if THERE else (Unreadable, ())
+class Unsendable(Saliency):
+    def __reduce__(self):
+        return (Unsendable, (), {"held": sys} if THERE else {})
+class OddError(InputError):
+    def __init__(self, one, other):
+        super().__init__(f"{one} and {other}")
+class Raises(Saliency):
+    def start(self, lanes, slots, numbers):
+        raise OddError("this", "that")
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own_methods.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    import own_methods
+
+    yield own_methods
+    del sys.modules["own_methods"]
+
+
+def test_answers_that_cannot_come_back(own, replicas):
+    """An unsendable one fails alone; after an unreadable one nothing of that process can be read."""
+    before = replicas.processes
+    with pytest.raises(FluxpathError, match="the answer cannot be sent to another process"):
+        replicas.submit(IMAGES[:1], method=Recorded(own.Unsendable())).result(60)
+    with pytest.raises(FluxpathError, match="OddError: this and that"):
+        replicas.submit(IMAGES, method=own.Raises()).result(60)
+    assert replicas.processes == before and replicas.alive == 2
+    unread = replicas.submit(IMAGES[:1], method=Recorded(own.Unreadable()))
+    with pytest.raises(ReplicaError, match="has ended"):
+        unread.result(60)
+    until(lambda: replicas.alive == 2)
+    assert unread.replica.process.poll() == 0 and unread.replica.process.pid not in replicas.processes
 
 
 def test_warm(replicas):

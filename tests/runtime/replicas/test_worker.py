@@ -31,6 +31,15 @@ def test_nobody_is_left_over(graph):
         time.sleep(0.05)
 
 
+def test_files_of_the_current_folder_are_not_imported(graph, tmp_path):
+    for name in ("json", "numpy", "onnxruntime", "signal", "fluxpath"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('of the current folder')")
+    program = f"import os, sys; os.chdir(sys.argv[2]){PROGRAM.replace('time.sleep(60)', 'replicas.close()')}"
+    command = [sys.executable, "-P", "-c", program, graph("smooth"), tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and len(done.stdout.split()) == 2, done.stderr
+
+
 def running(process):
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
