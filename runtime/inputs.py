@@ -262,4 +262,4 @@ def _listed(shape: tuple[int, ...]) -> str:
 def need_explainer(given: object, kind: type) -> None:
     """Raise InputError unless an adapter is given an open explainer, of class `kind`."""
     if not isinstance(given, kind):
-        raise InputError(f"explainer is {given!r:.80}, it must be an open fluxpath.runtime.Explainer")
+        raise InputError(f"explainer is of {type(given)}, it must be an open fluxpath.runtime.Explainer")

@@ -123,11 +123,16 @@ def _with_parts(metrics: Iterable[Metric]) -> dict[Metric, None]:
 
 
 def _check(case: object) -> None:
-    if not isinstance(case, Case) or not isinstance(case.attribution, Attribution):
+    if not isinstance(case, Case):
+        raise InputError(f"a case is of {type(case)}, it must be a fluxpath.runtime.metrics.Case")
+    if not isinstance(case.attribution, Attribution):
         raise InputError(
-            f"a case is {case!r:.80}, it must be a Case of an image and its Attribution, such as result[0]"
+            f"attribution is of {type(case.attribution)}, it must be an Attribution of one image, such as "
+            "result[0]"
         )
     whole("seed", case.seed, -(2**63), 2**64)
+    if not isinstance(case.image, np.ndarray):
+        raise InputError(f"image is of {type(case.image)}, it must be a float32 array [*shape]")
     shapes = case.image.shape, case.attribution.values.shape[1:]
     need(
         len(case.attribution) == 1 and shapes[0] == shapes[1] and case.image.dtype == np.float32,

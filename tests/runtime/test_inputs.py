@@ -12,7 +12,7 @@ from sessions import LinearSession, some_images
 
 from fluxpath.errors import ClosedError, FluxpathError, InputError, ProviderError
 from fluxpath.runtime import MFABA, Explainer, Method, Saliency
-from fluxpath.runtime.inputs import as_images, as_targets
+from fluxpath.runtime.inputs import as_images, as_targets, need_explainer
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +336,12 @@ def test_an_alarm_while_an_array_is_read_is_not_about_the_array(explainer):
             explainer.submit(Reading(error))
     with pytest.raises(InputError, match="images cannot be read as one array: no numbers here"):
         explainer.submit(Reading(RuntimeError("no numbers here")))
+
+
+def test_an_adapter_needs_an_explainer(explainer):
+    need_explainer(explainer, Explainer)
+    for wrong in (None, "model.onnx", Explainer):
+        with pytest.raises(
+            InputError, match=r"explainer is .*, it must be an open fluxpath.runtime.Explainer"
+        ):
+            need_explainer(wrong, Explainer)

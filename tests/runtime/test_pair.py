@@ -167,3 +167,11 @@ IMAGE = np.full((9, 10, 3), 0.5, np.float32)
 def test_mistakes_end_in_a_sentence(explainer, call, message):
     with pytest.raises(InputError, match=message):
         call(explainer)
+
+
+def test_it_needs_an_explainer_and_a_dict(explainer, x):
+    with pytest.raises(InputError, match=r"explainer is .*, it must be an open fluxpath"):
+        pair.GradientSaliency().GetMask(x, None, TARGET)
+    with pytest.raises(InputError, match=r"call_model_args is \[1\], it must be a dict"):
+        pair.GradientSaliency().GetMask(x, explainer, [1])
+    assert pair.GradientSaliency().GetMask(x, explainer, None).shape == x.shape

@@ -193,3 +193,9 @@ with Explainer({str(path)!r}, threads=1) as explainer:
         raise AssertionError
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("made", [explain_func, model])
+def test_it_needs_an_explainer(network, made):
+    with pytest.raises(InputError, match=r"explainer is .*, it must be an open fluxpath"):
+        made(network)

@@ -49,7 +49,7 @@ class Datum:
 
 def stamp_of(*given: Any) -> str:
     """What tells these from others of the same names, cheaply: of a path its file's size and time of change,
-    of bytes and arrays a checksum; nothing of other objects.
+    of bytes, arrays and what can be read as one a checksum; nothing of other objects.
     """
     return " ".join(map(_stamp, given))
 
@@ -63,9 +63,13 @@ def _stamp(given: Any) -> str:
         return f"{found.st_size}:{found.st_mtime_ns}"
     if isinstance(given, bytes):
         return f"{zlib.crc32(given):08x}"
-    if isinstance(given, np.ndarray) and given.dtype.kind in "biuf":
-        return f"{given.dtype}{list(given.shape)}{zlib.crc32(np.ascontiguousarray(given).tobytes()):08x}"
-    return ""
+    try:
+        array = as_array("data", given)
+    except InputError:  # it is told when it is prepared
+        return ""
+    if array.dtype.kind not in "biuf":
+        return ""
+    return f"{array.dtype}{list(array.shape)}{zlib.crc32(np.ascontiguousarray(array).data):08x}"
 
 
 @dataclass(frozen=True)

@@ -236,3 +236,9 @@ def test_without_captum_it_works_on_tensors(files):
         "    assert MFABA(explainer).attribute(torch.rand(2, 3, 8, 8), target=1).shape == (2, 3, 8, 8)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("wrong", [None, "model.grad.onnx", torch.nn.Flatten()])
+def test_it_needs_an_explainer(wrong):
+    with pytest.raises(InputError, match=r"explainer is .*, it must be an open fluxpath"):
+        captum.Saliency(wrong)

@@ -90,3 +90,12 @@ def test_tensors_of_a_gpu(explainer, x):
     given = captum.MFABA(explainer).attribute(x.cuda(), target=1)
     assert given.device.type == "cuda"
     np.testing.assert_array_equal(given.cpu().numpy(), explainer.attribute(x.numpy(), 1).values)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (4, 3, 8), (2, 8, 8, 3), (4,), ()])
+def test_a_wrong_shape_is_named_beside_the_right_one(explainer, shape):
+    wrong = torch.zeros(shape)
+    for asked in (lambda: captum.Saliency(explainer).attribute(wrong, target=1),
+                  lambda: captum.Saliency(explainer).forward_func(wrong)):  # fmt: skip
+        with pytest.raises(InputError, match=r"have shape \[.*\], they must have \[n, 3, 8, 8\]"):
+            asked()

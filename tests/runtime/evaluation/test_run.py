@@ -6,10 +6,12 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from evaluated import METHODS, METRICS, Covered, evaluated, images
+from PIL import Image
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import Explainer
@@ -132,6 +134,94 @@ def test_an_interrupted_run_keeps_what_it_has(graph, tmp_path):
     named = [(f"{i}", image) for i, image in enumerate(images(10))]
     found = evaluated(graph("smooth"), data=iter(named), report=tmp_path / "out")
     assert len(found) == 10
+
+
+def picture(path, level):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.full((6, 6), level, np.uint8)).save(path)
+
+
+def folder(at):
+    for i in range(3):
+        picture(at / "photos" / f"{i}.png", 50 * i)
+    return {"data": at / "photos"}, lambda: picture(at / "photos" / "2.png", 7)
+
+
+def folder_masks(at):
+    options, _ = folder(at)
+    for i in range(3):
+        picture(at / "masks" / f"{i}.png", 255)
+    return {**options, "masks": at / "masks"}, lambda: picture(at / "masks" / "2.png", 254)
+
+
+def added_mask(at):
+    options, _ = folder_masks(at)
+    (at / "masks" / "2.png").unlink()
+    return options, lambda: picture(at / "masks" / "2.png", 255)
+
+
+def table(at):
+    folder(at)
+    rows = "path,label\nphotos/0.png,0\nphotos/1.png,1\n"
+    (at / "t.csv").write_text(f"{rows}photos/2.png,2\n")
+    return {"data": at / "t.csv"}, lambda: (at / "t.csv").write_text(f"{rows}photos/2.png,3\n")
+
+
+def table_photos(at):
+    options, _ = table(at)
+    return options, lambda: picture(at / "photos" / "2.png", 7)
+
+
+def arrays(at, column="images", as_given=np.array):
+    given = {"images": images(3), "labels": np.arange(3), "masks": images(3)[:, 0] > 0.5}
+    given = {name: as_given(values) for name, values in given.items()}
+
+    def change():
+        given[column][2] = given[column][0]
+
+    return {"data": given}, change
+
+
+def archive(at):
+    options, change = arrays(at)
+    np.savez(at / "a.npz", **options["data"])
+    change()
+    return {"data": at / "a.npz"}, lambda: np.savez(at / "a.npz", **options["data"])
+
+
+def photos(at):
+    given = [(f"{i}", Image.fromarray(np.full((6, 6), 50 * i, np.uint8))) for i in range(3)]
+    return {"data": given}, lambda: given.append(("2", given.pop()[1].point(lambda level: 7)))
+
+
+FORMS = {
+    "labels": partial(arrays, column="labels"),
+    "masks": partial(arrays, column="masks"),
+    "lists": partial(arrays, as_given=lambda values: values.tolist()),
+    **{
+        made.__name__: made
+        for made in (folder, folder_masks, added_mask, table, table_photos, arrays, archive, photos)
+    },
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_run_goes_on_with_the_same_images_labels_and_masks_only(graph, tmp_path, form):
+    options, change = FORMS[form](tmp_path)
+    options |= {"report": tmp_path / "out", "methods": {"saliency": METHODS["saliency"]}, "photos": 0}
+    found = evaluated(graph("smooth"), **options)
+    assert rows_of(evaluated(graph("smooth"), **options)) == rows_of(found) and len(found) == 3
+    change()
+    with pytest.raises(InputError, match=r"other data: '.*2.*' has another image, label or mask now"):
+        evaluated(graph("smooth"), **options)
+    assert len(evaluated(graph("smooth"), restart=True, **options)) == 3
+
+
+@pytest.mark.parametrize("empty", [[], iter([]), {"images": []}, np.zeros((0, 1, 6, 6), np.float32)])
+def test_empty_data_are_called_so(graph, tmp_path, empty):
+    with pytest.raises(InputError, match="there is no image to evaluate: the data are empty"):
+        evaluated(graph("smooth"), data=empty, report=tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mistake_leaves_nothing(graph, tmp_path):

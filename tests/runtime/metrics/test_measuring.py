@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -266,3 +266,26 @@ def test_probabilities_are_float64_of_the_logits():
             return Measured(0.0)
 
     assert len(list(measure(model, cases(model, 1), [Asks()]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda case: (case.image, case.attribution), r"a case is of <class 'tuple'>, it must be .*Case"),
+        (
+            lambda case: replace(case, attribution=case.values),
+            "attribution is of <class 'numpy.ndarray'>, it must be an Attribution",
+        ),
+        (lambda case: replace(case, seed="a"), "seed is 'a', it must be"),
+        (lambda case: replace(case, seed=0.5), r"seed is 0\.5, it must be"),
+        (
+            lambda case: replace(case, image=case.image.tolist()),
+            "image is of <class 'list'>, it must be a float32 array",
+        ),
+        (lambda case: replace(case, image=case.image.astype(float)), "a case has one float32 image and"),
+    ],
+)
+def test_what_is_no_case_is_named(wrong, said):
+    model = Small()
+    with pytest.raises(InputError, match=said):
+        next(measure(model, [wrong(case) for case in cases(model, 1)], [Insertion()]))

@@ -98,6 +98,9 @@ def test_a_dict_of_arrays_and_tensors(opened):
         ({}, "must have 'images'"),
         ({"images": [], "label": []}, "must have 'images', and may have 'labels'"),
         ({"images": images(3), "labels": [1]}, "as many of each"),
+        ({"images": 7}, "images of data are 7, they must be arrays or lists"),
+        ({"images": np.array(7.0)}, "images of data are array"),
+        ({"images": images(3), "labels": 1}, "labels of data are 1, they must be arrays or lists"),
         (7, "must be a path, a dict of arrays, or an iterable"),
     ],
 )
@@ -116,6 +119,8 @@ def test_an_iterable_has_names_and_labels(opened):
     assert [name for name, *_ in found(opened(images(2)))] == ["000000", "000001"]
     with pytest.raises(InputError, match="element 0 of data is a tuple"):
         found(opened([(1, 2)]))
+    with pytest.raises(InputError, match="element 1 of data has the name '', it must have one"):
+        found(opened([("a", images(1)[0]), ("", images(1)[0])]))
     with pytest.raises(InputError, match="'a': the model has no class 'dodo'"):
         found(opened([("a", images(1)[0], "dodo")]))
 

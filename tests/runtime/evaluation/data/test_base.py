@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import os
+
 import numpy as np
 import pytest
 from evaluated import NAMES, fitting, images
 from PIL import Image
 
 from fluxpath.errors import InputError
+from fluxpath.runtime.evaluation.data.base import stamp_of
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +68,24 @@ def test_a_mask_is_cropped_as_its_photo_is(graph):
     expected = np.zeros((6, 6), bool)
     expected[:, 2:] = True
     np.testing.assert_array_equal(fit.mask(mask, "m"), expected)
+
+
+def test_a_stamp_tells_one_from_another(tmp_path):
+    torch = pytest.importorskip("torch")
+    image, other = images(2)
+    picture = Image.fromarray(np.zeros((6, 6), np.uint8))
+    for one, changed in (
+        (image, other), (image, image.astype(float)), (image, image[0]), (image.tolist(), other.tolist()),
+        (torch.tensor(image, requires_grad=True), torch.tensor(other)), (b"one", b"other"), (7, 8),
+        (picture, picture.point(lambda level: level + 1)), (bytearray(b"one"), memoryview(b"two")),
+    ):  # fmt: skip
+        assert stamp_of(one) == stamp_of(one) != stamp_of(changed) != ""
+    assert stamp_of(image, None) != stamp_of(image, other)
+    path = tmp_path / "a.png"
+    picture.save(path)
+    stamp = stamp_of(path)
+    assert stamp == stamp_of(str(path)) == stamp_of(path)
+    os.utime(path, ns=(1, 1))
+    assert stamp_of(path) != stamp
+    for unread in (tmp_path / "none", "\0", io.BytesIO(b"x"), None, object(), [[1], [1, 2]]):
+        assert stamp_of(unread) == ""
