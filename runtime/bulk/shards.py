@@ -71,6 +71,16 @@ def slices(path: Path, name: str, most: int) -> Iterator[Slice]:
             yield Slice(str(path), name, starts[i], len(starts[i : i + most]))
 
 
+def no_image_in(source: Path) -> InputError:
+    """The error for shards that were read and hold no image; one of several may be empty."""
+    from fluxpath.runtime.pictures import SUFFIXES
+
+    return InputError(
+        f"there are no images in '{source}': a Parquet file has one in each row, and a tar has photos "
+        f"({', '.join(SUFFIXES)})"
+    )
+
+
 def items_of(part: Slice, photos: Preparation) -> Iterator[Item]:
     """The images of a slice, read one after the other as they are loaded.
 

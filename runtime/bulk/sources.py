@@ -32,10 +32,11 @@ def items(source: Source, photos: Preparation) -> tuple[Iterator[Item], int | No
     """The items of a source (see `Explainer.attribute_many`), and their number, or None if unknown.
 
     Raises InputError for a folder without images, a path that does not exist, and what is not iterable.
+    Shards without images raise it once they are read.
     """
     if isinstance(source, str | os.PathLike):
         if shards := shards_of(Path(source)):
-            return _sharded(shards, photos), None
+            return _sharded(shards, photos, Path(source)), None
         photos.check()
         files = photos_in(Path(source))
         return (_photo(name, f, photos) for name, f in named_in(Path(source), files)), len(files)
@@ -102,12 +103,16 @@ def shards_of(path: Path) -> list[tuple[str, Path]]:
     return named_in(path, found)
 
 
-def _sharded(shards: list[tuple[str, Path]], photos: Preparation) -> Iterator[Item]:
-    from fluxpath.runtime.bulk.shards import items_of, slices
+def _sharded(shards: list[tuple[str, Path]], photos: Preparation, source: Path) -> Iterator[Item]:
+    from fluxpath.runtime.bulk.shards import items_of, no_image_in, slices
 
+    empty = True
     for name, path in shards:
         for part in slices(path, name, 2**31):
+            empty = False
             yield from items_of(part, photos)
+    if empty:
+        raise no_image_in(source)
 
 
 def _item(index: int, given: Any, photos: Preparation) -> Item:

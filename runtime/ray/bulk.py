@@ -18,6 +18,7 @@ from fluxpath.files import as_path
 from fluxpath.manifest import Manifest
 from fluxpath.progress import Progress
 from fluxpath.runtime.bulk.many import Summary, head_of, settled
+from fluxpath.runtime.bulk.shards import no_image_in
 from fluxpath.runtime.bulk.sources import named_in, photos_in, shards_of
 from fluxpath.runtime.inputs import as_method, as_targets
 from fluxpath.runtime.methods import Method
@@ -153,7 +154,10 @@ class _Source:
         """
         most, part = size
         if self.shards:
-            return pool.tasks(_left(pool.planned(self.shards, most), parts, summary))
+            tasks = pool.planned(self.shards, most)
+            if not tasks:
+                raise no_image_in(Path(self.given))
+            return pool.tasks(_left(tasks, parts, summary))
         if self.photos is None:
             return pool.images(self.given, most), None
         left = [(name, file) for name, file in self.photos if name not in done]

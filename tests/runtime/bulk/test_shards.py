@@ -102,3 +102,37 @@ def test_a_damaged_image_fails_alone_and_a_damaged_shard_says_so(tmp_path):
     pd.DataFrame({"picture": [1]}).to_parquet(tmp_path / "e.parquet")
     with pytest.raises(InputError, match="has no column 'image', it has picture"):
         list(items(tmp_path / "e.parquet", PHOTOS)[0])
+
+
+@pytest.mark.parametrize("out", ["out.npz", "out.parquet", "out"])
+def test_shards_without_images_are_named_and_one_of_several_is_not(tmp_path, graph, out):
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    with tarfile.open(shards / "a.tar", "w") as archive:
+        add(archive, "000.cls", b"3")
+    pd.DataFrame({"image": []}).to_parquet(shards / "b.parquet")
+    with Explainer(graph("smooth"), threads=1) as explainer:
+        for source in (shards / "a.tar", shards / "b.parquet", shards):
+            with pytest.raises(
+                InputError, match=f"there are no images in '{source}': a Parquet file has one"
+            ):
+                explainer.attribute_many(source, tmp_path / out, progress=False)
+            assert list(tmp_path.iterdir()) == [shards]
+        pd.DataFrame({"image": [png(LEVELS[0])]}).to_parquet(shards / "c.parquet")
+        assert explainer.attribute_many(shards, tmp_path / out, progress=False).written == 1
+
+
+def test_names_in_a_tar_lead_nowhere_else(tmp_path, graph):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in ("../up.png", "../../../up.png", "x/../../../up.png", "/abs.png", "//host/abs.png"):
+            add(archive, name, png(LEVELS[0]))
+        add(archive, str(tmp_path / "above" / "abs.png"), png(LEVELS[0]))
+        add(archive, "x\\..\\..\\back.png", png(LEVELS[0]))
+        add(archive, "C:\\drive.png", png(LEVELS[0]))
+    out = tmp_path / "below" / "out"
+    with Explainer(graph("smooth"), threads=1) as explainer:
+        summary = explainer.attribute_many(tmp_path / "a.tar", out, progress=False)
+    assert summary.written == 8 and not summary.failures
+    assert len([p for p in out.rglob("*.png") if not p.is_symlink()]) == 8
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.tar", "below"]
+    assert list((tmp_path / "below").iterdir()) == [out]

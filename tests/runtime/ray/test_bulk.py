@@ -154,6 +154,11 @@ def test_shards(cluster, photos, single, graph, tmp_path):
     )
     with pytest.raises(InputError, match="was written with part 8"):
         explain(tmp_path / "shards", graph("smooth"), out, part=9, **settings)
+    with tarfile.open(tmp_path / "empty.tar", "w"):
+        pass
+    with pytest.raises(InputError, match=r"there are no images in '.*empty\.tar'"):
+        explain(tmp_path / "empty.tar", graph("smooth"), tmp_path / "none", **settings)
+    assert not (tmp_path / "none").exists()
 
 
 def test_an_out_that_holds_something_else(cluster, photos, graph, tmp_path):
