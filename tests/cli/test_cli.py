@@ -344,6 +344,23 @@ def test_output_that_nobody_reads_to_the_end(folder):
     assert process.returncode == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_output_that_the_caller_has_closed(folder, tmp_path, closed):
+    program = "import sys; from fluxpath.cli import main; sys.exit(main())"
+    explain = ["explain", folder / "model.grad.onnx", folder / "photos/a.png", "--out"]
+    for arguments, code in (
+        ([*explain, tmp_path / "a.npy"], 0),
+        ([*explain, tmp_path / "a.npy" / "below.npy"], 1),
+        (["info", "--unknown"], 2),
+    ):
+        command = ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-c", program, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+        assert done.stdout == ""
+    assert np.load(tmp_path / "a.npy").shape == (1, 1, 6, 6)
+
+
 @pytest.mark.parametrize(
     ("method", "setting", "message"),
     [

@@ -53,6 +53,9 @@ def parser_of() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, 1 after an error (one sentence on stderr), or 130 if interrupted."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller has closed it (`>&-`)
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     options = parser_of().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -64,8 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.showwarning = lambda message, *_: say(f"fluxpath: {message}", sys.stderr)
             options.run(options)
         with naming("standard output"):
-            if sys.stdout is not None:  # it is where the caller has closed it
-                sys.stdout.flush()
+            sys.stdout.flush()
     except FluxpathError as error:
         say(f"fluxpath: {in_options(str(error))}", sys.stderr)
         return 1
