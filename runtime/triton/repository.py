@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from fluxpath import archive
 from fluxpath.artifact import GradientFile, read_sealed
@@ -21,6 +21,9 @@ from fluxpath.runtime.serve.settings import Settings
 from fluxpath.runtime.triton import graph, whole
 from fluxpath.runtime.triton.options import Options
 
+_Written: TypeAlias = tuple[dict[str, Any], dict[str, bytes]]
+"""What a version's file makes of the configuration, and the data of its warm-up by name."""
+
 
 def write(
     models: Sequence[str], out: Path, options: Options | None = None, name: str | None = None
@@ -28,16 +31,23 @@ def write(
     """Write a Triton model repository to the folder `out`, which must be empty or not there yet.
 
     models: files that an export wrote, as MODEL, NAME=MODEL or NAME:VERSION=MODEL: whole methods for Triton's
-    ONNX Runtime backend, gradient graphs for its Python backend. name: of the only model. Returns the models'
+    ONNX Runtime backend, gradient graphs for its Python backend. Versions of one name have one configuration
+    in Triton, so they must have the same inputs and outputs. name: of the only model. Returns the models'
     names. Raises InputError, ArtifactError, ProviderError; nothing is left at `out` then.
     """
     options = options or Options()
     need(models, "no model was given: name a file that 'fluxpath export' wrote")
-    need(name is None or len(models) == 1, f"one name was given for {len(models)} models: write NAME=MODEL")
-    places = [named(text if name is None else f"{name}={text.rpartition('=')[2]}") for text in models]
-    names = [place[0] for place in places]
-    twice = next((one for one in names if names.count(one) > 1), None)
-    need(twice is None, f"two models are called '{twice}': name them, as in NAME=MODEL")
+    if name is not None:
+        need(len(models) == 1 and "=" not in models[0],
+             f"name= (on the command line, --name) is of one model without a name, and was given with "
+             f"{', '.join(models)}: write NAME=MODEL for each")  # fmt: skip
+        models = [f"{name}={models[0]}"]
+    versions: dict[str, dict[str, Path]] = {}
+    for key, version, path in map(named, models):
+        known = versions.setdefault(key, {})
+        need(version not in known, f"two models are called '{key}' and have version {version}: write "
+             f"NAME={path}, or {key}:{max(map(int, known), default=0) + 1}={path}")  # fmt: skip
+        known[version] = path
     out = out.resolve()
     need(not out.exists() or (out.is_dir() and not any(out.iterdir())),
          f"'{out}' is there already and holds something: name a new folder")  # fmt: skip
@@ -46,37 +56,64 @@ def write(
         temporary = out.with_name(temporary_name())
         temporary.mkdir()
         try:
-            kinds = {_write_model(temporary, *place, options) for place in places}
+            kinds = {_write_model(temporary / key, known, options) for key, known in versions.items()}
             need(True in kinds or (options.max_batch, options.delay) == (None, None),
                  "max_batch and delay are of whole methods, and there are only gradient graphs, whose engine "
                  "needs neither")  # fmt: skip
             os.replace(temporary, out)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    return names
+    return list(versions)
 
 
-def _write_model(folder: Path, name: str, version: str, path: Path, options: Options) -> bool:
-    """Write one model, and return whether it is a whole method."""
+def _write_model(folder: Path, versions: Mapping[str, Path], options: Options) -> bool:
+    """Write all versions of a model, and return whether it is a whole method."""
+    written = {version: _write_version(folder / version, path, options) for version, path in versions.items()}
+    data = next(iter(written.values()))[1]
+    config = _in_common(folder.name, written)
+    for key, content in data.items():
+        (folder / whole.WARM_UP).mkdir(exist_ok=True)
+        (folder / whole.WARM_UP / key).write_bytes(content)
+    text = _as_text({"name": folder.name, **config})
+    (folder / "config.pbtxt").write_text(text, encoding="utf-8")
+    return bool(data)
+
+
+def _in_common(name: str, written: Mapping[str, _Written]) -> dict[str, Any]:
+    """The configuration of all versions: what is told of one alone is a parameter with its number behind."""
+    (first, (config, data)), *others = written.items()
+    if not others:
+        return config
+    for version, (other, more) in others:
+        fields = {**config, **other, "parameters": None}
+        differ = [key for key in fields if fields[key] and config.get(key) != other.get(key)]
+        differ += [] if data == more else ["range"]
+        need(not differ, f"versions {first} and {version} of '{name}' differ in {', '.join(differ)}, and "
+             "Triton has one configuration for all versions of a model: give them two names")  # fmt: skip
+    told = {version: about["parameters"] for version, (about, _) in written.items()}
+    shared = dict.fromkeys(key for about in told.values() for key in about)
+    parameters: dict[str, Any] = {}
+    for key in shared:
+        values = {version: about.get(key) for version, about in told.items()}
+        same = all(value == values[first] for value in values.values())
+        parameters |= {key: values[first]} if same else {f"{key}:{v}": value for v, value in values.items()}
+    return {**config, "parameters": parameters, "version_policy": {"all": {}}}
+
+
+def _write_version(inside: Path, path: Path, options: Options) -> _Written:
+    """Write one version's files; its configuration, and the data of its warm-up by name."""
     if path.suffix == archive.SUFFIX:
         raise InputError(f"'{path}' is TorchScript, which Triton is not given: export the model to .onnx")
     file = read_sealed(path, whole_method=None)
-    inside = folder / name / version
     inside.mkdir(parents=True)
     if file.manifest.method is not None:
         _put(file, inside / whole.MODEL)
-        config, data = whole.config_of(path, file, options)
-        for key, content in data.items():
-            (folder / name / whole.WARM_UP).mkdir(exist_ok=True)
-            (folder / name / whole.WARM_UP / key).write_bytes(content)
-    else:
-        _put(file, inside / graph.FILE)
-        (inside / "model.py").write_text(graph.MODEL, encoding="utf-8")
-        shape, digest = resolved_shape(file.manifest, None), hashlib.sha256(file.data).hexdigest()
-        model = Described(name, version, file.manifest, shape, digest, Settings())
-        config = graph.config_of(model, options)
-    (folder / name / "config.pbtxt").write_text(_as_text({"name": name, **config}), encoding="utf-8")
-    return file.manifest.method is not None
+        return whole.config_of(path, file, options)
+    _put(file, inside / graph.FILE)
+    (inside / "model.py").write_text(graph.MODEL, encoding="utf-8")
+    shape, digest = resolved_shape(file.manifest, None), hashlib.sha256(file.data).hexdigest()
+    model = Described(inside.parent.name, inside.name, file.manifest, shape, digest, Settings())
+    return graph.config_of(model, options), {}
 
 
 def _put(file: GradientFile, path: Path) -> None:

@@ -141,8 +141,8 @@ def named(text: str) -> tuple[str, str, Path]:
     name, _, version = name.partition(":")
     need(_NAME.fullmatch(name),
          f"a model's name is letters, digits, dots, dashes and underscores, and '{name}' is not")  # fmt: skip
-    need(version == "" or (version.isdecimal() and version.isascii() and int(version) > 0),
-         f"a model's version is a number above zero, and '{version}' is not")  # fmt: skip
+    need(version == "" or re.fullmatch("[1-9][0-9]{0,17}", version),  # Triton passes over others
+         f"a model's version is a number from 1, of 18 digits at most, not '{version:.40}'")  # fmt: skip
     return name, version or "1", Path(path)
 
 

@@ -12,10 +12,11 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("triton", help="write a model repository for Triton Inference Server")
     parser.add_argument("models", nargs="+", metavar="[NAME=]MODEL",
                         help="files that 'fluxpath export' wrote: whole methods (--method) run without "
-                        "fluxpath, gradient graphs with it; a version is NAME:2=MODEL")  # fmt: skip
+                        "fluxpath, gradient graphs with it; further versions of a model with the same inputs "
+                        "and outputs are NAME:2=MODEL")  # fmt: skip
     parser.add_argument("out", type=named_path, metavar="OUT",
                         help="the repository, a folder that is empty or not there yet")  # fmt: skip
-    parser.add_argument("--name", help="the name of the model, if there is one only")
+    parser.add_argument("--name", help="the name of the model, where one is given and has none before it")
     parser.add_argument("--max-batch", type=int, metavar="IMAGES",
                         help="most images that a whole method takes at a time (default 16)")  # fmt: skip
     parser.add_argument(

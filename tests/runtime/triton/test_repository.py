@@ -6,6 +6,8 @@ import hashlib
 import shutil
 
 import pytest
+from google.protobuf import text_format
+from tritonclient.grpc import model_config_pb2 as pb
 
 from fluxpath.cli import main
 from fluxpath.errors import ArtifactError, FluxpathError, InputError
@@ -20,6 +22,8 @@ def files(graph, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     shutil.copy(graph("smooth"), folder / "one.grad.onnx")
     attribution_from_gradient(graph("smooth"), folder / "two.onnx", method="mfaba-sharp")
+    wide = graph("smooth", input_range=(-3.0, 3.0))
+    attribution_from_gradient(wide, folder / "wide.onnx", method="mfaba-sharp")
     data = bytearray(graph("smooth").read_bytes())
     data[len(data) // 2] ^= 1
     (folder / "damaged.onnx").write_bytes(data)
@@ -46,9 +50,29 @@ def test_both_kinds_from_the_command_line(files, tmp_path, capsys):
         (["one.grad.onnx", "damaged.onnx"], None, ArtifactError, "truncated or was altered"),
         (["script.grad.pt"], None, InputError, "export the model to .onnx"),
         (["nothing.onnx"], None, ArtifactError, "there is no"),
-        (["one.grad.onnx", "one=two.onnx"], None, InputError, "two models are called 'one'"),
-        (["one:1=one.grad.onnx", "one:2=one.grad.onnx"], None, InputError, "two models are called 'one'"),
-        (["one.grad.onnx", "two.onnx"], "x", InputError, "one name was given for 2 models"),
+        (["one.grad.onnx", "one=two.onnx"], None, InputError, "two models are called 'one' .*one:2=two.onnx"),
+        (
+            ["one:2=one.grad.onnx", "one:2=one.grad.onnx"],
+            None,
+            InputError,
+            "'one' and have version 2: .*one:3=",
+        ),
+        (
+            ["a:1=one.grad.onnx", "a:2=two.onnx"],
+            None,
+            InputError,
+            "versions 1 and 2 of 'a' differ in backend, ",
+        ),
+        (["a:1=two.onnx", "a:2=wide.onnx"], None, InputError, "versions 1 and 2 of 'a' differ in range, "),
+        (["a:01=two.onnx"], None, InputError, "a number from 1, .*not '01'"),
+        (["a:" + 5000 * "1" + "=two.onnx"], None, InputError, "of 18 digits at most"),
+        (
+            ["one.grad.onnx", "two.onnx"],
+            "x",
+            InputError,
+            "is of one model without a name, .*: write NAME=MODEL",
+        ),
+        (["y=one.grad.onnx"], "x", InputError, "is of one model without a name, and was given with y=one"),
         (["one.grad.onnx"], "a/b", InputError, "a model's name is"),
         ([], None, InputError, "no model was given"),
     ],
@@ -58,6 +82,40 @@ def test_nothing_is_left_of_what_cannot_be_written(files, tmp_path, monkeypatch,
     with pytest.raises(error, match=said):
         write(models, tmp_path / "out", name=name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", [None, "mfaba-sharp"])
+def test_versions_of_a_model_have_one_configuration(graph, tmp_path, method):
+    """Triton serves all of them, and what is told of one alone bears its number."""
+    paths = [graph("smooth"), graph("smooth", objective="logit")]
+    if method is not None:
+        for i, path in enumerate(paths):
+            paths[i] = tmp_path / f"{i}.onnx"
+            attribution_from_gradient(path, paths[i], method=method)
+    out = tmp_path / "out"
+    assert write([f"a:1={paths[0]}", f"b={paths[0]}", f"a:7={paths[1]}"], out) == ["a", "b"]
+    read = [text_format.Parse((out / n / "config.pbtxt").read_text(), pb.ModelConfig()) for n in "ab"]
+    both, alone = read
+    assert both.version_policy.HasField("all") and not alone.HasField("version_policy")
+    told = {key: value.string_value for key, value in both.parameters.items()}
+    for version, path, objective in (("1", paths[0], "softmax"), ("7", paths[1], "logit")):
+        file = next(f for f in (out / "a" / version).iterdir() if f.suffix == ".onnx")
+        assert file.read_bytes() == path.read_bytes()
+        assert told[f"sha256:{version}"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert told[f"objective:{version}"] == objective
+    assert told["classes"] == "4" and not {"sha256", "objective", "classes:1"} & set(told)
+    both.ClearField("version_policy")
+    for config in read:
+        config.ClearField("parameters")
+        config.ClearField("name")
+    assert both == alone
+
+
+def test_a_name_with_several_models_is_one_sentence(files, tmp_path, capsys):
+    models = [str(files / "one.grad.onnx"), str(files / "two.onnx")]
+    assert main(["triton", *models, str(tmp_path / "out"), "--name", "x"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("fluxpath: --name is of one model without a name, ") and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("method", [None, "mfaba-sharp"])

@@ -21,6 +21,8 @@ from fluxpath.runtime.serve.settings import Settings
         ("x:12=a=b.onnx", None),
         ("x:3=b.onnx", ("x", "3", Path("b.onnx"))),
         ("x:0=b.onnx", None),
+        ("x:01=b.onnx", None),
+        (f"x:{5000 * '1'}=b.onnx", None),
         ("x:a=b.onnx", None),
         ("=b.onnx", None),
         ("../x=b.onnx", None),
