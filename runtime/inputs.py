@@ -40,11 +40,7 @@ def as_images(
         raise InputError(f"images have dtype {given.dtype}, and must be float32{_other_type(given)}")
     if given.shape == shape:
         given = given[None]
-    if given.shape[1:] != shape or given.ndim != len(shape) + 1:
-        raise InputError(
-            f"images have shape {list(given.shape)}, and must have [n, {_listed(shape)}]"
-            + _other_order(given.shape, shape)
-        )
+    need_images(given.shape, shape)
     if len(given) == 0:
         raise InputError("images are empty: pass at least one")
     if given.dtype == np.float32:
@@ -64,6 +60,15 @@ def as_images(
             )
         array = np.clip(array, low, high)
     return array
+
+
+def need_images(given: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Raise InputError unless the shape is [n, *shape]."""
+    if len(given) != len(shape) + 1 or given[1:] != shape:
+        raise InputError(
+            f"images have shape {list(given)}, and must have [n, {_listed(shape)}]"
+            + _other_order(given, shape)
+        )
 
 
 def within_range(

@@ -14,7 +14,7 @@ from torch import Tensor
 from fluxpath.arrays import as_array
 from fluxpath.errors import InputError
 from fluxpath.runtime.explainer import Explainer
-from fluxpath.runtime.inputs import within_range
+from fluxpath.runtime.inputs import need_images, within_range
 
 Images: TypeAlias = npt.NDArray[np.float32]
 Named: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -59,9 +59,8 @@ def as_target(target: Any) -> Any:
 
 def as_images(x: Tensor, explainer: Explainer) -> Images:
     """Float32 [n, *shape] on the host, within the model's range."""
-    manifest, shape = explainer.manifest, explainer.shape
-    if tuple(x.shape[1:]) != shape:
-        raise InputError(f"inputs have shape {list(x.shape)}, they must have [n, {str(list(shape))[1:]}")
+    manifest = explainer.manifest
+    need_images(tuple(x.shape), explainer.shape)
     images: Images = x.detach().to("cpu", torch.float32).numpy()
     return within_range(images, manifest.low, manifest.high)
 

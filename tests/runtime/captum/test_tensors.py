@@ -97,5 +97,5 @@ def test_a_wrong_shape_is_named_beside_the_right_one(explainer, shape):
     wrong = torch.zeros(shape)
     for asked in (lambda: captum.Saliency(explainer).attribute(wrong, target=1),
                   lambda: captum.Saliency(explainer).forward_func(wrong)):  # fmt: skip
-        with pytest.raises(InputError, match=r"have shape \[.*\], they must have \[n, 3, 8, 8\]"):
+        with pytest.raises(InputError, match=r"images have shape \[.*\], and must have \[n, 3, 8, 8\]"):
             asked()
