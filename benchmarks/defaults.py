@@ -87,10 +87,13 @@ def walks() -> dict[str, Rule]:
 
 def spheres() -> dict[str, tuple[int, str, float, float]]:
     """The candidates for NeFLAG: n, the distance's norm, the share of it, a fixed radius instead."""
-    given = {"radius 0.1": ("sharp", 0.0, 0.1), "radius 0.03": ("sharp", 0.0, 0.03)}
+    given = {f"radius {radius:g}": ("sharp", 0.0, radius) for radius in (0.1, 0.03, 0.01, 0.003)}
     given |= {f"L2 d*{share:g}": ("sharp", share, 0.0) for share in (0.125, 0.25, 0.5, 1.0)}
-    given |= {f"L1 d*{share:g}": ("smooth", share, 0.0) for share in (0.5, 1.0, 2.0, 4.0, 8.0)}
+    given |= {f"L1 d*{share:g}": ("smooth", share, 0.0) for share in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)}
     made = {f"neflag-10 {name}": (10, *rest) for name, rest in given.items()}
+    made |= {
+        f"neflag-1 {name}": (1, *given[name]) for name in ("radius 0.03", "radius 0.01", "L1 d*0.5", "L1 d*2")
+    }
     for name in ("radius 0.1", "radius 0.03", "L2 d*0.25", "L2 d*0.5", "L1 d*2", "L1 d*4"):
         made[f"neflag-20 {name}"] = (20, *given[name])
     return made

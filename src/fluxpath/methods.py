@@ -126,7 +126,7 @@ class MFABASettings:
 class NeFLAGSettings:
     """See `fluxpath.runtime.NeFLAG`."""
 
-    n: int = 20
+    n: int = 1
     radius: float | Literal["auto"] = "auto"
     max_steps: int = 20
     stop: Literal["flux", "label"] = "flux"

@@ -20,7 +20,9 @@ class NeFLAG(NeFLAGSettings, Method):
         x~ = x + radius * u, u uniform on the unit sphere;  then, until the stop,
         x~ = x - radius * sign(F(x~)),   F = grad f;  at the end  attribution += F(x~) * (x - x~)
 
-    n: the number of flux samples, 1 or more (NeFLAG-1, -10 and -20 in the paper).
+    n: the number of flux samples, 1 or more (NeFLAG-1, -10 and -20 in the paper). One is enough with the
+        radius "auto", within which the gradient hardly turns: all samples end at about the same point. With
+        a larger radius of your own each adds something, and 20 are usual.
     radius: epsilon; "auto", half of the distance that the boundary would have from the image along the
         gradient's sign if the network were linear, d / ||grad d||_1, as for `MFABA`, by the one evaluation at
         the image that is made anyway: a sign step then changes d by about half.

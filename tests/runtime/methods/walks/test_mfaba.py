@@ -94,7 +94,7 @@ def test_the_published_steps(explainers, ascent, size):
 
 def test_the_default_step_comes_from_the_image():
     assert MFABA() == MFABA("sharp", "trapezoid", "taylor", 50, "auto")
-    assert NeFLAG() == NeFLAG(20, "auto", 20, "flux", 0)
+    assert NeFLAG() == NeFLAG(1, "auto", 20, "flux", 0)
     assert NeFLAG.paper() == NeFLAG(20, 0.1, 20, "flux", 0)
 
 

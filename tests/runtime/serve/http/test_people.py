@@ -137,6 +137,6 @@ def test_what_a_page_needs_to_know(server):
     status, _, text = ask(server, "/v1/models", None, "GET")
     found = json.loads(text)
     assert status == 200 and found["models"] == ["smooth", "relu"]
-    assert found["methods"]["neflag"]["n"] == 20 and "ascent" not in found["methods"]["mfaba-sharp"]
+    assert found["methods"]["neflag"]["n"] == 1 and "ascent" not in found["methods"]["mfaba-sharp"]
     assert found["about"]["smooth"]["classes"] == 4
     assert json.loads(ask(server, "/v1/models/smooth", None, "GET")[2]) == {"name": "smooth", "ready": True}
