@@ -253,7 +253,7 @@ class Evaluation:
         return {method: np.array(self._numbers[method][metric], np.float64) for method in self.methods}
 
     def standings(self, metric: str) -> list[Standing]:
-        """The methods from best to worst, in groups that cannot be told apart; see `statistics.standings`."""
+        """The methods by groups, in each from best to worst; see `statistics.standings`."""
         self._need_metric(metric)
         if metric not in self._known:
             better = self.plan.metrics[metric].better
@@ -261,7 +261,9 @@ class Evaluation:
         return self._known[metric]
 
     def compare(self, metric: str, a: str, b: str) -> tuple[Interval, bool]:
-        """The mean of the paired differences a - b, its 95% interval, and whether it is more than noise."""
+        """The mean of the differences a - b over the images that have both, its 95% interval, and whether it
+        is more than noise; see `statistics.told_apart`.
+        """
         values = self.values(metric)
         for name in (a, b):
             need(name in values, f"there is no method {name!r}, there are {', '.join(values)}")

@@ -175,7 +175,8 @@ def _curve(curve: Curve) -> dict[str, Any]:
 
 
 def _interval(found: Interval) -> dict[str, float | int]:
-    return {"mean": found.mean, "low": found.low, "high": found.high, "images": found.count}
+    bounds = {"mean": found.mean, "low": found.low, "high": found.high}
+    return bounds | {"images": found.count, "infinite": found.infinite}
 
 
 def plain(value: Any) -> Any:
