@@ -48,9 +48,18 @@ def _part(found: Evaluation, metrics: list[str], last: bool) -> str:
 def notes(found: Evaluation) -> list[str]:
     """What the table means, in sentences."""
     said = (
-        f"{BEST} in the best group: over {len(found)} images no method does better beyond noise (paired "
-        "bootstrap, 95% for all pairs together). +- is half of the mean's 95% interval."
+        f"{BEST} in the best group: over {len(found)} images, or those of them on which both are defined, no "
+        "method does better beyond noise (paired bootstrap, 95% for all pairs of a metric together). +- is "
+        "half of the mean's 95% interval."
     )
+    for metric in found.metrics:
+        means = [each.mean for each in found.standings(metric)]
+        counts, infinite = {each.count for each in means}, sum(each.infinite for each in means)
+        if len(counts) > 1:
+            said += f" Means of {visible(metric)} are over {min(counts)} to {max(counts)} images."
+        if infinite:
+            values = f"{infinite} infinite value{'s' * (infinite > 1)}"
+            said += f" Means of {visible(metric)} are without {values}."
     if found.labelled:
         said += f" The model is right on {found.accuracy:.1%} of {found.labelled} images with a label."
     return [textwrap.fill(said, WIDTH)]

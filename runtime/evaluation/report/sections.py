@@ -16,12 +16,13 @@ from fluxpath.runtime.evaluation.report.words import (
     half,
     listed,
     mean,
+    of_images,
     seconds,
     table,
     text,
 )
 from fluxpath.runtime.evaluation.saving import settings
-from fluxpath.runtime.evaluation.statistics import Standing, best_group
+from fluxpath.runtime.evaluation.statistics import Standing, best_group, shared
 from fluxpath.runtime.evaluation.table import arrow, gradients, rate
 
 if TYPE_CHECKING:
@@ -35,10 +36,13 @@ READING = """
 <p>Every method explains the same images, and every metric measures every attribution. An interval says
 where the mean would lie for other images of this kind: it is a bootstrap over images, widened for few of
 them as Student's t is.</p>
-<p>Methods are compared pair by pair on the same images. Group 1 is the best method and all that cannot be
-told apart from it; group 2 is the best of the others and all that cannot be told apart from that, and so
-on. The level of these intervals is raised for the number of pairs, so that with 95% no two methods that are
-equal are told apart. Within a group there is no winner: the order of its methods is noise.</p>
+<p>Methods are compared pair by pair, over the images on which both have a value: means over different
+images say nothing of who is better. Group 1 are the methods that no other beats beyond noise; group 2 are
+those that only methods of group 1 beat, and so on. In each metric the level of these intervals is raised for
+the number of pairs, so that in one metric, with about 95%, no two methods that are equal are told apart.
+Within a group there is no winner: the order of its methods is noise.</p>
+<p>A mean leaves infinite values out and says how many there are. In a pair an infinite value counts as
+beyond every finite one of the two methods, by as much as these are apart.</p>
 <p>Bands around curves are 95% intervals of the mean at each point.</p>
 """
 BEST = '<span class="best">{}<span class="hidden"> (best group)</span></span>'
@@ -63,23 +67,38 @@ def found_in_short(found: Evaluation) -> str:
 
 def _sentence(found: Evaluation, metric: str) -> str:
     """Which methods lead in a metric, without a winner within noise."""
-    best = best_group(found.standings(metric))
+    standings = found.standings(metric)
+    best, ranked = best_group(standings), [each.name for each in standings if each.group]
     said = f"<b>{text(_capital(metric))}</b> ({arrow(found, metric)} is better): "
     chance = [n for n, method in found.plan.methods.items() if isinstance(method, Random) and n in best]
     if not best:
         return said + "not defined on these images."
-    if len(best) == 1 and len(found.methods) > 1:
-        return said + f"{listed(best)} is the best, beyond noise."
-    if len(best) == 1:
+    if len(found.methods) == 1:
         return said + f"{listed(best)} is the only method."
+    if len(ranked) == 1:
+        return said + f"{listed(best)} is the only one it is defined for."
+    said += _defined(found, metric, ranked)
+    if len(best) == 1:
+        return said + f"{listed(best)} is the best, beyond noise."
     if chance:
         return said + (
             f"{listed(best)} cannot be told apart, chance among them: on these images this metric does not "
             "show that any of them explains."
         )
-    if len(best) == len(found.methods):
-        return said + f"none of the methods can be told apart from the best: {listed(best)}."
-    return said + f"{listed(best)} lead, and cannot be told apart from the best."
+    if len(best) == len(ranked):
+        return said + f"none of the methods can be told apart: {listed(best)}."
+    return said + f"{listed(best)} lead, and cannot be told apart."
+
+
+def _defined(found: Evaluation, metric: str, ranked: list[str]) -> str:
+    """For which methods the metric is not defined, and on how few images pairs are compared, if not all."""
+    missing = [name for name in found.methods if name not in ranked]
+    said = f"not defined for {listed(missing)}; " if missing else ""
+    pairs = shared(found.values(metric))
+    if pairs[0] == len(found):
+        return said
+    over = f"{pairs[0]:,}" if pairs[0] == pairs[-1] else f"{pairs[0]:,} to {pairs[-1]:,}"
+    return said + f"over the {over} of {counted(len(found), 'image')} on which both of a pair are defined, "
 
 
 def summary_tables(found: Evaluation) -> str:
@@ -89,7 +108,9 @@ def summary_tables(found: Evaluation) -> str:
         metrics = found.metrics[at : at + ACROSS]
         by_name = {metric: {each.name: each for each in found.standings(metric)} for metric in metrics}
         head = ["Method", *(f"{text(m)}<small>{arrow(found, m)} is better</small>" for m in metrics)]
-        rows = [[text(name), *(_cell(by_name[m][name]) for m in metrics)] for name in found.methods]
+        rows = [
+            [text(name), *(_cell(by_name[m][name], len(found)) for m in metrics)] for name in found.methods
+        ]
         part = "" if len(found.metrics) <= ACROSS else f", part {at // ACROSS + 1}"
         tables.append(
             table(f"Mean of each metric over the images, \u00b1 half its 95% interval{part}", head, rows)
@@ -97,9 +118,10 @@ def summary_tables(found: Evaluation) -> str:
     return "".join(tables)
 
 
-def _cell(each: Standing) -> str:
+def _cell(each: Standing, whole: int) -> str:
     width = half(each.mean)
     shown = mean(each.mean) + ("" if math.isnan(width) else f" <small>\u00b1 {figure(width, width)}</small>")
+    shown += of_images(each.mean, whole)
     return BEST.format(shown) if each.group == 1 else shown
 
 
@@ -118,12 +140,16 @@ def metric_section(found: Evaluation, metric: str) -> str:
             "its interval", "Group"]  # fmt: skip
     rows = []
     for each in ranked:
-        row = [text(each.name), BEST.format(mean(each.mean)) if each.group == 1 else mean(each.mean)]
+        shown = mean(each.mean) + of_images(each.mean, len(found))
+        row = [text(each.name), BEST.format(shown) if each.group == 1 else shown]
         row += [bounds(each.mean), whisker(each.mean, reach, each.group == 1, chance)]
         row += (
             [MISSING, MISSING]
             if each.difference is None
-            else [mean(each.difference), bounds(each.difference)]
+            else [
+                mean(each.difference) + of_images(each.difference, len(found)),
+                bounds(each.difference),
+            ]
         )
         rows.append([*row, str(each.group) if each.group else MISSING])
     counts = sorted({each.mean.count for each in ranked})

@@ -32,6 +32,16 @@ def mean(found: Interval) -> str:
     return figure(found.mean, half(found))
 
 
+def of_images(found: Interval, whole: int) -> str:
+    """Over how many of so many images it is, and how many of these have an infinite value, as HTML.
+
+    "" if it is over all, and none has.
+    """
+    over = [f"over {counted(found.count, 'image')}"] if 0 < found.count < whole else []
+    said = [*over, f"{found.infinite} infinite"] if found.infinite else over
+    return f" <small>{', '.join(said)}</small>" if said else ""
+
+
 def bounds(found: Interval) -> str:
     """An interval as HTML, "low to high"."""
     if math.isnan(found.low):

@@ -31,10 +31,7 @@ def test_the_first_sentences_name_groups_and_no_winner_within_noise(found):
         found._numbers[name]["deletion"] = (image + 0.05 * rng.standard_normal(12)).tolist()
     said = plain(sections.found_in_short(found))
     first, second = best_group(found.standings("insertion"))
-    assert (
-        f"Insertion (higher is better): {first} and {second} lead, and cannot be told apart from the best."
-        in said
-    )
+    assert f"Insertion (higher is better): {first} and {second} lead, and cannot be told apart. " in said
     assert "cannot be told apart, chance among them: on these images this metric does not show" in said
     assert "Covered (higher is better): not defined on these images." in said
     assert "12 images by 3 methods; the model is right on" in said
@@ -47,6 +44,61 @@ def test_a_winner_beyond_noise_is_named(found):
     table = sections.metric_section(found, "insertion")
     assert [row[-1] for row in rows(table)] == ["1", "2", "3"]
     assert rows(table)[1][4].startswith("\u22125"), "the difference from the best"
+
+
+@pytest.fixture
+def two(graph):
+    """Twelve images by two methods, without chance; tests change its numbers."""
+    methods = {name: METHODS[name] for name in ("ig", "saliency")}
+    return evaluated(graph("smooth"), 12, methods=methods, metrics={"insertion": METRICS["insertion"]})
+
+
+def said_of(found, **values):
+    for name, each in values.items():
+        found._numbers[name]["insertion"] = np.asarray(each, float).tolist()
+    return plain(sections.found_in_short(found)).partition("(higher is better): ")[2]
+
+
+@pytest.mark.parametrize("known", [1, 12])
+def test_the_only_method_with_values_has_beaten_nobody(two, known):
+    some = np.where(np.arange(12) < known, np.arange(12), np.nan)
+    assert said_of(two, ig=some, saliency=[np.nan] * 12) == "ig is the only one it is defined for."
+
+
+def test_methods_without_a_value_are_not_among_those_that_lead(found):
+    rng = np.random.default_rng(0)
+    image = rng.random(12)
+    said = said_of(found, ig=image, saliency=image[::-1], random=[np.nan] * 12)
+    assert said.startswith("not defined for random ; none of the methods can be told apart: ")
+
+
+def test_a_winner_over_some_of_the_images_says_over_which(two):
+    worse = np.where(np.arange(12) < 8, np.arange(12) / 12 + 4, np.nan)
+    better = np.where(np.arange(12) < 8, np.arange(12) / 12 + 5 + np.arange(12) / 100, -9)
+    said = said_of(two, ig=worse, saliency=better)
+    assert said == (
+        "over the 8 of 12 images on which both of a pair are defined, saliency is the best, beyond noise."
+    )
+    cells = rows(sections.metric_section(two, "insertion"))
+    assert [row[0] for row in cells] == ["saliency", "ig"], "though its mean over all images is the lower"
+    assert "over" not in cells[0][1] and cells[1][1].endswith("over 8 images")
+    assert cells[1][4].endswith("over 8 images")
+    assert rows(sections.summary_tables(two))[0][1].endswith("over 8 images")
+    assert "Means of insertion are over 8 to 12 images." in " ".join(two.table().split())
+
+
+def test_infinite_values_are_counted_where_the_means_stand(two):
+    values = np.random.default_rng(1).random(12)
+    said_of(two, ig=np.where(np.arange(12) < 2, -np.inf, values), saliency=values + 1)
+    cells = {row[0]: row for row in rows(sections.metric_section(two, "insertion"))}
+    assert cells["ig"][1].endswith(" 2 infinite") and "infinite" not in cells["saliency"][1]
+    assert cells["ig"][4].endswith(" 2 infinite") and cells["ig"][-1] == "2"
+    assert "without 2 infinite values" in " ".join(two.table().split())
+
+
+def test_a_method_alone_is_named(two):
+    two.methods.remove("saliency")
+    assert said_of(two, ig=range(12)) == "ig is the only method."
 
 
 def rows(html):
