@@ -78,15 +78,13 @@ def memory_data(given: Any, fitting: Fitting, masks: Masks) -> Data:
     cannot go on later.
     """
     if isinstance(given, Mapping):
-        columns = {name: given[name] for name in _ARRAYS if given.get(name) is not None}
+        columns = {name: given[name] for name in _ARRAYS if name in given and given[name] is not None}
         strange = sorted(set(given) - set(_ARRAYS))
         if "images" not in columns or strange:
             raise InputError(
                 f"data has {sorted(given)}, and must have 'images', and may have 'labels', 'masks'"
             )
-        for name, values in columns.items():
-            if not isinstance(values, Sized) or getattr(values, "shape", None) == ():
-                raise InputError(f"{name} of data are {values!r:.80}, they must be arrays or lists")
+        columns = {name: _Column(name, values) for name, values in columns.items()}
         lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) != 1:
             raise InputError(
@@ -114,6 +112,25 @@ def memory_data(given: Any, fitting: Fitting, masks: Masks) -> Data:
             yield _element(i, each, fitting, masks)
 
     return Data(items, count, None, labelled)
+
+
+class _Column:
+    """Rows of an array or a list, by their places; InputError for what has none."""
+
+    def __init__(self, name: str, values: Any) -> None:
+        placed = isinstance(values, Sized) and hasattr(values, "__getitem__")
+        if not placed or isinstance(values, Mapping | str | bytes) or getattr(values, "shape", None) == ():
+            raise InputError(f"{name} of data are {values!r:.80}, they must be arrays or lists")
+        # A Series or DataFrame of pandas looks rows up by their labels, and has `iloc` for places.
+        self._count, self._rows = len(values), getattr(values, "iloc", values)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, place: int) -> Any:
+        if place >= self._count:
+            raise IndexError(place)
+        return self._rows[place]
 
 
 def _element(i: int, given: Any, fitting: Fitting, masks: Masks) -> Datum:

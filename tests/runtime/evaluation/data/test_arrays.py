@@ -92,9 +92,37 @@ def test_a_dict_of_arrays_and_tensors(opened):
     np.testing.assert_array_equal(found(opened(given))[2][1], images(3)[2])
 
 
+def test_rows_of_pandas_are_found_by_their_places(opened):
+    """A table that was sorted, drawn from or filtered keeps the labels of its rows, which are no places."""
+    pandas = pytest.importorskip("pandas")
+    masks = np.random.default_rng(0).random((3, 6, 6)) > 0.5
+    for index in ([2, 0, 1], [10, 11, 12], ["a", "b", "c"], [0, 0, 0]):
+        for dtype in (None, "Int64", "category"):
+            data = opened({
+                "images": pandas.Series(list(images(3)), index=index),
+                "labels": pandas.Series([3, 1, 2], index=index, dtype=dtype),
+                "masks": pandas.Series(list(masks), index=index),
+            })  # fmt: skip
+            assert data.count == 3
+            for i, (_, image, label, mask) in enumerate(found(data)):
+                assert label == (3, 1, 2)[i]
+                np.testing.assert_array_equal(image, images(3)[i])
+                np.testing.assert_array_equal(mask, masks[i])
+    names = pandas.Series(["dog", None, "ant"], index=[1, 2, 0])
+    assert [row[2] for row in found(opened({"images": images(3), "labels": names}))] == [3, None, 0]
+    with pytest.raises(InputError, match="label 0"):
+        opened({"images": images(3), "labels": pandas.DataFrame({"a": [1, 2, 3], "b": [0, 0, 0]})})
+    series = pandas.Series(list(images(3)), index=[2, 0, 1])
+    for i, (_, image, *_) in enumerate(found(opened(series))):
+        np.testing.assert_array_equal(image, images(3)[i])
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
+        ({"images": images(3), "labels": {0: 1, 1: 2, 2: 3}}, "labels of data are {0: 1, .* arrays or lists"),
+        ({"images": images(3), "labels": {1, 2, 3}}, "labels of data are {1, .* arrays or lists"),
+        ({"images": images(3), "labels": "123"}, "labels of data are '123', they must be arrays or lists"),
         ({}, "must have 'images'"),
         ({"images": [], "label": []}, "must have 'images', and may have 'labels'"),
         ({"images": images(3), "labels": [1]}, "as many of each"),
