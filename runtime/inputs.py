@@ -160,9 +160,11 @@ def class_named(name: str, classes: int, names: Sequence[str] | None) -> int:
     """The number of the class called `name`; InputError, with the nearest names, if there is not just one.
 
     Whole names come first, then names whatever their case, then those with `name` among several, as "tabby"
-    is in "tabby, tabby cat", then a class's number in digits.
+    is in "tabby, tabby cat", then a class's number in digits: "3", or "3.0", as tables have integers beside
+    gaps.
     """
-    number = int(name) if re.fullmatch("-?[0-9]{1,18}", name.strip()) else None
+    digits = re.fullmatch(r"(-?[0-9]{1,18})(\.0+)?", name.strip())
+    number = int(digits[1]) if digits else None
     if names is None:
         if number is not None:
             return number

@@ -168,6 +168,7 @@ class Series:
         ("TIGER CAT ", [5, 5]),
         ("3", [7, 7]),
         ("2", [2, 2]),
+        ("2.0", [2, 2]),
         (["tench", None], [0, -1]),
         (Series(["tench", "panda"]), [0, 6]),
         (["panda", 2], [6, 2]),
@@ -178,6 +179,14 @@ class Series:
 )
 def test_classes_by_name(target, numbers):
     assert as_targets(target, 2, len(NAMES), NAMES).tolist() == numbers
+
+
+@pytest.mark.parametrize("index", [[2, 0, 1], [10, 11, 12], ["a", "b", "c"]])
+@pytest.mark.parametrize(("given", "dtype"), [([6, 0, 2], None), ([6, 0, 2], "Int64"),
+                                              (["panda", "tench", "2"], None)])  # fmt: skip
+def test_targets_in_a_series_are_by_place(given, dtype, index):
+    target = pytest.importorskip("pandas").Series(given, index=index, dtype=dtype)
+    assert as_targets(target, 3, len(NAMES), NAMES).tolist() == [6, 0, 2]
 
 
 @pytest.mark.parametrize(

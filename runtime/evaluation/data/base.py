@@ -113,12 +113,17 @@ class Fitting:
         return np.asarray(checked[0])
 
     def label(self, given: Any, where: str) -> int | None:
-        """The number of a class that is given by number or name; None for None, "" and -1 (no label)."""
+        """The number of a class that is given by number or name; None for no label.
+
+        No label is None, NaN, pandas' NA, an empty text, and -1, as a number or as text.
+        """
         if getattr(given, "shape", None) == ():  # a number of numpy's, or a tensor
             given = as_array("label", given).item()
         if isinstance(given, float) and given.is_integer():
-            given = int(given)  # as pandas writes integers beside gaps
-        if given is None or given == "" or given != given or given == -1:
+            given = int(given)  # as pandas has integers beside gaps
+        if given is None or type(given).__name__ == "NAType":  # pandas is not imported for its NA
+            return None
+        if (isinstance(given, str) and not given.strip()) or (isinstance(given, float) and given != given):
             return None
         if not isinstance(given, int | float | str):
             raise InputError(f"{where}: the label is {given!r:.80}, it must be one class, by number or name")
@@ -126,7 +131,7 @@ class Fitting:
             number = int(as_targets(given, 1, self.manifest.classes, self.manifest.class_names)[0])
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
-        return number
+        return None if number == -1 else number
 
     def mask(self, given: Any, name: str) -> Mask:
         """A mask as bool [h, w] of the input's size: what is brighter than half of its brightest pixel.

@@ -24,16 +24,32 @@ def fit(graph):
     [
         (2, 2), (np.int64(1), 1), ("cat", 2), ("bee", 1), ("3", 3), (2.0, 2), (np.str_("dog"), 3),
         (None, None), ("", None), (-1, None), (float("nan"), None),
+        ("-1", None), (" -1 ", None), ("-1.0", None), (-1.0, None), (" ", None), (np.int64(-1), None),
+        ("3.0", 3), ("0.00", 0), (" 2.0", 2), ("2", 2),
     ],
 )  # fmt: skip
 def test_a_label_is_a_number_a_name_or_none(fit, given, number):
     assert fit.label(given, "here") == number
 
 
-@pytest.mark.parametrize("given", [4, "dodo", 1.5, -2, b"cat", [1]])
+@pytest.mark.parametrize(
+    "given",
+    [4, "dodo", 1.5, -2, b"cat", [1], "-2", "4", "4.0", "1.5", "3.", ".0", "nan", True, np.zeros(2)],
+)
 def test_a_wrong_label_is_named_with_its_place(fit, given):
     with pytest.raises(InputError, match=r"^row 7: "):
         fit.label(given, "row 7")
+
+
+def test_a_class_named_like_a_number_goes_first(graph):
+    fit = fitting(graph("smooth", class_names=("-1", "3.0", "1", "0")))
+    assert [fit.label(each, "here") for each in ("-1", "3.0", "1", "0", "3")] == [0, 1, 2, 3, 3]
+
+
+def test_gaps_of_pandas_are_no_labels(fit):
+    pandas = pytest.importorskip("pandas")
+    for gap in (pandas.NA, pandas.Series([None, 1], dtype="Int64")[0], pandas.Series([None, 1.5])[0]):
+        assert fit.label(gap, "here") is None
 
 
 def test_images_are_checked(fit):
