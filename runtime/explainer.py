@@ -80,6 +80,10 @@ class Explainer:
     path: Path | None
     """The file that was opened; None for a session of one's own."""
 
+    device: str
+    """Where the model runs, whatever was asked for: "cpu", "cuda:0", or the name of an execution provider; ""
+    for a session of one's own that does not say (`GradientSession.place`)."""
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -144,6 +148,7 @@ class Explainer:
             if limit is not None:
                 whole(name, limit, 1, 2**63)
         self.manifest: Manifest = session.manifest
+        self.device = session.place
         self.shape = resolved_shape(self.manifest, shape)
         self._predictor = Predictor(session, self.manifest)
         self._intake = Intake(self.manifest, self.shape, self._predictor)

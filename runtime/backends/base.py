@@ -55,6 +55,11 @@ class GradientSession(ABC):
         """The number of classes if the model's own first output is float32 [batch, classes], else None."""
         return None
 
+    @property
+    def place(self) -> str:
+        """Where the graph runs, as in "cpu" and "cuda:0", or what runs it; "" if nobody says."""
+        return ""
+
     def make_lanes(self, slots: int, shape: tuple[int, ...], companions: Companions = NO_COMPANIONS) -> Lanes:
         """Allocate arrays where the backend needs them, here the host; `shape` has no batch, no open size."""
         return Lanes(slots, **self._layout(shape, companions))

@@ -15,6 +15,11 @@ class DeviceSession(GradientSession):
 
     device: Device
 
+    @property
+    def place(self) -> str:
+        """The device and its number."""
+        return f"{self.device.kind}:{self.device.number}"
+
     def make_lanes(
         self, slots: int, shape: tuple[int, ...], companions: Companions = NO_COMPANIONS
     ) -> DeviceLanes:

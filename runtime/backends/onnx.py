@@ -74,6 +74,11 @@ class OnnxSession(GradientSession):
         self._half: npt.NDArray[np.uint16] | None = None
         self._bindings: dict[int, Any] = {}
 
+    @property
+    def place(self) -> str:
+        """ "cpu", or the first provider of others than the CPU's."""
+        return "cpu" if self._providers[0] == "CPUExecutionProvider" else self._providers[0]
+
     def _opened(
         self, file: GradientFile, providers: list[str], of_providers: Sequence[dict[str, str]] | None
     ) -> tuple[Any, list[Any]]:

@@ -89,6 +89,11 @@ class TorchScriptSession(GradientSession):
         classes = self.manifest.classes
         return classes if classes > 2 and self.manifest.outputs[0] not in _RESULTS else None
 
+    @property
+    def place(self) -> str:
+        """torch's device."""
+        return str(self._device)
+
     def forward(self) -> Forward:
         """The logits by the part of the traced graph that computes them, with the same weights."""
         torch, manifest, device = self._torch, self.manifest, self._device

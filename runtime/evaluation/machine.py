@@ -14,7 +14,7 @@ PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "torch", "pillow")
 
 
 def machine(device: str) -> dict[str, str]:
-    """The processor, its cores, the memory, the system, and the device that was asked for, in words."""
+    """The processor, its cores, the memory, the system, and the device that the model runs on, in words."""
     found = {
         "processor": processor(),
         "cores": str(cores()),

@@ -53,7 +53,8 @@ def evaluate(
         .tsv, .jsonl or .parquet file with a row for each image, or a data set of Hugging Face's that was
         saved (`save_to_disk`, or an imagefolder); an .npz file with images [n, ...], and if you have them
         labels [n] and masks [n, h, w]; a dict of such arrays; or an iterable of images, (name, image) and
-        (name, image, label). Images are in any form that `Explainer.prepare` takes.
+        (name, image, label). Images are in any form that `Explainer.prepare` takes. Labels are numbers, or
+        names of classes; None, NaN, "" and -1 are none.
     methods: names as for `method_named`, or methods; a dict names the columns. "random" is independent noise.
     metrics: names as for `metric_named`, or metrics; a dict names the columns, as `preset(...)` is one.
     report: a folder to write to: report.html, results.csv, results.json, results.parquet (where pyarrow is
@@ -68,7 +69,7 @@ def evaluate(
     seed: of what is random in metrics, and of the bootstrap.
     batch: how many images are explained, measured and written at a time; memory grows with it, and so does
         what a killed run does again.
-    device: for a `model` that is a file. progress: see `attribute_many`. restart: begin anew where the folder
+    device: to open a `model` that is a file on; an `Explainer` has its own. progress: see `attribute_many`. restart: begin anew where the folder
         holds a run.
 
     A damaged image is left out, and named in the result. Memory grows with the batch, and by a few numbers
@@ -100,7 +101,7 @@ def evaluate(
         about = {"data": opened.source or "objects in memory", "note": opened.note}
         if explainer.path is not None:
             about |= {"model": explainer.path.name, "sha256": digest(explainer.path)}
-        found = Evaluation.of(log.path, log.batches, plan, manifest, about, machine.machine(device))
+        found = Evaluation.of(log.path, log.batches, plan, manifest, about, machine.machine(explainer.device))
         if not found.images:
             log.close(remove=True)
             left_out = (

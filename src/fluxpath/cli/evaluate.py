@@ -105,7 +105,6 @@ def run(options: argparse.Namespace) -> None:
                 drawing=drawing,
                 seed=options.seed,
                 batch=options.batch,
-                device=options.device,
                 restart=options.restart,
             )
         except KeyboardInterrupt:

@@ -27,6 +27,7 @@ def test_onnx_runtime_works_in_place_on_the_devices_memory(graph):
     session = OnnxDeviceSession(graph("linear"), device, Options(providers=opening.CPU, threads=1))
     images = np.random.default_rng(0).random((5, *session.manifest.shape)).astype(np.float32)
     with Explainer.from_session(session, slots=3) as there, Explainer(graph("linear"), threads=1) as here:
+        assert (there.device, here.device) == ("cpu:0", "cpu"), "where it runs"
         for method in METHODS:
             compare(there.attribute(images, method=method), here.attribute(images, method=method))
 

@@ -27,6 +27,7 @@ def test_torch_works_in_place_on_the_devices_memory(tmp_path):
     session = TorchScriptDeviceSession(path, HostDevice(), Options(threads=1))
     images = np.random.default_rng(0).random((3, *session.manifest.shape)).astype(np.float32)
     with Explainer.from_session(session, slots=2) as there, Explainer(path, threads=1) as here:
+        assert (there.device, here.device) == ("cpu:0", "cpu"), "where it runs"
         for method in (MFABA(), AGI(classes=2, choice="top", max_steps=4)):
             compare(there.attribute(images, method=method), here.attribute(images, method=method))
 

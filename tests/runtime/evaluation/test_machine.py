@@ -14,8 +14,9 @@ from fluxpath.runtime.evaluation import machine
 
 
 def test_the_machine_and_the_versions():
-    told = machine.machine("cuda")
-    assert int(told["cores"]) >= 1 and told["device"] == "cuda" and platform.system() in told["system"]
+    told = machine.machine("cuda:0")
+    assert "device" not in machine.machine(""), "of a session that does not say"
+    assert int(told["cores"]) >= 1 and told["device"] == "cuda:0" and platform.system() in told["system"]
     assert all(told.values()) and re.fullmatch(r"\d+ GiB", told.get("memory", "1 GiB"))
     versions = machine.versions()
     assert versions["fluxpath"] == fluxpath.__version__ and versions["numpy"] == np.__version__
