@@ -204,7 +204,9 @@ class Curves:
         for name, curve in found.curves.items():
             values = np.asarray(curve, np.float64)
             if np.isfinite(values).all():
-                self._join(column, method, name, (1, values, values * values, values, values))
+                with np.errstate(over="ignore"):  # sums of huge values are infinite, and not drawn
+                    squares = values * values
+                self._join(column, method, name, (1, values, squares, values, values))
 
     def join(self, content: Mapping[str, Any]) -> None:
         """Add what `content` gave of another batch."""
@@ -220,7 +222,9 @@ class Curves:
         known = of_method.setdefault(name, more)
         if known is not more and len(known[1]) == len(more[1]):
             least, most = np.minimum(known[3], more[3]), np.maximum(known[4], more[4])
-            of_method[name] = (known[0] + more[0], known[1] + more[1], known[2] + more[2], least, most)
+            with np.errstate(over="ignore"):
+                total, squares = known[1] + more[1], known[2] + more[2]
+            of_method[name] = (known[0] + more[0], total, squares, least, most)
 
     def sums(self) -> Mapping[str, Mapping[str, Mapping[str, Sums]]]:
         """By column, method and curve: the number of images, sums, sums of squares, least and greatest."""

@@ -44,7 +44,8 @@ class Curve:
         """From what `Curves` added up."""
         count, total, squares, least, most = sums
         mean = total / count
-        spread = 1.96 * np.sqrt(np.maximum(squares / count - mean * mean, 0) / max(1, count - 1))
+        with np.errstate(over="ignore", invalid="ignore"):  # of a metric of one's own, with huge values
+            spread = 1.96 * np.sqrt(np.maximum(squares / count - mean * mean, 0) / max(1, count - 1))
         return cls(mean, np.maximum(mean - spread, least), np.minimum(mean + spread, most), count)
 
 

@@ -26,6 +26,9 @@ DASHES = ((), (9, 4), (2, 3), (9, 3, 2, 3))
 GRID = (222, 223, 226)
 TITLE, TEXT, PAD, SAMPLE = 16, 13, 12, 28
 TINY = 1e-290  # no axis is shorter
+MOST = 1e300  # values are below it
+HIGHEST = 8192  # pixels, and the widest
+LEGEND = TEXT + 8  # from one row of names to the next
 Points: TypeAlias = npt.NDArray[np.float64]
 
 LINE = TEXT + 6  # from one line of text to the next
@@ -53,8 +56,8 @@ class Curves:
     _drawn: tuple[list[Area], list[Line], list[Label]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        whole("width", self.width, 160, 8192)
-        whole("height", self.height, 160, 8192)
+        whole("width", self.width, 160, HIGHEST)
+        whole("height", self.height, 160, HIGHEST)
         object.__setattr__(self, "_drawn", _laid_out(self))
 
     def svg(self) -> str:
@@ -105,7 +108,7 @@ def _laid_out(figure: Curves) -> tuple[list[Area], list[Line], list[Label]]:
     need(any(map(len, finite)), "curves need at least one point whose x and y are finite")
     every = np.concatenate(finite)
     least, greatest = every.min(axis=0).tolist(), every.max(axis=0).tolist()
-    inside = all(abs(v) < 1e300 for v in (*least, *greatest))
+    inside = all(abs(v) < MOST for v in (*least, *greatest))
     need(inside, "the values of curves must be below 1e300")
 
     width, legend = figure.width - 2 * PAD, _legend(list(data), figure.width)
@@ -203,7 +206,7 @@ def _legend(names: list[str], width: int) -> list[tuple[float, int]]:
     for name in names:
         wide = SAMPLE + 6 + min(_room(name, TEXT), width - 2 * PAD - SAMPLE - 6)
         if x > PAD and x + wide > width - PAD:
-            x, y = float(PAD), y + TEXT + 8
+            x, y = float(PAD), y + LEGEND
         at.append((x, y))
         x += wide + 2 * PAD
     return at

@@ -6,14 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from fluxpath.runtime.evaluation.statistics import Interval
 from fluxpath.runtime.pictures import Curves
+from fluxpath.runtime.pictures.curves import HIGHEST, LEGEND, MOST
 
 if TYPE_CHECKING:
     from fluxpath.runtime.evaluation.evaluation import Curve
 
 WIDTH, HEIGHT, PAD = 200, 22, 8
 CURVE = (420, 340)  # small, so that its letters can be read where the page is narrow
+NAMES = 4  # so many rows of names leave room for the curves; more make the drawing higher
 
 
 def extent(means: Sequence[Interval]) -> tuple[float, float] | None:
@@ -62,18 +67,38 @@ def whisker(found: Interval, reach: tuple[float, float] | None, best: bool, guid
 def curve_figures(metric: str, methods: Mapping[str, Mapping[str, Curve]]) -> list[str]:
     """One drawing for each curve of a metric, with a line and its interval for each method.
 
-    They are drawn against the metric's first curve; one without another is not drawn.
+    They are drawn against the metric's first curve; one without another is not drawn, nor are curves that
+    do not fit the first one, or cannot be drawn: the page is written without them.
     """
-    names = list(dict.fromkeys(name for curves in methods.values() for name in curves))
-    across, others = names[0] if names else "", names[1:]
+    names = dict.fromkeys(name for curves in methods.values() for name in curves)
     drawn = []
-    for name in others:
+    across = next((name for name in names if _is_first(name, methods)), None)
+    for name in names:
         series, bands = {}, {}
         for method, curves in methods.items():
-            if name in curves and len(curves[name].mean) == len(curves[across].mean):
-                curve = curves[name]
-                series[method], bands[method] = (curves[across].mean, curve.mean), (curve.low, curve.high)
-        if series:
-            figure = Curves(series, f"{metric}: {name}", across, name, *CURVE, bands=bands)
+            if name == across or across not in curves or name not in curves:
+                continue
+            first, curve = curves[across], curves[name]
+            if _can_be_drawn(first.mean, curve.mean):
+                series[method] = first.mean, curve.mean
+                if _can_be_drawn(first.mean, curve.low) and _can_be_drawn(first.mean, curve.high):
+                    bands[method] = curve.low, curve.high
+        if across is not None and series:
+            height = min(CURVE[1] + LEGEND * max(0, len(series) - NAMES), HIGHEST)
+            figure = Curves(series, f"{metric}: {name}", across, name, CURVE[0], height, bands)
             drawn.append(figure.svg().replace(' xmlns="http://www.w3.org/2000/svg"', "", 1))
     return drawn
+
+
+def _is_first(name: str, methods: Mapping[str, Mapping[str, Curve]]) -> bool:
+    """Whether no method has a curve before it: a method lacks those of which it has no finite one."""
+    return all(next(iter(curves)) == name for curves in methods.values() if name in curves)
+
+
+def _can_be_drawn(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> bool:
+    """Whether `Curves` takes them: of one length, with a finite point, and nothing too large."""
+    if x.ndim != 1 or x.shape != y.shape:
+        return False
+    points = np.abs(np.stack([x, y]))
+    points = points[:, np.isfinite(points).all(axis=0)]
+    return bool(points.size and points.max() < MOST)

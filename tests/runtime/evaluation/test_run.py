@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -15,11 +16,12 @@ from PIL import Image
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import Explainer
+from fluxpath.runtime.backends.onnx import OnnxSession
 from fluxpath.runtime.evaluation import evaluate
 from fluxpath.runtime.evaluation.data.base import Fitting
 from fluxpath.runtime.evaluation.log import LOG
 from fluxpath.runtime.evaluation.run import digest
-from fluxpath.runtime.metrics import Case, measure
+from fluxpath.runtime.metrics import Case, Measured, Metric, measure
 
 FILES = ("report.html", "results.csv", "results.json", "results.parquet")
 
@@ -95,6 +97,41 @@ def test_a_killed_run_goes_on_where_it_was(graph, tmp_path, monkeypatch, after, 
         for method, curves in whole.curves[metric].items():
             for name, curve in curves.items():
                 np.testing.assert_array_equal(curve.mean, found.curves[metric][method][name].mean)
+
+
+def test_the_report_tells_where_the_model_runs_and_not_what_was_asked(graph, tmp_path):
+    class Elsewhere(OnnxSession):
+        place = "cuda:1"
+
+    with Explainer.from_session(Elsewhere(graph("smooth"), threads=1)) as explainer:
+        found = evaluate(explainer, images(2), metrics=METRICS, progress=False, report=tmp_path)
+    assert found.machine["device"] == "cuda:1"
+    assert json.loads((tmp_path / "results.json").read_text())["machine"]["device"] == "cuda:1"
+    assert "<td>cuda:1</td>" in (tmp_path / "report.html").read_text()
+    with pytest.warns(RuntimeWarning, match="device='auto' uses the CPU"):
+        found = evaluate(graph("smooth"), images(2), metrics=METRICS, progress=False, device="auto")
+    assert found.machine["device"] == "cpu"
+
+
+@dataclass(frozen=True)
+class Strange(Metric):
+    """A metric of one's own whose curves are hard to draw: without a first one for dark maps, or huge."""
+
+    better = "higher"
+
+    def measure(self, case, found):
+        value = float(np.abs(case.values).sum())
+        first = np.array([0.0, np.nan if value < self.bright else 1.0])
+        return Measured(value, {"x": first, "y": np.array([value, 1e299]), "huge": np.full(2, 2e301)})
+
+    bright: float = 1.0
+
+
+@pytest.mark.parametrize("bright", [0.0, 1.0, np.inf])
+def test_curves_of_ones_own_never_stop_the_report(graph, tmp_path, bright):
+    found = evaluated(graph("smooth"), 4, metrics={"own": Strange(bright)}, report=tmp_path / "out")
+    assert found.curves["own"]["random"].keys() >= {"y", "huge"}
+    assert "own" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_run_is_not_mixed_with_another(graph, tmp_path):

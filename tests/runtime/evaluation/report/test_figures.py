@@ -52,3 +52,36 @@ def test_a_drawing_for_each_curve():
     assert "&lt;a&gt;" in p and ">deletion: p</" in p and ">fraction</text>" in p
     assert curve_figures("gini", {}) == curve_figures("gini", {"a": {}}) == []
     assert curve_figures("x", {"a": {"p": curve(1.0, 2.0)}}) == []
+
+
+def test_curves_that_cannot_be_drawn_are_left_out():
+    """Of a metric of one's own: without a finite first curve, too large, of another length or shape."""
+    x = curve(0.0, 0.5, 1.0)
+    good = {"x": x, "y": curve(0.0, 0.2, 1.0)}
+    plane = np.zeros((3, 2))
+    for strange in (
+        {"y": x},
+        {"x": x},
+        {},
+        {"x": x, "y": curve(0.0, 2e300, 1.0)},
+        {"x": curve(0.0, 2e300, 1.0), "y": x},
+        {"x": x, "y": curve(0.0, 1.0)},
+        {"x": x, "y": curve(np.nan, np.nan, np.inf)},
+        {"x": x, "y": Curve(plane, plane, plane, 3)},
+        {"x": curve(), "y": curve()},
+    ):
+        for methods in ({"odd": strange, "good": good}, {"good": good, "odd": strange}):
+            (drawn,) = curve_figures("own", methods)
+            assert ">own: y</" in drawn and ">x</text>" in drawn and drawn.count("<polygon") == 1
+            assert ">good</text>" in drawn and ">odd</text>" not in drawn
+        assert curve_figures("own", {"odd": strange}) == []
+    wide = Curve(x.mean, x.low, np.array([1.0, 3e300, 1.0]), 3)
+    (drawn,) = curve_figures("own", {"good": {"x": x, "y": wide}})
+    assert ">good</text>" in drawn and "<polygon" not in drawn, "the line is drawn without its interval"
+
+
+@pytest.mark.parametrize("count", [1, 12, 60])
+def test_many_methods_with_long_names_have_room(count):
+    methods = {f"{k} " + "name " * 30: {"x": curve(0.0, 1.0), "y": curve(0.3, 0.4)} for k in range(count)}
+    (drawn,) = curve_figures("own", methods)
+    assert drawn.count("<polygon") == count
