@@ -69,8 +69,8 @@ def evaluate(
     seed: of what is random in metrics, and of the bootstrap.
     batch: how many images are explained, measured and written at a time; memory grows with it, and so does
         what a killed run does again.
-    device: to open a `model` that is a file on; an `Explainer` has its own. progress: see `attribute_many`. restart: begin anew where the folder
-        holds a run.
+    device: where a `model` that is a file is opened; an `Explainer` has its own. progress: see
+        `attribute_many`. restart: begin anew where the folder holds a run.
 
     A damaged image is left out, and named in the result. Memory grows with the batch, and by a few numbers
     for each image, method and metric. Raises InputError for wrong settings or data, and a folder that holds

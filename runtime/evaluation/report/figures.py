@@ -71,8 +71,10 @@ def curve_figures(metric: str, methods: Mapping[str, Mapping[str, Curve]]) -> li
     do not fit the first one, or cannot be drawn: the page is written without them.
     """
     names = dict.fromkeys(name for curves in methods.values() for name in curves)
-    drawn = []
     across = next((name for name in names if _is_first(name, methods)), None)
+    if across is None:
+        return []
+    drawn = []
     for name in names:
         series, bands = {}, {}
         for method, curves in methods.items():
@@ -83,7 +85,7 @@ def curve_figures(metric: str, methods: Mapping[str, Mapping[str, Curve]]) -> li
                 series[method] = first.mean, curve.mean
                 if _can_be_drawn(first.mean, curve.low) and _can_be_drawn(first.mean, curve.high):
                     bands[method] = curve.low, curve.high
-        if across is not None and series:
+        if series:
             height = min(CURVE[1] + LEGEND * max(0, len(series) - NAMES), HIGHEST)
             figure = Curves(series, f"{metric}: {name}", across, name, CURVE[0], height, bands)
             drawn.append(figure.svg().replace(' xmlns="http://www.w3.org/2000/svg"', "", 1))
