@@ -83,6 +83,8 @@ class Explainer:
     device: str
     """Where the model runs, whatever was asked for: "cpu", "cuda:0", or the name of an execution provider; ""
     for a session of one's own that does not say (`GradientSession.place`)."""
+    sha256: str
+    """SHA-256 of the file, of the bytes that were read, in hexadecimal; as the session says, of one's own."""
 
     def __init__(
         self,
@@ -149,6 +151,7 @@ class Explainer:
                 whole(name, limit, 1, 2**63)
         self.manifest: Manifest = session.manifest
         self.device = session.place
+        self.sha256 = session.sha256
         self.shape = resolved_shape(self.manifest, shape)
         self._predictor = Predictor(session, self.manifest)
         self._intake = Intake(self.manifest, self.shape, self._predictor)
@@ -344,6 +347,11 @@ class Explainer:
             progress=progress,
             resume=resume,
         )
+
+    @property
+    def alive(self) -> int:
+        """How many engines take requests: 1, and 0 after `close`."""
+        return int(self._driver.alive)
 
     def close(self) -> None:
         """Stop: requests that wait or run fail with ClosedError. Can be called twice."""

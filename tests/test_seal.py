@@ -59,6 +59,7 @@ def test_the_seal_does_not_change_the_manifest() -> None:
     sealed = unseal(seal(DATA))
     assert sealed.manifest == FULL
     assert sealed.digest == hashlib.sha256(DATA).hexdigest()
+    assert sealed.sha256 == hashlib.sha256(seal(DATA)).hexdigest()
 
 
 def test_an_unsealed_file_does_not_pass() -> None:

@@ -50,6 +50,9 @@ class GradientSession(ABC):
 
     manifest: Manifest
 
+    sha256: str = ""
+    """SHA-256 of the file that runs, of the bytes that were read, in hexadecimal; empty without a file."""
+
     @property
     def output(self) -> int | None:
         """The number of classes if the model's own first output is float32 [batch, classes], else None."""

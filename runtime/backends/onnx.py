@@ -62,6 +62,7 @@ class OnnxSession(GradientSession):
     ) -> None:
         file = read_sealed(Path(path))
         self.manifest, self.digest, self._path = file.manifest, file.digest, Path(path)
+        self.sha256 = file.sha256
         self._ort = require_providers(providers)
         self._threads, self._optimized, self._profile = threads, optimized, profile
         self._providers, self._options_of_providers = list(providers), provider_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import warnings
@@ -47,7 +48,9 @@ class TorchScriptSession(GradientSession):
         path: str | os.PathLike[str],
         options: Options = DEFAULTS,
     ) -> None:
-        entries, self.manifest = archive.unseal(read_file(Path(path)))
+        data = read_file(Path(path))
+        entries, self.manifest = archive.unseal(data)
+        self.sha256 = hashlib.sha256(data).hexdigest()
         if not options.trust:
             entries = script.checked(entries)
         missing = [name for name in _RESULTS if name not in self.manifest.outputs]

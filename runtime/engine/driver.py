@@ -30,6 +30,11 @@ class Driver:
         engine = self._engine
         return Stats(slots, engine.evaluations, engine.evaluated, **self._pending.counts())
 
+    @property
+    def alive(self) -> bool:
+        """Whether requests are taken."""
+        return self._loop.closed is None
+
     def submit(self, request: Request) -> None:
         """Queue the request. Raises ClosedError, QueueFullError; whatever it raises, nothing is queued."""
         self._loop.check()

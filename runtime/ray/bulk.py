@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fluxpath.artifact import read_manifest
+from fluxpath.artifact import read_identified
 from fluxpath.checks import number, whole
 from fluxpath.errors import InputError
 from fluxpath.files import as_path
@@ -64,7 +64,8 @@ def explain(
 
     source: a path, of a photo, a Parquet file or a WebDataset's tar, or a folder of these; or a Ray dataset
         with the columns `image` (a photo's file as bytes, uint8 levels, or the model's input), `name` or
-        `path`, which are distinct, and optionally `target`.
+        `path`, which are distinct, and optionally `target`, the number or the name of a class; what has none
+        there (None, NaN) gets the `target` below.
     model: a file that `fluxpath.export` wrote. It, a path in `source`, and `out` must be the same on every
         machine.
     out: a folder for one Parquet file per part, with the columns of a `.parquet` sink, and `_manifest.jsonl`,
@@ -94,14 +95,14 @@ def explain(
     device = str(options.get("device", "cpu"))
     gpus = (0.0 if device == "cpu" else 1.0) if gpus is None else gpus
     number("gpus", gpus, 0, 1e5)
-    manifest = read_manifest(model)
+    manifest, digest = read_identified(model)
     known = _Model(manifest, resolved_shape(manifest, options.get("shape")))
     if target is not None:
         target = int(as_targets(target, 1, manifest.classes, manifest.class_names)[0])
     chosen = settled(known, target, None if method is None else as_method(method))
     head = head_of(known, source if isinstance(source, str | os.PathLike) else (), target, chosen)
     options = {"threads": max(1, int(cpus)), **options}
-    run = Run(str(model.resolve()), options, chosen, target, head, str(out.resolve()))
+    run = Run(str(model.resolve()), digest, options, chosen, target, head, str(out.resolve()))
     most = part or max(1, PART_BYTES // (4 * int(np.prod(known.shape, dtype=np.int64))))
     found = _Source.of(source, Preparation.of(manifest, known.shape))
     # Slices of other lengths would be other parts.

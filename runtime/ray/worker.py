@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fluxpath.errors import InputError
+from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution
-from fluxpath.runtime.attribution.subject import model_of
 from fluxpath.runtime.bulk.many import attribute_many
 from fluxpath.runtime.bulk.sinks.parquet import Parquet
 from fluxpath.runtime.bulk.sinks.stacked import StackedSink
 from fluxpath.runtime.explainer import Explainer
+from fluxpath.runtime.inputs import as_targets
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.preparation import Preparation
 from fluxpath.runtime.ray.cluster import need_ray
@@ -34,9 +35,13 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Run:
-    """What all processes of a run share. options: of `Explainer`; out: the folder of the parts."""
+    """What all processes of a run share.
+
+    digest: SHA-256 of the model's file. options: of `Explainer`. out: the folder of the parts.
+    """
 
     model: str
+    digest: str
     options: Mapping[str, Any]
     method: Method
     target: int | None
@@ -64,7 +69,7 @@ class Worker:
             tasks = [Task.of(text) for text in batch["task"]]
             found = [self._written(task.part, task.items(photos)) for task in tasks]
         else:
-            rows = images_in(batch)
+            rows = images_in(batch, explainer.manifest)
             fresh = [row for row in rows if row[0] not in self._done]
             found = [self._written(part_named(*(row[0] for row in fresh)), fresh)]
             found = [(part, skipped + len(rows) - len(fresh)) for part, skipped in found]
@@ -76,11 +81,13 @@ class Worker:
     def _opened(self) -> Explainer:
         if self._explainer is None:
             run = self._run
-            self._explainer = Explainer(run.model, **run.options)
-            if model_of(self._explainer.manifest) != run.head.run["model"]:
+            explainer = Explainer(run.model, **run.options)
+            if explainer.sha256 != run.digest:
+                explainer.close()
                 raise InputError(
                     f"'{run.model}' is another file on one of the machines: give all of them the same"
                 )
+            self._explainer = explainer
         return self._explainer
 
     def _written(self, name: str, source: Iterable[Any]) -> tuple[Part, int]:
@@ -139,8 +146,11 @@ class _PartSink:
         self._sink.abandon()
 
 
-def images_in(batch: Mapping[str, npt.NDArray[Any]]) -> list[tuple[Any, ...]]:
-    """The rows of a dataset as (name, image, target), with names from `name` or else `path`."""
+def images_in(batch: Mapping[str, npt.NDArray[Any]], manifest: Manifest) -> list[tuple[Any, ...]]:
+    """The rows of a dataset as (name, image, target), with names from `name` or else `path`.
+
+    InputError for columns that are missing, and for a target that is no class of the model.
+    """
     key = next((k for k in ("name", "path") if k in batch), None)
     if key is None or "image" not in batch:
         raise InputError(
@@ -149,11 +159,23 @@ def images_in(batch: Mapping[str, npt.NDArray[Any]]) -> list[tuple[Any, ...]]:
         )
     names = [str(name) for name in batch[key]]
     images = [_image(image) for image in batch["image"]]
-    targets = batch.get("target", [None] * len(names))
-    return [
-        (name, image, None if target is None else int(target))
-        for name, image, target in zip(names, images, targets, strict=True)
-    ]
+    targets = [_target(target, manifest) for target in batch.get("target", [None] * len(names))]
+    return list(zip(names, images, targets, strict=True))
+
+
+def _target(target: Any, manifest: Manifest) -> int | None:
+    """The class, by number or by name; None for a gap, which turns a column of integers into floats."""
+    import pandas as pd  # which Ray's datasets need; a gap in its own types is neither None nor NaN
+
+    if np.ndim(target) == 0 and pd.isna(target):
+        return None
+    if isinstance(target, np.generic):
+        target = target.item()
+    if isinstance(target, float):
+        if not target.is_integer():
+            raise InputError(f"the column 'target' holds {target}, which is no class: give numbers or names")
+        target = int(target)
+    return int(as_targets(target, 1, manifest.classes, manifest.class_names)[0])
 
 
 def _image(image: Any) -> Any:

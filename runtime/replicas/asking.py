@@ -25,11 +25,11 @@ from fluxpath.runtime.walk import Recorded
 class Asking:
     """Prepares what is asked here, and makes an `Attribution` of what is answered.
 
-    slots: of all processes together.
+    sha256: of the file that the processes have open. slots: of all processes together.
     """
 
-    def __init__(self, manifest: Manifest, shape: tuple[int, ...], slots: int) -> None:
-        self.manifest, self.shape, self.slots = manifest, shape, slots
+    def __init__(self, manifest: Manifest, shape: tuple[int, ...], sha256: str, slots: int) -> None:
+        self.manifest, self.shape, self.sha256, self.slots = manifest, shape, sha256, slots
         self._preparation = Preparation.of(manifest, shape)
 
     def prepare(self, photos: Any) -> npt.NDArray[np.float32]:

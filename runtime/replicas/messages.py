@@ -31,7 +31,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Ready:
-    """The file is open. digest: its SHA-256, by which another one in its place is told."""
+    """The file is open. digest: `Explainer.sha256`, by which another file in its place is told."""
 
     manifest: Manifest
     shape: tuple[int, ...]

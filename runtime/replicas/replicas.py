@@ -56,7 +56,8 @@ class Replicas(Asking):
         except BaseException:
             self.close()
             raise
-        super().__init__(ready[0].manifest, ready[0].shape, sum(one.slots for one in ready))
+        first = ready[0]
+        super().__init__(first.manifest, first.shape, first.digest, sum(one.slots for one in ready))
 
     def warmup(self, predict: bool = False) -> None:
         """As `Explainer.warmup`, of every process."""

@@ -8,14 +8,12 @@ It ends when the pipe does. Signals are for the process that started it, which m
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import signal
 import sys
 import threading
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from fluxpath.errors import FluxpathError, first_line
@@ -39,8 +37,8 @@ REPORT = 0.05
 class Worker:
     """Reads calls, and answers each once, unless it was cancelled."""
 
-    def __init__(self, explainer: Explainer, digest: str, pipe: Connection) -> None:
-        self._explainer, self._digest, self._pipe = explainer, digest, pipe
+    def __init__(self, explainer: Explainer, pipe: Connection) -> None:
+        self._explainer, self._pipe = explainer, pipe
         self._running: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -50,7 +48,7 @@ class Worker:
     def work(self) -> None:
         """Until the other end is closed."""
         explainer = self._explainer
-        self._tell(Ready(explainer.manifest, explainer.shape, explainer.slots, self._digest))
+        self._tell(Ready(explainer.manifest, explainer.shape, explainer.slots, explainer.sha256))
         threading.Thread(target=self._report, daemon=True).start()
         with contextlib.suppress(EOFError, ConnectionError):
             while True:
@@ -140,16 +138,12 @@ def main() -> None:
         return
     sys.path[:] = [*sys.path, *(entry for entry in start.search if entry not in sys.path)]
     try:
-        # Before it is opened: if it is replaced meanwhile, another digest is the safe error.
-        digest = (
-            hashlib.sha256(Path(start.path).read_bytes()).hexdigest() if Path(start.path).is_file() else ""
-        )
         explainer = Explainer(start.path, **start.options)
     except Exception as error:
         pipe.send(error)
         return
     with explainer:
-        Worker(explainer, digest, pipe).work()
+        Worker(explainer, pipe).work()
 
 
 if __name__ == "__main__":

@@ -21,13 +21,14 @@ _LARGEST_ONNX = 2**31
 class GradientFile:
     """An intact ONNX file, all of it in memory, so that what runs is what was checked.
 
-    digest: the file's SHA-256 in hexadecimal, which identifies it. external: the tensors that are in
-    `weights`, the bytes of the second file; both are empty if there is none.
+    digest, sha256: its seal and the SHA-256 of `data`, in hexadecimal; either identifies it, and `weights`,
+    the bytes of the second file. external: the tensors that are in these; both are empty if there is none.
     """
 
     data: bytes
     manifest: Manifest
     digest: str
+    sha256: str
     external: tuple[External, ...]
     weights: bytes
 
@@ -54,7 +55,7 @@ def read_sealed(path: Path, whole_method: bool | None = False) -> GradientFile:
     weights = sealed.manifest.weights
     content = b"" if weights is None else _read_weights(path.with_name(weights.file), weights)
     external = external_tensors(data, None if weights is None else weights.file, len(content))
-    return GradientFile(data, sealed.manifest, sealed.digest, external, content)
+    return GradientFile(data, sealed.manifest, sealed.digest, sealed.sha256, external, content)
 
 
 def _read_weights(path: Path, weights: Weights) -> bytes:
@@ -72,6 +73,13 @@ def read_manifest(path: str | os.PathLike[str], whole_method: bool | None = Fals
 
     whole_method: True for the file of a whole method (`fluxpath export --method`), None for either kind.
     """
+    return read_identified(path, whole_method)[0]
+
+
+def read_identified(path: str | os.PathLike[str], whole_method: bool | None = False) -> tuple[Manifest, str]:
+    """As `read_manifest`, and the SHA-256, in hexadecimal, of the very bytes that hold the manifest."""
     if Path(path).suffix == archive.SUFFIX:
-        return archive.unseal(read_file(Path(path)))[1]
-    return read_sealed(Path(path), whole_method).manifest
+        data = read_file(Path(path))
+        return archive.unseal(data)[1], hashlib.sha256(data).hexdigest()
+    file = read_sealed(Path(path), whole_method)
+    return file.manifest, file.sha256

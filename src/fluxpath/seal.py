@@ -23,16 +23,21 @@ _METADATA = 14
 
 @dataclass(frozen=True)
 class Sealed:
-    """The manifest of an intact file, and its SHA-256 in hexadecimal, which identifies the file."""
+    """The manifest of an intact file, its seal, and the SHA-256 of all its bytes, both in hexadecimal.
+
+    Either tells the file from others.
+    """
 
     manifest: Manifest
     digest: str
+    sha256: str
 
 
 def seal(data: bytes) -> bytes:
     """The serialized ONNX model with the SHA-256 of everything else in it written into its manifest."""
     start, end = _digest_span(data, "the file")
-    return b"".join((memoryview(data)[:start], _digest(data, start, end), memoryview(data)[end:]))
+    digest = _digest(data, start, end, hashlib.sha256(memoryview(data)[:start]))
+    return b"".join((memoryview(data)[:start], digest, memoryview(data)[end:]))
 
 
 def unseal(data: bytes, name: str = "the file", whole_method: bool | None = False) -> Sealed:
@@ -42,16 +47,19 @@ def unseal(data: bytes, name: str = "the file", whole_method: bool | None = Fals
     process nor give a wrong attribution. whole_method: see `Manifest.from_json`.
     """
     start, end = _digest_span(data, name)
-    digest = _digest(data, start, end)
+    whole = hashlib.sha256(memoryview(data)[:start])
+    digest = _digest(data, start, end, whole)
     if digest != data[start:end]:
         raise ArtifactError(f"{name} is truncated or was altered after export: export the model again")
+    whole.update(memoryview(data)[start:])
     text = data[slice(*_manifest_span(data, name))].decode("utf-8", "replace")
-    return Sealed(Manifest.from_json(text, whole_method), digest.decode())
+    return Sealed(Manifest.from_json(text, whole_method), digest.decode(), whole.hexdigest())
 
 
-def _digest(data: bytes, start: int, end: int) -> bytes:
-    # Views avoid a copy: a file can have hundreds of megabytes.
-    digest = hashlib.sha256(memoryview(data)[:start])
+def _digest(data: bytes, start: int, end: int, begun: hashlib._Hash) -> bytes:
+    """The seal in hexadecimal; `begun` has hashed what is before the place for it, and stays as it is."""
+    # Copies and views, since a file can have hundreds of megabytes, most of them before its manifest.
+    digest = begun.copy()
     digest.update(UNSEALED.encode())
     digest.update(memoryview(data)[end:])
     return digest.hexdigest().encode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from sessions import LinearSession, some_images
 
@@ -52,5 +54,14 @@ def test_an_explainer_knows_its_file(graph):
 
     with Explainer(str(graph("smooth")), threads=1) as explainer:
         assert explainer.path == graph("smooth")
+        assert explainer.sha256 == hashlib.sha256(graph("smooth").read_bytes()).hexdigest()
     with Explainer.from_session(OnnxSession(graph("smooth"), threads=1)) as explainer:
-        assert explainer.path is None
+        assert explainer.path is None and explainer.sha256
+    with Explainer.from_session(LinearSession()) as explainer:
+        assert explainer.sha256 == ""
+
+
+def test_one_that_is_closed_is_not_alive():
+    with Explainer.from_session(LinearSession()) as explainer:
+        assert explainer.alive == 1
+    assert explainer.alive == 0

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from fluxpath.artifact import read_manifest
+from fluxpath.artifact import read_identified
 from fluxpath.checks import need, number, whole
 from fluxpath.errors import InputError
 from fluxpath.runtime.explainer import Explainer
@@ -92,9 +90,9 @@ def app(
     if held is not None:
         whole("held", held, 1, 2**20)
     opened = len(files) if held is None else held
-    paths = {model.key: model.path for model in files}
+    opened_as = {model.key: (model.path, model.digest) for model in files}
     several = opened < len(files)
-    return server.bind(engine.bind(paths, options, opened), files, settings, most, several)
+    return server.bind(engine.bind(opened_as, options, opened), files, settings, most, several)
 
 
 def _files(models: Models) -> list[Model]:
@@ -106,15 +104,9 @@ def _files(models: Models) -> list[Model]:
             raise InputError(f"model '{name}' is an open Explainer, and must be a file: replicas open it")
         text = os.fspath(given)
         key, version, path = named(text if name is None else f"{name}={text}")
-        manifest = read_manifest(path)
-        model = Model(
-            key,
-            version,
-            str(path.resolve()),
-            hashlib.sha256(Path(path).read_bytes()).hexdigest(),
-            manifest,
-            resolved_shape(manifest, None),
-        )
+        manifest, digest = read_identified(path)
+        shape = resolved_shape(manifest, None)
+        model = Model(key, version, str(path.resolve()), digest, manifest, shape)
         need(model.key not in found, f"two models are called '{key}': name them, as in NAME={path}")
         found[model.key] = model
     need(found, "no model was given: name a file that 'fluxpath export' wrote")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fluxpath.errors import ClosedError, FluxpathError
+from fluxpath.errors import ArtifactError, ClosedError, FluxpathError
 from fluxpath.runtime.engine.stats import Stats
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.replicas.messages import Explained
@@ -38,6 +39,11 @@ class Held:
             self._used += 1
         return self.explainer
 
+    @property
+    def broken(self) -> bool:
+        """Whether it takes no requests, though nobody has put it away."""
+        return not (self._away or self.explainer.alive)
+
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._used -= 1
@@ -54,19 +60,27 @@ class Held:
 
 
 class Engine:
-    """Answers calls. models: files by name and version; options: of `Explainer`; most: open at a time."""
+    """Answers calls.
 
-    def __init__(self, models: Mapping[str, str], options: Mapping[str, Any], most: int) -> None:
+    models: each file and its `Explainer.sha256`, by name and version. options: of `Explainer`. most: open at
+    a time.
+    """
+
+    def __init__(self, models: Mapping[str, tuple[str, str]], options: Mapping[str, Any], most: int) -> None:
         from ray import serve
 
         self._models, self._options = models, options
         self._replica = serve.get_replica_context().replica_id.unique_id
         self._all = None
+        self._held: weakref.WeakSet[Held] = weakref.WeakSet()
         if most >= len(models):  # nothing is ever put away
-            self._all = {key: Held(self._opened(key)) for key in models}
+            self._all = {key: self._opened(key) for key in models}
+            self._held.update(self._all.values())
 
         async def load(key: str) -> Held:  # Ray Serve takes no bound method
-            return Held(await asyncio.to_thread(self._opened, key))
+            held = await asyncio.to_thread(self._opened, key)
+            self._held.add(held)
+            return held
 
         self._load = serve.multiplexed(load, max_num_models_per_replica=most)
 
@@ -94,11 +108,18 @@ class Engine:
         method = given["method"]
         return Explained.of(result, method if isinstance(method, Recorded) else None)
 
-    def _opened(self, key: str) -> Explainer:
-        return Explainer(self._models[key], **self._options)
+    def _opened(self, key: str) -> Held:
+        path, digest = self._models[key]
+        explainer = Explainer(path, **self._options)
+        if explainer.sha256 != digest:
+            explainer.close()
+            raise ArtifactError(
+                f"'{path}' is not the file that the application was started with: give all machines the "
+                "same, and start it again"
+            )
+        return Held(explainer)
 
-    def check_health(self) -> None:
-        """Ray Serve replaces the replica where this raises."""
-        for held in (self._all or {}).values():
-            if held.explainer.stats().slots < 1:
-                raise ClosedError("the engine has ended")
+    async def check_health(self) -> None:
+        """Ray Serve replaces the replica where this raises. In its event loop, which alone opens models."""
+        if any(held.broken for held in self._held):
+            raise ClosedError("the engine of a model takes no more requests")

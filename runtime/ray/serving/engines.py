@@ -14,6 +14,8 @@ from fluxpath.runtime.replicas.asking import Asking
 from fluxpath.runtime.replicas.messages import ReplicaError
 from fluxpath.runtime.replicas.replica import Asked
 
+_CLOSED = "the explainer is closed: open another"
+
 
 class Engines(Asking):
     """Asks by a handle of the deployment of `Engine`; Ray Serve chooses the replica with less to do.
@@ -22,8 +24,10 @@ class Engines(Asking):
     loop on which the handle is used.
     """
 
-    def __init__(self, handle: Any, key: str, manifest: Manifest, shape: tuple[int, ...], slots: int) -> None:
-        super().__init__(manifest, shape, slots)
+    def __init__(
+        self, handle: Any, key: str, manifest: Manifest, shape: tuple[int, ...], sha256: str, slots: int
+    ) -> None:
+        super().__init__(manifest, shape, sha256, slots)
         self._handle, self._key = handle, key
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -63,27 +67,39 @@ class Engines(Asking):
 
     def _asked(self, what: str, given: dict[str, Any], weight: int, read: Callable[[Any], Any]) -> Asked:
         if self._closed:
-            raise ClosedError("the explainer is closed: open another")
+            raise ClosedError(_CLOSED)
         asked = Asked(weight, read)
         asked.replica = self
         self._loop.call_soon_threadsafe(self._begin, asked, what, given)
         return asked
 
     def _begin(self, asked: Asked, what: str, given: dict[str, Any]) -> None:
-        if not asked.cancelled():
+        if self._closed:  # since it was asked
+            asked.end(None, ClosedError(_CLOSED))
+        elif not asked.cancelled():
             task = self._tasks[asked.number] = self._loop.create_task(self._ask(asked, what, given))
-            task.add_done_callback(lambda _: self._tasks.pop(asked.number, None))
+            task.add_done_callback(lambda _: self._over(asked))
+
+    def _over(self, asked: Asked) -> None:
+        """Whichever way the task ended, also before its first step, so does the future."""
+        self._tasks.pop(asked.number, None)
+        asked.end(None, ClosedError(_CLOSED))
 
     async def _ask(self, asked: Asked, what: str, given: dict[str, Any]) -> None:
-        response = self._handle.do.remote(self._key, what, given)
         try:
-            answer: Answered = await response
-        except asyncio.CancelledError:
-            response.cancel()
-            asked.end(None, ClosedError("the explainer is closed: open another"))
+            answer = await self._answered(what, given)
         except Exception:  # Ray's, which has several for a process that is gone
             asked.end(None, ReplicaError("the process that computed this has ended: ask again"))
         else:
             self._stats[answer.replica] = answer.stats
             asked.progress.ended = asked.weight
-            asked.end(None if answer.error else asked.read(answer.value), answer.error)
+            asked.answer(answer.value, answer.error)
+
+    async def _answered(self, what: str, given: dict[str, Any]) -> Answered:
+        response = self._handle.do.remote(self._key, what, given)
+        try:
+            answer: Answered = await response
+        except asyncio.CancelledError:
+            response.cancel()
+            raise
+        return answer

@@ -18,7 +18,7 @@ from fluxpath.runtime.serve.settings import Settings
 
 @dataclass(frozen=True)
 class Model:
-    """A file, as far as it can be known without running it."""
+    """A file, as far as it can be known without running it; replicas run no other than that of `digest`."""
 
     name: str
     version: str
@@ -46,8 +46,9 @@ class Server:
         repository = Repository(settings)
         for model in models:
             handle = engines.options(multiplexed_model_id=model.key) if several else engines
-            explainer = Engines(handle, model.key, model.manifest, model.shape, count * settings.slots)
-            repository.add(Served(model.name, model.version, explainer, model.digest, settings))
+            slots = count * settings.slots
+            explainer = Engines(handle, model.key, model.manifest, model.shape, model.digest, slots)
+            repository.add(Served(model.name, model.version, explainer, settings))
         self._service = Service(repository, settings)
         self._rpc = Servicer(self._service)
 

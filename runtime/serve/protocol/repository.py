@@ -155,7 +155,7 @@ def opened(models: Any, settings: Settings) -> Repository:
         for name, model in pairs:
             if isinstance(model, Explainer):
                 key, version = str(name), "1"
-                repository.add(Served(key, version, model, "unknown", settings))
+                repository.add(Served(key, version, model, settings))
             else:
                 key, version, path = named(str(model) if name is None else f"{name}={model}")
                 if (key, version) in seen:

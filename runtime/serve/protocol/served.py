@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -135,9 +134,8 @@ class Described:
 class Served(Described):
     """A model's version: everything about it that requests share. From the event loop's thread."""
 
-    def __init__(
-        self, name: str, version: str, explainer: Explainer | Asking, digest: str, settings: Settings
-    ) -> None:
+    def __init__(self, name: str, version: str, explainer: Explainer | Asking, settings: Settings) -> None:
+        digest = explainer.sha256 or "unknown"  # of a session of one's own
         super().__init__(name, version, explainer.manifest, explainer.shape, digest, settings)
         self.explainer = explainer
         self.device = settings.device
@@ -159,12 +157,12 @@ class Served(Described):
             if settings.replicas == 1
             else Replicas(path, settings.replicas, **options)
         )
-        return cls(name, version, explainer, hashlib.sha256(path.read_bytes()).hexdigest(), settings)
+        return cls(name, version, explainer, settings)
 
     @property
     def ready(self) -> bool:
         """Whether anybody is there to compute."""
-        return not isinstance(self.explainer, Asking) or self.explainer.alive > 0
+        return self.explainer.alive > 0
 
     def warm_up(self) -> None:
         """Do what is done once before the first request, also that of a prediction."""

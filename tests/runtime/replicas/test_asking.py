@@ -19,7 +19,7 @@ class Noted(Asking):
 
 
 def test_what_is_asked(graph):
-    asking = Noted(read_manifest(graph("smooth")), (1, 6, 6), 8)
+    asking = Noted(read_manifest(graph("smooth")), (1, 6, 6), "digest", 8)
     with pytest.raises(InterruptedError):
         asking.submit(models.images("smooth", 3), method=NeFLAG(n=4), top=2)
     what, given, weight = asking.noted

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+
+from fluxpath.runtime import Explainer
+from fluxpath.runtime.replicas import worker
+from fluxpath.runtime.replicas.messages import Start
 
 PROGRAM = """
 import sys, time
@@ -45,3 +53,28 @@ def running(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_what_it_tells_of_the_file_is_of_what_it_opened(graph, tmp_path, monkeypatch):
+    """Also where the file is replaced a moment before."""
+    path = tmp_path / "m.grad.onnx"
+    shutil.copy(graph("smooth"), path)
+
+    class Late(Explainer):
+        def __init__(self, given, **options):
+            shutil.copy(graph("relu"), given)
+            super().__init__(given, **options)
+
+    monkeypatch.setattr(worker, "Explainer", Late)
+    monkeypatch.setattr(worker.signal, "signal", lambda *_: None)
+    ours, theirs = multiprocessing.Pipe()
+    with theirs:
+        monkeypatch.setattr(sys, "argv", ["worker", str(os.dup(theirs.fileno()))])
+    thread = threading.Thread(target=worker.main)
+    with ours:
+        ours.send(Start(str(path), {"threads": 1}))
+        thread.start()
+        ready = ours.recv()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert ready.digest == hashlib.sha256(graph("relu").read_bytes()).hexdigest()

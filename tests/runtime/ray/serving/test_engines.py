@@ -12,9 +12,10 @@ import pytest
 from fluxpath.artifact import read_manifest
 from fluxpath.errors import ClosedError
 from fluxpath.runtime import Explainer
-from fluxpath.runtime.ray.serving.engine import Engine, Held
+from fluxpath.runtime.ray.serving.engine import Answered, Engine, Held
 from fluxpath.runtime.ray.serving.engines import Engines
 from fluxpath.runtime.replicas.messages import ReplicaError
+from fluxpath.runtime.replicas.replica import NOTHING
 
 IMAGES = models.images("smooth", 3)
 
@@ -30,20 +31,20 @@ class Response:
         self.cancelled = True
 
 
-def asked(graph, work, do=None):
+def asked(graph, work, do=None, remote=None):
     """`work(engines, responses)`, with an engine in this process in place of a replica, or `do`."""
     engine = Engine.__new__(Engine)
     engine._replica = "r"
     responses = []
 
-    def remote(*call):
+    def asked_there(*call):
         responses.append(Response((do or engine.do)(*call)))
         return responses[-1]
 
     async def run():
         path = graph("smooth")
-        handle = SimpleNamespace(do=SimpleNamespace(remote=remote))
-        engines = Engines(handle, "smooth:1", read_manifest(path), (1, 6, 6), 64)
+        handle = SimpleNamespace(do=SimpleNamespace(remote=remote or asked_there))
+        engines = Engines(handle, "smooth:1", read_manifest(path), (1, 6, 6), "digest", 64)
         return await work(engines, responses)
 
     with Explainer(graph("smooth")) as explainer:
@@ -96,3 +97,41 @@ def test_cancelling_reaches_the_replica_and_closing_refuses(graph):
         assert engines.alive == 0
 
     asked(graph, work, forever)
+
+
+def test_a_handle_that_cannot_be_asked_is_an_error(graph):
+    def remote(*_):
+        raise RuntimeError("Ray's")
+
+    async def work(engines, _):
+        for call in (lambda: engines.predict(IMAGES), engines.warmup):
+            with pytest.raises(ReplicaError, match="ask again"):
+                await asyncio.wait_for(asyncio.to_thread(call), 30)
+
+    asked(graph, work, remote=remote)
+
+
+def test_an_answer_that_cannot_be_read_is_an_error(graph):
+    async def odd(*_):
+        return Answered(None, None, "r", NOTHING)
+
+    async def work(engines, _):
+        with pytest.raises(AttributeError):
+            await asyncio.wait_for(asyncio.wrap_future(engines.submit(IMAGES)), 30)
+
+    asked(graph, work, odd)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_closing_ends_what_has_not_been_sent_yet(graph, begun):
+    async def work(engines, responses):
+        future = engines.submit(IMAGES)
+        if begun:  # the task is there, and has not made its first step
+            engines._loop.call_soon(lambda: [task.cancel() for task in engines._tasks.values()])
+        else:
+            engines.close()
+        with pytest.raises(ClosedError, match="is closed"):
+            await asyncio.wait_for(asyncio.wrap_future(future), 30)
+        assert not responses
+
+    asked(graph, work)

@@ -17,7 +17,7 @@ IMAGE = np.zeros((2, 1, 6, 6), np.float32)
 
 @pytest.fixture(scope="module")
 def served(smooth):
-    return Served("m", "1", smooth, "x", SETTINGS)
+    return Served("m", "1", smooth, SETTINGS)
 
 
 def given(served, parameters=None, **inputs):

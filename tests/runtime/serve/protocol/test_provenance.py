@@ -18,7 +18,7 @@ SETTINGS = Settings()
 
 @pytest.fixture(scope="module")
 def served(smooth):
-    return Served("m", "1", smooth, "abc", SETTINGS)
+    return Served("m", "1", smooth, SETTINGS)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from contextlib import closing
 
 import pytest
 from google.protobuf.json_format import ParseDict
+from sessions import LinearSession
 from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc import service_pb2 as pb
 
 from fluxpath.errors import InputError
+from fluxpath.runtime import Explainer
+from fluxpath.runtime.backends.opening import open_session
 from fluxpath.runtime.serve.protocol.served import DEFAULT_OUTPUTS, Served
 from fluxpath.runtime.serve.settings import Settings
 
@@ -24,6 +29,35 @@ def served(graph):
 def test_the_digest_is_the_files(served, graph):
     assert served.digest == hashlib.sha256(graph("smooth").read_bytes()).hexdigest()
     assert served.explainer.slots == 3
+
+
+def test_a_file_that_is_replaced_meanwhile_does_not_lend_its_digest(graph, tmp_path, monkeypatch):
+    """Answers name the file that computed them."""
+    path = tmp_path / "m.grad.onnx"
+    shutil.copy(graph("smooth"), path)
+
+    def late(*arguments):
+        session = open_session(*arguments)
+        shutil.copy(graph("relu"), path)
+        return session
+
+    monkeypatch.setattr("fluxpath.runtime.explainer.open_session", late)
+    with closing(Served.open("m", "1", path, Settings())) as served:
+        assert served.digest == hashlib.sha256(graph("smooth").read_bytes()).hexdigest()
+
+
+def test_explainers_that_are_open_already(graph):
+    with Explainer(graph("smooth")) as explainer:
+        assert Served("m", "1", explainer, Settings()).digest == explainer.sha256
+    with Explainer.from_session(LinearSession()) as explainer:
+        assert Served("m", "1", explainer, Settings()).digest == "unknown"
+
+
+def test_one_that_is_closed_is_not_ready(graph):
+    served = Served.open("m", "1", graph("smooth"), Settings())
+    assert served.ready
+    served.close()
+    assert not served.ready
 
 
 def test_metadata_and_config_are_the_protocols(served):
