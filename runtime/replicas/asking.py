@@ -67,10 +67,14 @@ class Asking:
 
     def predict(self, photos: Any, top: int = 5, *, inputs: Further = None) -> Prediction:
         """As `Explainer.predict`."""
+        found: Prediction = self.submit_prediction(photos, top, inputs=inputs).result()
+        return found
+
+    def submit_prediction(self, photos: Any, top: int = 5, *, inputs: Further = None) -> Asked:
+        """As `predict`, and returns at once; the future's result is a `Prediction`."""
         array = self.prepare(photos)
         given = {"photos": array, "top": top, "inputs": inputs}
-        found: Prediction = self._asked("predict", given, len(array), lambda value: value).result()
-        return found
+        return self._asked("predict", given, len(array), lambda value: value)
 
     def warmup(self, predict: bool = False) -> None:
         """As `Explainer.warmup`, of every process."""

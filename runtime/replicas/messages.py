@@ -74,7 +74,7 @@ def unpacked(given: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Cancel:
-    """The answer to this call is not wanted any more."""
+    """The value of this call is not wanted any more; answered all the same."""
 
     number: int
 
@@ -98,7 +98,7 @@ class Explained:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a call: what came of it, or the error."""
+    """The answer to a call: what came of it, or the error; a call that is cancelled can have two."""
 
     number: int
     value: Any

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from fluxpath.errors import ClosedError
@@ -67,12 +68,21 @@ class Asked(Future[Any]):
 
 
 class Replica:
-    """A process, its pipe and what it was asked. lost: called, by a thread, when it has ended by itself."""
+    """A process, its pipe and what it was asked. lost: called, by a thread, when it has ended by itself.
+
+    A thread writes into the pipe and another one reads from it, so whoever asks or cancels never waits for a
+    process that hangs.
+    """
 
     def __init__(self, start: Start, lost: Callable[[Replica], None]) -> None:
         self._lost = lost
         self._asked: dict[int, Asked] = {}
-        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._unwanted: dict[int, int] = {}
+        """Lanes of cancelled calls, until the process has answered these too."""
+        self._unsent: dict[int, Call] = {}
+        self._outbox: SimpleQueue[int | None] = SimpleQueue()
+        """Numbers of calls to send, if they are unsent, or else to cancel; None at the end."""
+        self._lock = threading.Lock()
         self._closing = False
         self.alive = False
         self.stats = NOTHING
@@ -87,9 +97,14 @@ class Replica:
 
     @property
     def load(self) -> int:
-        """Lanes that were asked for and have no result yet."""
+        """Lanes that were asked for and not answered yet.
+
+        Those of a cancelled call too, until the process says that it has heard of that: one that hangs soon
+        has the most to do.
+        """
         with self._lock:
-            return sum(asked.weight - asked.progress.ended for asked in self._asked.values())
+            wanted = sum(asked.weight - asked.progress.ended for asked in self._asked.values())
+            return wanted + sum(self._unwanted.values())
 
     def ready(self, check: Callable[[Ready], None]) -> Ready:
         """Wait until the file is open; its error, or ReplicaError if the process ends.
@@ -105,36 +120,45 @@ class Replica:
         assert isinstance(found, Ready)
         check(found)
         self.alive = True
-        threading.Thread(target=self._read, daemon=True, name="fluxpath-replica").start()
+        for work in (self._read, self._write):
+            threading.Thread(target=work, daemon=True, name="fluxpath-replica").start()
         return found
 
     def ask(self, asked: Asked, call: Call) -> None:
-        """Send a call. ReplicaError, if the process has ended."""
+        """Have a call sent. ReplicaError, if the process has ended."""
         with self._lock:
             if not self.alive:
                 raise self._gone()
             self._asked[asked.number] = asked
+            self._unsent[asked.number] = call
             asked.replica = self
-        try:
-            with self._writing:
-                self._pipe.send(call)
-        except OSError:
-            with self._lock:
-                self._asked.pop(asked.number, None)
-            raise self._gone() from None
+        self._outbox.put(asked.number)
 
     def forget(self, asked: Asked) -> None:
         """The answer to this is not wanted any more."""
         with self._lock:
-            known = self._asked.pop(asked.number, None)
-        if known is not None:
-            with self._writing, contextlib.suppress(OSError):
-                self._pipe.send(Cancel(asked.number))
+            if self._asked.pop(asked.number, None) is None:
+                return
+            self._unwanted[asked.number] = asked.weight - asked.progress.ended
+            if self._unsent.pop(asked.number, None) is None:  # else its number, in the queue, cancels it
+                self._outbox.put(asked.number)
 
     def end(self) -> None:
         """Tell the process to end; `close` waits until it has."""
         self._closing, self.alive = True, False
         self._shut(self._pipe)
+
+    def _write(self) -> None:
+        try:
+            while (number := self._outbox.get()) is not None:
+                with self._lock:
+                    call = self._unsent.pop(number, None)
+                self._pipe.send(Cancel(number) if call is None else call)
+        except OSError:  # it has ended, as `_read` tells
+            pass
+        except Exception:  # no memory for the call: the process would miss it
+            _log.exception("a replica cannot be asked", extra={"replica": self.process.pid})
+            self._shut(self._pipe)
 
     def close(self) -> None:
         """End the process."""
@@ -159,6 +183,9 @@ class Replica:
         with self._lock:
             self.alive = False
             left, self._asked = list(self._asked.values()), {}
+            self._unsent.clear()
+            self._unwanted.clear()
+        self._outbox.put(None)
         error = ClosedError("the explainer is closed: open another") if self._closing else self._gone()
         for asked in left:
             asked.end(None, error)
@@ -170,6 +197,7 @@ class Replica:
         if isinstance(message, Answer):
             with self._lock:
                 asked = self._asked.pop(message.number, None)
+                self._unwanted.pop(message.number, None)
             if asked is not None:
                 asked.answer(message.value, message.error)
             return

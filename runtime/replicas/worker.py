@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
 
-from fluxpath.errors import FluxpathError, first_line
+from fluxpath.errors import ClosedError, FluxpathError, first_line
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.replicas.messages import (
     Answer,
@@ -33,9 +33,12 @@ from fluxpath.runtime.walk import Recorded
 REPORT = 0.05
 """Seconds between reports, while there is something to report."""
 
+_UNWANTED = ClosedError("the call was cancelled")
+"""The answer that nobody reads."""
+
 
 class Worker:
-    """Reads calls, and answers each once, unless it was cancelled."""
+    """Reads calls, and answers each, also one that was cancelled."""
 
     def __init__(self, explainer: Explainer, pipe: Connection) -> None:
         self._explainer, self._pipe = explainer, pipe
@@ -67,7 +70,7 @@ class Worker:
             else:
                 future = self._thread.submit(getattr(self._explainer, call.what), **given)
         except Exception as error:
-            self._answer(call, None, error)
+            self._answer(call.number, None, error)
             return
         with self._lock:
             self._running[call.number] = future
@@ -80,29 +83,32 @@ class Worker:
         try:
             value = future.result()
         except CancelledError:
+            self._answer(call.number, None, _UNWANTED)
             return
         except Exception as error:
-            self._answer(call, None, error)
+            self._answer(call.number, None, error)
             return
         if call.what == "submit":
             value = Explained.of(value, method if isinstance(method, Recorded) else None)
-        self._answer(call, value, None)
+        self._answer(call.number, value, None)
 
-    def _answer(self, call: Call, value: Any, error: Exception | None) -> None:
+    def _answer(self, number: int, value: Any, error: Exception | None) -> None:
         if error is not None and not type(error).__module__.startswith("fluxpath."):
             error = FluxpathError(f"{type(error).__name__}: {error}")  # any other may not go over a pipe
         stats = self._explainer.stats()
         try:
-            self._tell(Answer(call.number, value, error, stats))
+            self._tell(Answer(number, value, error, stats))
         except Exception as unsent:  # of a method of one's own, whatever its pickling raises
             error = FluxpathError(f"the answer cannot be sent to another process: {first_line(unsent)}")
-            self._tell(Answer(call.number, None, error, stats))
+            self._tell(Answer(number, None, error, stats))
 
     def _cancel(self, number: int) -> None:
         with self._lock:
             future = self._running.get(number)
         if future is not None:
             future.cancel()
+        else:  # it was answered already, or never sent: whoever asked counts it until it hears of it
+            self._answer(number, None, _UNWANTED)
 
     def _report(self) -> None:
         told = self._explainer.stats()

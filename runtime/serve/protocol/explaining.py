@@ -20,6 +20,8 @@ from fluxpath.runtime.attribution.subject import unit
 from fluxpath.runtime.coroutine import cancel_result
 from fluxpath.runtime.engine.progress import Progress
 from fluxpath.runtime.methods import Method
+from fluxpath.runtime.prediction import Prediction
+from fluxpath.runtime.replicas.asking import Asking
 from fluxpath.runtime.serve.followed import Followed
 from fluxpath.runtime.serve.protocol import outputs, tensors
 from fluxpath.runtime.serve.protocol.errors import DrainingError, fault_of
@@ -155,7 +157,7 @@ class Service:
             found: dict[str, Tensor] = {}
             if len(explained) < len(names):
                 with record.phase("compute"):
-                    found |= await self.in_thread(_predicted, served, given)
+                    found |= await self._predicted(served, given)
             if method is not None:
                 future = await self._submitted(served, given, method, wish, request.deadline)
                 result = await _awaited(future, record, watch)
@@ -179,7 +181,11 @@ class Service:
             served.explainer.submit, given.ready, given.target, method,
             top=wish.top, inputs=given.companions, deadline=left,
         )  # fmt: skip
-        if given.ready.nbytes <= _SMALL and wish.top is None:
+        return await self._handed(submit, given.ready.nbytes <= _SMALL and wish.top is None)
+
+    async def _handed(self, submit: Callable[[], Future[_R]], quick: bool) -> Future[_R]:
+        """The future that `submit` gives, here or, where it takes a while, by a thread."""
+        if quick:
             return submit()
         handed = self._threads.submit(submit)
         try:
@@ -187,6 +193,19 @@ class Service:
         except asyncio.CancelledError:  # while the thread was at it, which gives a future all the same
             handed.add_done_callback(cancel_result)
             raise
+
+    async def _predicted(self, served: Served, given: Given) -> dict[str, Tensor]:
+        explainer, images, inputs = served.explainer, given.ready, given.companions
+        assert images is not None
+        if isinstance(explainer, Asking):  # a thread would wait for a process, however long it takes
+            ask = partial(explainer.submit_prediction, images, 1, inputs=inputs)
+            found: Prediction = await asyncio.wrap_future(await self._handed(ask, images.nbytes <= _SMALL))
+        else:
+            found = await self.in_thread(explainer.predict, images, 1, inputs=inputs)
+        return {
+            name: tensors.of(name, found.probabilities if name == "probabilities" else found.logits)
+            for name in served.predicted
+        }
 
     async def _drawn(
         self,
@@ -218,14 +237,6 @@ async def _awaited(future: Future[Attribution], record: Record, watch: Watch | N
         began = now if progress.began is None else max(progress.began, submitted)
         record.phases["queue"] = began - submitted
         record.phases["compute"] = record.phases.get("compute", 0.0) + now - began
-
-
-def _predicted(served: Served, given: Given) -> dict[str, Tensor]:
-    found = served.explainer.predict(given.ready, 1, inputs=given.companions)
-    return {
-        name: tensors.of(name, found.probabilities if name == "probabilities" else found.logits)
-        for name in served.predicted
-    }
 
 
 def _fitted(served: Served, photos: Any, max_pixels: int) -> npt.NDArray[np.float32]:

@@ -6,8 +6,10 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from contextlib import closing
+from pathlib import Path
 from types import ModuleType
 
 import models
@@ -102,7 +104,53 @@ def test_cancelling_frees_the_lanes(replicas):
     until(lambda: future.progress.began is not None)
     assert future.cancel() and future.cancelled()
     until(lambda: replicas.stats().cancelled == 1)
-    assert [replica.load for replica in replicas._replicas] == [0, 0]
+    until(lambda: [replica.load for replica in replicas._replicas] == [0, 0])
+
+
+@pytest.fixture
+def hung(replicas):
+    """The first of two processes, which reads nothing until it is told to go on."""
+    replica = replicas._replicas[0]
+    os.kill(replica.process.pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{replica.process.pid}/stat").read_text().rpartition(") ")[2][0] == "T")
+    yield replica
+    os.kill(replica.process.pid, signal.SIGCONT)
+
+
+def test_asking_and_cancelling_never_wait_for_a_process_that_hangs(replicas, hung):
+    """More than its pipe has room for; when it goes on, it answers what is still wanted, and has no load."""
+    many = np.repeat(IMAGES, 400, 0)
+    replicas._replicas[1].alive = False  # nobody else is asked
+    futures = []
+
+    def ask():
+        for _ in range(5):
+            futures.append(replicas.submit(many, method="saliency"))
+            futures.append(replicas.submit_prediction(IMAGES))
+        for future in futures[2:]:
+            assert future.cancel()
+        futures.append(replicas.submit(IMAGES))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(30)
+    replicas._replicas[1].alive = True
+    os.kill(hung.process.pid, signal.SIGCONT)
+    assert not thread.is_alive() and len(futures) == 11
+    assert len(futures[0].result(60)) == len(many) and len(futures[-1].result(60)) == 6
+    until(lambda: hung.load == 0)
+
+
+def test_a_process_that_hangs_is_asked_no_more_while_others_have_less_to_do(replicas, hung):
+    lost = replicas.submit(IMAGES)
+    assert lost.replica is hung and lost.cancel()
+    for _ in range(5):
+        replicas.submit(IMAGES).result(60)
+        assert len(replicas.predict(IMAGES)) == 6
+    assert hung.load == 6 and not hung._asked  # its images are let go
+    os.kill(hung.process.pid, signal.SIGCONT)
+    until(lambda: hung.load == 0)
+    assert replicas.submit(IMAGES).replica is hung
 
 
 def test_progress_is_reported(replicas):
@@ -265,4 +313,4 @@ def test_answers_that_cannot_come_back(own, replicas):
 
 def test_warm(replicas):
     replicas.warmup(predict=True)
-    assert replicas.stats().evaluations == 0 or replicas.stats().done >= 8
+    until(lambda: replicas.stats().done >= 8)

@@ -157,3 +157,29 @@ def test_replicas_behind_one_port(graph):
             time.sleep(0.05)
         with tritonclient.grpc.InferenceServerClient(server.grpc) as client:
             assert client.is_model_ready("smooth")
+
+
+def test_a_model_whose_processes_hang_holds_up_nobody_else(graph):
+    """Neither the event loop, by calls that their pipes have no room for, nor the threads, by predictions."""
+    models_of = (f"smooth={graph('smooth')}", f"relu={graph('relu')}")
+    flags = ("--replicas", "2", "--workers", "1", "--max-images", "600", "--max-queue-images", "10000")
+    with serving(*models_of, *flags) as server:
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+        hung, others = body(models.images("smooth", 600), deadline_ms=3000), body(models.images("relu", 2))
+        predicted = {"outputs": [{"name": "logits"}]}
+        hung_predicted = json.dumps(json.loads(DATA) | predicted | {"parameters": {"deadline_ms": 500}})
+        others_predicted = json.dumps(json.loads(others) | predicted)
+        stopped = [int(child) for child in children.split()[:2]]
+        for child in stopped:
+            os.kill(child, signal.SIGSTOP)
+        try:
+            with concurrent.futures.ThreadPoolExecutor(11) as pool:
+                pending = [pool.submit(post, server, data) for data in [hung] * 8 + [hung_predicted] * 3]
+                assert {future.result()[0] for future in pending} == {504}
+            assert health(server) == 200
+            for data in (others, others_predicted):
+                assert post(server, data, "/v2/models/relu/infer")[0] == 200
+        finally:
+            for child in stopped:
+                os.kill(child, signal.SIGCONT)
+        assert post(server, DATA)[0] == 200
