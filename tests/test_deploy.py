@@ -7,9 +7,11 @@ import os
 import re
 from pathlib import Path
 
+import httpx
 import kubernetes_validate
 import pytest
 import yaml
+from serving import serving
 
 from fluxpath.runtime.serve import Settings, create_app
 from fluxpath.runtime.serve.metrics import Metrics
@@ -40,6 +42,13 @@ def pods():
                 for name, component in components
                 if "containers" in component
             )
+
+
+def flags_of(pod):
+    """The server's flags, with "" as the value of those that have none."""
+    (container,) = pod["containers"]
+    found = [arg.removeprefix("--").partition("=") for arg in container["args"] if arg.startswith("--")]
+    return {name: value for name, _, value in found}
 
 
 def component(pod):
@@ -76,9 +85,8 @@ def test_the_fields_of_kserve_are_its_own():
 def test_the_server_knows_its_flags_and_its_image(pod):
     (container,) = pod["containers"]
     assert pod["securityContext"]["runAsUser"] == int(re.search(r"USER (\d+)", DOCKERFILE)[1])
-    flags = dict(arg.removeprefix("--").split("=") for arg in container["args"] if arg.startswith("--"))
     known = Settings.__dataclass_fields__
-    assert all(flag.replace("-", "_") in known for flag in flags)
+    assert all(flag.replace("-", "_") in known for flag in flags_of(pod))
     models = [arg for arg in container["args"] if not arg.startswith("--")]
     mounts = [m["mountPath"] for m in container.get("volumeMounts", [])] or ["/mnt/models"]
     assert all(model.split("=")[1].startswith(tuple(mounts)) for model in models)
@@ -88,8 +96,7 @@ def test_the_server_knows_its_flags_and_its_image(pod):
 
 @pytest.mark.parametrize("pod", list(pods()))
 def test_it_may_finish_what_it_accepted(pod):
-    (container,) = pod["containers"]
-    given = dict(arg.removeprefix("--").split("=") for arg in container["args"] if arg.startswith("--"))
+    given = flags_of(pod)
     defaults = Settings()
     bound = float(given.get("drain-delay", 0)) + float(given.get("drain-timeout", defaults.drain_timeout))
     assert pod.get("terminationGracePeriodSeconds", 30) > bound
@@ -113,6 +120,38 @@ def test_the_metric_is_one_of_the_server(scaler, graph):
     assert f"\n{metric['pods']['metric']['name']}{{" in text
     assert float(metric["pods"]["target"]["averageValue"]) < Settings().slots
     app.state.service.close()
+
+
+def scraped():
+    """What Prometheus is told to scrape: its annotations, the pod, and the metric that its scaler needs."""
+    for path in FILES:
+        document = yaml.safe_load(path.read_text())
+        metadata, pod = document.get("metadata", {}), None
+        if document["kind"] == "Deployment":
+            metadata, pod = document["spec"]["template"]["metadata"], document["spec"]["template"]["spec"]
+        elif document["kind"] == "InferenceService":
+            pod = document["spec"]["predictor"]
+        told = {key.partition("/")[2]: value for key, value in metadata.get("annotations", {}).items()}
+        if told.get("scrape") == "true":
+            scaler = yaml.safe_load(path.with_name("scaling.yaml").read_text())
+            (metric,) = scaler["spec"]["metrics"]
+            yield pytest.param(told, pod, metric["pods"]["metric"]["name"], id=path.stem)
+
+
+@pytest.mark.parametrize(("told", "pod", "metric"), list(scraped()))
+def test_prometheus_gets_the_metric_where_the_server_has_a_token(told, pod, metric, graph):
+    """A scrape by annotations bears none."""
+    (container,) = pod["containers"]
+    assert int(told["port"]) in {port["containerPort"] for port in container["ports"]}
+    flags = [arg for arg in container["args"] if arg.startswith("--")]
+    with serving(f"m={graph('smooth')}", *flags, FLUXPATH_TOKEN="secret") as server:
+        answer = httpx.get(f"http://{server.http}{told['path']}")
+        assert answer.status_code == 200 and f"\n{metric}{{" in answer.text
+        assert httpx.get(f"http://{server.http}/v2").status_code == 401
+
+
+def test_both_kinds_of_pods_are_scraped():
+    assert len(list(scraped())) == 2
 
 
 def test_names_belong_together():

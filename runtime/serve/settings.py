@@ -58,6 +58,7 @@ class Settings:
     drain_delay: float = _flag(0.0, "seconds between readiness off, at SIGTERM, and taking no more work")
     drain_timeout: float = _flag(30.0, "seconds for accepted work to end after that")
     token: str | None = _flag(None, "token that requests must bear (better: the variable FLUXPATH_TOKEN)")
+    open_metrics: bool = _flag(False, "answer /metrics without the token: scrapers often cannot bear one")
     tls_certificate: str | None = _flag(None, "PEM file of the certificate; with it, TLS alone is spoken")
     tls_key: str | None = _flag(None, "PEM file of the certificate's key")
     cors: str | None = _flag(None, "origin of web pages that may call the server (default: none)")

@@ -65,6 +65,7 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app, self._settings = app, settings
+        self._open = (*_OPEN, "/metrics") if settings.open_metrics else _OPEN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -122,7 +123,7 @@ class Envelope:
                 "pages of other origins may not call this server: start it with --cors ORIGIN"
             )
         preflight = self._settings.cors is not None and scope["method"] == "OPTIONS"
-        if preflight or scope["path"] in _OPEN:
+        if preflight or scope["path"] in self._open:
             return None
         try:
             check_token(headers.get("authorization"), self._settings.token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import time
 
+import httpx
 import models
 import pytest
 import tritonclient.grpc
@@ -74,3 +75,12 @@ def test_a_token(graph):
             assert caught.value.status() == "StatusCode.UNAUTHENTICATED"
             assert client.get_model_metadata("smooth", headers={"authorization": "Bearer secret"})
         assert "secret" not in server.text
+
+
+@pytest.mark.parametrize(("flags", "status"), [((), 401), (("--open-metrics",), 200)])
+def test_metrics_need_the_token_unless_they_are_open(graph, flags, status):
+    with serving(f"smooth={graph('smooth')}", *flags, FLUXPATH_TOKEN="secret") as server:
+        for path, expected in (("/metrics", status), ("/v2/models/smooth", 401), ("/v2/health/ready", 200)):
+            assert httpx.get(f"http://{server.http}{path}").status_code == expected
+        bearer = {"Authorization": "Bearer secret"}
+        assert httpx.get(f"http://{server.http}/metrics", headers=bearer).status_code == 200
