@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -111,8 +110,8 @@ def _write_version(inside: Path, path: Path, options: Options) -> _Written:
         return whole.config_of(path, file, options)
     _put(file, inside / graph.FILE)
     (inside / "model.py").write_text(graph.MODEL, encoding="utf-8")
-    shape, digest = resolved_shape(file.manifest, None), hashlib.sha256(file.data).hexdigest()
-    model = Described(inside.parent.name, inside.name, file.manifest, shape, digest, Settings())
+    shape = resolved_shape(file.manifest, None)
+    model = Described(inside.parent.name, inside.name, file.manifest, shape, file.sha256, Settings())
     return graph.config_of(model, options), {}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -83,7 +82,7 @@ def _about(file: GradientFile) -> dict[str, str]:
         "settings": json.dumps(dict(manifest.settings or {})),
         "objective": manifest.objective,
         "classes": str(manifest.classes),
-        "sha256": hashlib.sha256(file.data).hexdigest(),
+        "sha256": file.sha256,
         "range": json.dumps([manifest.low, manifest.high]),
         "class_names": json.dumps(manifest.class_names),
     }
