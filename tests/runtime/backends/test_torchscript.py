@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 import re
 import subprocess
@@ -17,6 +18,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 import torch_modules as modules  # noqa: E402
 
 from fluxpath import archive  # noqa: E402
+from fluxpath.artifact import read_identified  # noqa: E402
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError  # noqa: E402
 from fluxpath.export import gradient_from_torch  # noqa: E402
 from fluxpath.manifest import Manifest  # noqa: E402
@@ -260,6 +262,12 @@ def test_foreign_files(pair: Callable[[str], tuple[Path, Path]], tmp_path: Path)
     for name in ("script.pt", "really-onnx.pt", "really-script.onnx", "folder.pt", "missing.pt"):
         with pytest.raises(ArtifactError):
             Explainer(tmp_path / name)
+
+
+def test_the_file_that_runs_is_named_by_its_digest(pair: Callable[[str], tuple[Path, Path]]) -> None:
+    path = pair("tiny")[1]
+    assert TorchScriptSession(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read_identified(path) == (read_manifest(path), TorchScriptSession(path).sha256)
 
 
 def test_a_sealed_file_that_torch_cannot_read(

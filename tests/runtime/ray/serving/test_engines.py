@@ -104,9 +104,9 @@ def test_a_handle_that_cannot_be_asked_is_an_error(graph):
         raise RuntimeError("Ray's")
 
     async def work(engines, _):
-        for call in (lambda: engines.predict(IMAGES), engines.warmup):
+        for future in (engines.submit(IMAGES), engines.submit_prediction(IMAGES)):
             with pytest.raises(ReplicaError, match="ask again"):
-                await asyncio.wait_for(asyncio.to_thread(call), 30)
+                await asyncio.wait_for(asyncio.wrap_future(future), 30)
 
     asked(graph, work, remote=remote)
 
