@@ -24,7 +24,8 @@ from benchmarks.gpu.exported import wait_for
 from benchmarks.gpu.models import NAMES, Subject, subject
 from benchmarks.gpu.place import note
 from benchmarks.gpu.sides import Side
-from fluxpath.bench.eager import HALVES, Half, Network, exact_gradient, fast_copy, folded
+from fluxpath.bench.eager import HALVES, Half, Network, exact_gradient, fast_copy
+from fluxpath.bench.folding import folded
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.opening import open_session
 from fluxpath.runtime.lanes import Fresh

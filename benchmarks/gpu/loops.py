@@ -19,9 +19,9 @@ from fluxpath.bench.eager import (
     Network,
     exact_gradient,
     fast_copy,
-    folded,
     full_backward,
 )
+from fluxpath.bench.folding import folded
 from fluxpath.bench.torch_sides import explained
 from fluxpath.bench.work import Work
 

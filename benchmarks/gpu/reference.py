@@ -11,7 +11,8 @@ from benchmarks.gpu.loops import loop
 from benchmarks.gpu.models import Images
 from benchmarks.gpu.place import Row, work
 from benchmarks.gpu.setup import Labels, Result, Setup
-from fluxpath.bench.eager import Network, exact_gradient, fast_copy, folded
+from fluxpath.bench.eager import Network, exact_gradient, fast_copy
+from fluxpath.bench.folding import folded
 from fluxpath.runtime import Attribution
 from fluxpath.runtime.fidelity import fidelity
 

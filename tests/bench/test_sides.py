@@ -15,8 +15,9 @@ from torch import nn  # noqa: E402
 
 from fluxpath.bench import torch_sides  # noqa: E402
 from fluxpath.bench.agreement import distances  # noqa: E402
+from fluxpath.bench.folding import left_in  # noqa: E402
 from fluxpath.bench.graph_sides import predicted  # noqa: E402
-from fluxpath.bench.sides import missing, opened  # noqa: E402
+from fluxpath.bench.sides import FOLDED, missing, opened  # noqa: E402
 from fluxpath.bench.work import LeftOut, Setup, Work  # noqa: E402
 from fluxpath.errors import ModelError  # noqa: E402
 from fluxpath.export import gradient_from_torch  # noqa: E402
@@ -108,6 +109,26 @@ def test_captum_computes_what_fluxpath_does(method: Any, setup: Setup, sides: di
     expected, _ = sides["fluxpath"].explain(Work(method, 0, 6))
     found, _ = opened("captum", setup).explain(Work(method, 0, 6, 4, channels_last=True))
     assert distances(found, expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_the_folded_sides_run_no_batch_normalisation(
+    name: str, setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph has none. The model here normalises its input, so the module is within another."""
+    if name == "captum":
+        pytest.importorskip("captum")
+    monkeypatch.setattr(torch, "compile", lambda module, dynamic: module)
+    for precision in ("float32", "bfloat16"):
+        side = opened(name, replace(setup, manifest=replace(setup.manifest, precision=precision)))
+        assert {left_in(one.module) for one in side._networks.values()} == {0} and side.remark == ""
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_published_side_has_the_module_as_it_is(precision: str, setup: Setup) -> None:
+    side = opened("published", replace(setup, manifest=replace(setup.manifest, precision=precision)))
+    assert left_in(side._networks[False].module) == 1
+    assert np.isfinite(side.explain(Work(None, 0, 2))[0]).all()
 
 
 @pytest.mark.parametrize(

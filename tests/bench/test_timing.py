@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fluxpath.bench.timing import Rounds, candidates, chosen, figures, in_turns, summary
-from fluxpath.bench.work import Work
+from fluxpath.bench.work import LeftOut, Work
 
 WORK = Work(None, 0, 2)
 
@@ -54,6 +54,23 @@ def test_the_quickest_settings_are_chosen() -> None:
     assert chosen(Recorded("published", 1.0, turns), works[:1]) is works[0] and len(turns) == 9
     assert {work.channels_last for work in candidates("best", WORK, (8,), images=True)} == {False, True}
     assert {work.channels_last for work in candidates("best", WORK, (8,), images=False)} == {False}
+
+
+class Broken(Recorded):
+    """A worker that cannot work in channels-last order, or not at all."""
+
+    def time(self, work: Work) -> float:
+        if work.channels_last or self.seconds > 1:
+            raise LeftOut("view size is not compatible")
+        return super().time(work)
+
+
+def test_settings_that_a_side_cannot_work_with_are_not_chosen() -> None:
+    works = candidates("best", WORK, (8, 2), images=True)
+    found = chosen(Broken("best", 1.0, []), works)
+    assert (found.slots, found.channels_last) == (2, False)
+    with pytest.raises(LeftOut, match="view size"):
+        chosen(Broken("best", 2.0, []), works)
 
 
 def test_how_long_sides_take_turns() -> None:

@@ -48,9 +48,8 @@ class Network:
         return points.contiguous()
 
     def fast(self, channels_last: bool) -> Network:
-        """A copy for the best loops: batch normalisations folded, weights frozen, in the order wanted."""
-        module = fast_copy(folded(self.module), channels_last)
-        return replace(self, module=module, channels_last=channels_last)
+        """A copy for the best loops: weights frozen, in the order wanted."""
+        return replace(self, module=fast_copy(self.module, channels_last), channels_last=channels_last)
 
 
 class Gradient(NamedTuple):
@@ -154,14 +153,3 @@ def fast_copy(model: nn.Module, channels_last: bool = False) -> nn.Module:
     """A copy of `model`, frozen and, if wanted, in channels_last order."""
     model = copy.deepcopy(model).eval().requires_grad_(False)
     return model.to(memory_format=torch.channels_last) if channels_last else model
-
-
-def folded(model: nn.Module) -> nn.Module:
-    """A copy with batch normalisations folded into convolutions; `model` itself where torch.fx cannot."""
-    from torch.fx.experimental.optimization import fuse
-
-    try:
-        copied: nn.Module = fuse(model.eval())
-    except Exception:  # whatever tracing does not see through, and then there may be nothing to fold
-        return model
-    return copied

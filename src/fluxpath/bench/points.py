@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from fluxpath.bench.eager import Differentiate, Network
-from fluxpath.bench.walks import Starts
+from fluxpath.bench.walks import Starts, joined
 from fluxpath.runtime import InputXGradient, IntegratedGradients, Method, Saliency, SmoothGrad
 
 Points = Callable[[Tensor], tuple[Tensor, Tensor, Tensor | float]]
@@ -32,35 +32,54 @@ def summed(
 ) -> Tensor:
     """The attributions, at most `slots` points at a time, of all images where they go `together`."""
     images = network.ordered(images)
+    if isinstance(method, Saliency | InputXGradient):
+        gradients = _at_images(network, images, targets, slots if together else 1, differentiate)
+        if isinstance(method, InputXGradient):
+            return gradients.mul_(images)
+        return gradients.abs_() if method.absolute else gradients
     place, totals, multipliers = points_of(method, network, starts), torch.zeros_like(images), []
-    points, weights, owner = images[:0], torch.zeros(0), torch.zeros(0, dtype=torch.int64)
+    waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+    held = 0
     for k, image in enumerate(images):
         some, shares, multiplier = place(image)
         multipliers.append(multiplier)
-        points, weights = torch.cat([points, some]), torch.cat([weights, shares])
-        owner = torch.cat([owner, torch.full((len(some),), k)])
-        rest = len(points) % slots if together and k + 1 < len(images) else 0
-        ready = len(points) - rest
+        waiting.append((some, shares, torch.full((len(some),), k)))
+        held += len(some)
+        last = not together or k + 1 == len(images)
+        if held < slots and not last:
+            continue
+        points, weights, owner = (joined(column) for column in zip(*waiting, strict=True))
+        ready = held if last else held - held % slots
         for first in range(0, ready, slots):
             part = slice(first, min(first + slots, ready))
             chosen = network.ordered(points[part])
             gradient, scale, _ = differentiate(network, chosen, targets[owner[part]])
             weight = scale * weights[part].view(scale.shape)
             totals.index_add_(0, owner[part], gradient * weight)
-        points, weights, owner = points[ready:], weights[ready:], owner[ready:]
+        waiting = [(points[ready:], weights[ready:], owner[ready:])] if ready < held else []
+        held -= ready
     for k, multiplier in enumerate(multipliers):
         totals[k] *= multiplier
-    return totals.abs_() if isinstance(method, Saliency) and method.absolute else totals
+    return totals
+
+
+def _at_images(
+    network: Network, images: Tensor, targets: Tensor, slots: int, differentiate: Differentiate
+) -> Tensor:
+    """The derivative at the images themselves."""
+    found = []
+    for x, t in zip(images.split(slots), targets.split(slots), strict=True):
+        gradient, scale, _ = differentiate(network, x, t)
+        found.append(gradient * scale)
+    return joined(found)
 
 
 def points_of(method: Method, network: Network, starts: Starts | None = None) -> Points:
-    """Where a method takes gradients, and how it adds them up."""
+    """Where a method takes its gradients, and how it adds them up."""
     if isinstance(method, IntegratedGradients):
         return _straight(method)
-    if isinstance(method, SmoothGrad):
-        return _noisy(method, network, starts)
-    product = isinstance(method, InputXGradient)
-    return lambda image: (image[None], torch.ones(1), image if product else 1.0)
+    assert isinstance(method, SmoothGrad)
+    return _noisy(method, network, starts)
 
 
 def _straight(method: IntegratedGradients) -> Points:

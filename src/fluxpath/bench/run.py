@@ -103,12 +103,12 @@ class _Comparison:
         self._sides: Row = {}
 
     def row(self) -> Row:
-        """Compare, choose, time; then what fluxpath tells of itself."""
+        """Choose, compare, time; then what fluxpath tells of itself."""
         task, what = self._task, f"{self._task.name}, batch {self._task.batch}"
-        self._doing(f"{what}: comparing")
-        agreeing = self._agreeing()
         self._doing(f"{what}: choosing settings")
-        works = {side: work for side in agreeing if (work := self._chosen(side)) is not None}
+        chosen_ones = {side: work for side in self._having() if (work := self._chosen(side)) is not None}
+        self._doing(f"{what}: comparing")
+        works = self._agreeing(chosen_ones)
         self._doing(f"{what}: timing")
         self._time(works, what)
         self._doing(f"{what}: cold starts")
@@ -131,27 +131,34 @@ class _Comparison:
             self._progress.update()
         self._progress.doing(what)
 
-    def _agreeing(self) -> list[str]:
-        """The sides that have the task and compute what fluxpath does."""
-        few = max(COMPARED // 2, min(COMPARED, 64 // lanes_of(self._task.method)))
-        work = replace(self._work, last=min(few, len(self._scores)), slots=SLOTS, same_noise=True)
-        ours = self._workers[FLUXPATH].answer(work)
-        self._sides[FLUXPATH] = {}
-        found = [FLUXPATH]
+    def _having(self) -> list[str]:
+        """The sides that have the task."""
         for side, worker in self._workers.items():
+            reason = missing(side, self._task.method, self._setup.manifest)
+            self._sides[side] = {} if reason is None else {"has_no": reason}
+            if reason is None and worker.remark:
+                self._sides[side]["remark"] = worker.remark
+        return [side for side, found in self._sides.items() if "has_no" not in found]
+
+    def _agreeing(self, works: dict[str, Work]) -> dict[str, Work]:
+        """Of the sides those that compute, with the settings that are timed, what fluxpath does."""
+        few = max(COMPARED // 2, min(COMPARED, 64 // lanes_of(self._task.method)))
+        last = min(few, len(self._scores))
+        own = replace(works[FLUXPATH], last=last, same_noise=True)
+        ours = self._workers[FLUXPATH].answer(own)
+        found = {FLUXPATH: works[FLUXPATH]}
+        for side, work in works.items():
             if side == FLUXPATH:
                 continue
-            if (reason := missing(side, self._task.method, self._setup.manifest)) is not None:
-                self._sides[side] = {"has_no": reason}
-                continue
             try:
-                verdict = self._compared(side, worker.answer(work), ours, work)
+                answer = self._workers[side].answer(replace(work, last=last, same_noise=True))
             except LeftOut as error:
-                self._sides[side] = {"left_out": str(error)}
+                self._sides[side]["left_out"] = str(error)
                 continue
-            self._sides[side] = {"agreement": asdict(verdict) | {"words": str(verdict)}}
+            verdict = self._compared(side, answer, ours, own)
+            self._sides[side]["agreement"] = asdict(verdict) | {"words": str(verdict)}
             if verdict.agrees:
-                found.append(side)
+                found[side] = work
         return found
 
     def _compared(self, side: str, found: Explained, ours: Explained, work: Work) -> Agreement:

@@ -20,6 +20,9 @@ LOOPS = ("published", "folded", "best", "compiled")
 TORCH = (*LOOPS, "captum")
 """The sides that need the torch module."""
 
+FOLDED = tuple(side for side in TORCH if side != "published")
+"""Those with batch normalisations folded into convolutions, as the gradient graph has them."""
+
 MEANINGS = {
     FLUXPATH: "an Explainer on the gradient graph; a step: the graph alone",
     "published": "an eager PyTorch loop that works as published code does, on the module as it is",

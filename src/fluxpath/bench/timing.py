@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fluxpath.bench.sides import FLUXPATH
-from fluxpath.bench.work import Slots, Work
+from fluxpath.bench.work import LeftOut, Slots, Work
 
 TRIES = 3
 """Of each setting, of which the least time decides."""
@@ -51,11 +51,19 @@ def candidates(side: str, work: Work, slots: Sequence[Slots], images: bool) -> l
 
 
 def chosen(worker: Timed, works: Sequence[Work]) -> Work:
-    """The quickest of some settings."""
+    """The quickest of some settings, of those that the side can work with; LeftOut if there is none."""
     if len(works) == 1:
         return works[0]
-    times = [[worker.time(work) for work in works] for _ in range(TRIES)]
-    return works[int(np.argmin(np.min(times, axis=0)))]
+    times: dict[Work, list[float]] = {work: [] for work in works}
+    for _ in range(TRIES):
+        for work in list(times):
+            try:
+                times[work].append(worker.time(work))
+            except LeftOut:
+                del times[work]
+                if not times:
+                    raise
+    return min(times, key=lambda work: min(times[work]))
 
 
 def in_turns(

@@ -21,9 +21,10 @@ from fluxpath.bench.eager import (
     Network,
     Walked,
     exact_gradient,
-    folded,
     full_backward,
 )
+from fluxpath.bench.folding import folded, left_in
+from fluxpath.bench.sides import FOLDED
 from fluxpath.bench.starts import starts
 from fluxpath.bench.work import Explained, LeftOut, Setup, Side, Work
 from fluxpath.errors import ModelError, first_line
@@ -39,15 +40,19 @@ def opened(name: str, setup: Setup) -> Side:
     if setup.device != "cpu" and not torch.cuda.is_available():
         raise LeftOut(f"torch has no device '{setup.device}' here")
     network = network_of(setup.make and setup.make(), setup.manifest, setup.pixels().shape[1:])
-    network.module.to(setup.device)
-    if name == "folded":
-        network = replace(network, module=folded(network.module))
+    module = network.module.to(setup.device)
+    remark = ""
+    if name in FOLDED and (all_of_them := left_in(module)):
+        module = folded(module)
+        if left := left_in(module):
+            remark = f"runs {left} of {all_of_them} batch normalisations, which could not be folded"
     if (half := HALVES.get(setup.manifest.precision)) is not None:
-        network = replace(network, module=Half(folded(network.module), half))
+        module = Half(module, half)
+    network = replace(network, module=module)
     if name == "captum":
-        return _Captum(setup, network)
-    network.module.requires_grad_(True)  # published code differentiates by the weights too
-    side = _Loop(setup, network)
+        return _Captum(setup, network, remark)
+    module.requires_grad_(True)  # published code differentiates by the weights too
+    side = _Loop(setup, network, remark)
     if name in ("best", "compiled"):
         side.hurry(name == "compiled")
     return side
@@ -96,8 +101,8 @@ def _logits(probable: bool, found: object) -> Tensor:
 class _Loop:
     """A loop of `walks` or `points`, published until `hurry` is called."""
 
-    def __init__(self, setup: Setup, network: Network) -> None:
-        self._setup, self._images = setup, setup.pixels()
+    def __init__(self, setup: Setup, network: Network, remark: str = "") -> None:
+        self._setup, self._images, self.remark = setup, setup.pixels(), remark
         self._networks = {False: network}
         self._fast = False
 
@@ -175,12 +180,12 @@ def explained(
 class _Captum:
     """Captum's own attribution of the same function."""
 
-    def __init__(self, setup: Setup, network: Network) -> None:
+    def __init__(self, setup: Setup, network: Network, remark: str) -> None:
         try:
             import captum.attr  # noqa: F401
         except ImportError:
             raise LeftOut("captum is not installed") from None
-        self._setup, self._images = setup, setup.pixels()
+        self._setup, self._images, self.remark = setup, setup.pixels(), remark
         self._networks = fast_networks(network, self._images.ndim)
         self._calls: dict[tuple[Method, int, bool], captum_calls.Call] = {}
 

@@ -5,7 +5,7 @@ Images are [n, *shape], targets int64 [n]; attributions [n, *shape] and steps [n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -149,13 +149,16 @@ def best_neflag(
     points, owner = images[:0], torch.zeros(0, dtype=torch.int64)
     step = owner.clone()
     while len(owner) or len(waiting) or following < len(images):
-        while len(owner) < slots and (len(waiting) or following < len(images)):
+        room, fresh, of = slots - len(owner), [points], [owner]
+        while room and (len(waiting) or following < len(images)):
             if not len(waiting):
                 waiting, following = begin(images[following]), following + 1
-            some, waiting = waiting.split([n := min(slots - len(owner), len(waiting)), len(waiting) - n])
-            points = network.ordered(torch.cat([points, some]))
-            owner = torch.cat([owner, torch.full((n,), following - 1)])
-            step = torch.cat([step, torch.zeros(n, dtype=torch.int64)])
+            some, waiting = waiting.split([n := min(room, len(waiting)), len(waiting) - n])
+            fresh.append(some)
+            of.append(torch.full((n,), following - 1))
+            room -= n
+        points, owner = network.ordered(joined(fresh)), joined(of)
+        step = torch.cat([step, torch.zeros(len(owner) - len(step), dtype=torch.int64)])
         seed, scale, logits = exact_gradient(network, points, targets[owner])
         gradient, around = seed * scale, images[owner]
         done = _ended(method, gradient, points - around, logits, targets[owner], step)
@@ -165,6 +168,11 @@ def best_neflag(
         points = (around[kept] - radius * seed[kept].sign()).clamp(network.low, network.high)
         owner, step = owner[kept], step[kept] + 1
     return values, steps
+
+
+def joined(rows: Sequence[Tensor]) -> Tensor:
+    """One tensor of all rows; no copy of a single one."""
+    return rows[0] if len(rows) == 1 else torch.cat(list(rows))
 
 
 def _ended(

@@ -87,6 +87,7 @@ def notes(report: Report) -> list[str]:
     found += [f"{side} is left out: {reason}." for side, reason in report["left_out"].items()]
     for side, reasons in _nothing(report).items():
         found += [f"{side} has no {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+    found += [f"{side} {remark}." for side, remark in _remarks(report)]
     for row in report["rows"]:
         wrong = [side for side, of in row["sides"].items() if not of.get("agreement", {}).get("agrees", True)]
         if wrong:
@@ -101,6 +102,12 @@ def notes(report: Report) -> list[str]:
                 "Threads that wait for each other suffer most, so these ratios are not worth quoting."
             )
     return found
+
+
+def _remarks(report: Report) -> list[tuple[str, str]]:
+    """What sides say of themselves, once each."""
+    told = [(side, of) for row in report["rows"] for side, of in row["sides"].items()]
+    return list(dict.fromkeys((side, of["remark"]) for side, of in told if "remark" in of))
 
 
 def _nothing(report: Report) -> dict[str, dict[str, list[str]]]:

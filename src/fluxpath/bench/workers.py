@@ -26,7 +26,10 @@ SETTLE = 0.02
 
 
 class Worker:
-    """One side in its own process. Raises what opening it raises: LeftOut, or an error of fluxpath's."""
+    """One side in its own process. Raises what opening it raises: LeftOut, or an error of fluxpath's.
+
+    remark: what the side says that a reader of its figures must know; may be empty.
+    """
 
     def __init__(self, side: str, setup: Setup) -> None:
         self.side = side
@@ -37,7 +40,7 @@ class Worker:
             self._process.start()
         theirs.close()
         try:
-            self._received()
+            self.remark = str(self._received())
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -105,7 +108,7 @@ def _serve(connection: Connection, name: str, setup: Setup) -> None:
         verbs: dict[str, Callable[[Work], Any]] = {"answer": side.explain}
         verbs["time"] = lambda work: _timed(side, work)
         verbs["facts"] = getattr(side, "facts", side.explain)
-        connection.send("ready")
+        connection.send(getattr(side, "remark", ""))
         while (request := connection.recv()) is not None:
             verb, work = request
             try:
