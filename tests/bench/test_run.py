@@ -40,14 +40,19 @@ class Viewing(nn.Module):
 
 
 class Here:
-    """A worker in this process. spoil: what it does to a side's answers, given the work."""
+    """A worker in this process.
+
+    spoil: what it does to a side's answers, given the work. ends: a side, and its turn that fails.
+    """
 
     spoil: ClassVar[dict[str, Callable[[Work, Any], Any]]] = {}
+
+    ends: ClassVar[tuple[str, int]] = ("", 0)
 
     def __init__(self, side: str, setup: Setup) -> None:
         self.side, self._opened = side, opened(side, setup)
         self.remark = getattr(self._opened, "remark", "")
-        self.answered: list[Work] = []
+        self.turns = 0
 
     def __enter__(self) -> Here:
         return self
@@ -64,6 +69,9 @@ class Here:
 
     def time(self, work: Work) -> float:
         self.answer(work)
+        self.turns += 1
+        if (self.side, self.turns) == self.ends:
+            raise LeftOut("its process ended")
         return 0.5 if work.channels_last else 1.0
 
     def facts(self, work: Work) -> Facts:
@@ -114,6 +122,15 @@ def test_the_settings_that_are_timed_are_compared(setup: Setup, monkeypatch: pyt
     monkeypatch.setattr(Here, "spoil", {"best": wrong})
     found = compared(plain, "best")["best"]
     assert found["channels_last"] and not found["agreement"]["agrees"] and "p50" not in found
+
+
+def test_a_side_that_ends_while_it_is_timed_leaves_the_others(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Here, "ends", ("published", 1))
+    found = compared(setup, "published", "best")
+    assert found["published"]["left_out"] == "its process ended" and "p50" not in found["published"]
+    assert "p50" in found["best"] and "p50" in found["fluxpath"]
 
 
 def test_normalisations_that_stay_are_told(setup: Setup) -> None:

@@ -56,6 +56,26 @@ def test_the_quickest_settings_are_chosen() -> None:
     assert {work.channels_last for work in candidates("best", WORK, (8,), images=False)} == {False}
 
 
+class Ends(Recorded):
+    """A worker that has one turn."""
+
+    def time(self, work: Work) -> float:
+        if any(name == self.name for name, _ in self.turns):
+            raise LeftOut("its process ended")
+        return super().time(work)
+
+
+def test_a_side_that_ends_between_turns_is_left_out() -> None:
+    turns: list[tuple[str, int]] = []
+    works = {name: replace(WORK, slots=1) for name in ("fluxpath", "best", "captum")}
+    workers = {name: (Ends if name == "best" else Recorded)(name, 1.0, turns) for name in works}
+    told: dict[str, str] = {}
+    found = in_turns(
+        workers, works, [(0, 2)], Rounds(3), left_out=lambda side, error: told.update({side: str(error)})
+    )
+    assert found == {"fluxpath": [1.0] * 3, "captum": [1.0] * 3} and told == {"best": "its process ended"}
+
+
 class Broken(Recorded):
     """A worker that cannot work in channels-last order, or not at all."""
 

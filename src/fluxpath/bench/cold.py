@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fluxpath import archive
+from fluxpath.errors import FluxpathError
 
 if TYPE_CHECKING:
     from fluxpath.bench.work import Setup, Work
@@ -25,7 +26,10 @@ PARTS = ("import", "load", "first evaluation", "rest")
 
 
 def cold_start(setup: Setup, work: Work, tries: int) -> dict[str, Any]:
-    """Medians of so many new processes: seconds in all and of each part, and the peak of memory in bytes."""
+    """Medians of so many new processes: seconds in all and of each part, and the peak of memory in bytes.
+
+    A median of the total need not be the sum of the parts' medians. FluxpathError where such a process fails.
+    """
     found = [_tried(setup, work) for _ in range(tries)]
     medians: dict[str, Any] = {
         name: statistics.median(one[name] for one in found) for name in ("total", *PARTS)
@@ -41,15 +45,18 @@ def _tried(setup: Setup, work: Work) -> dict[str, Any]:
         environment = {**os.environ, "OMP_NUM_THREADS": str(setup.threads)}
         command = [sys.executable, "-m", "fluxpath.bench.cold", str(spec)]
         start = time.perf_counter()
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-        ) as child:
-            assert child.stdout is not None and child.stderr is not None
+        said = Path(folder) / "stderr"
+        with (
+            said.open("wb") as errors,
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment) as child,
+        ):
+            assert child.stdout is not None
             line = child.stdout.readline()
             total = time.perf_counter() - start
-            complaint = child.stderr.read().decode(errors="replace").strip().splitlines()
         if not line:
-            raise RuntimeError(complaint[-1] if complaint else f"the process returned {child.returncode}")
+            complaint = said.read_text(errors="replace").strip().splitlines()
+            why = complaint[-1] if complaint else f"its process ended ({child.returncode})"
+            raise FluxpathError(f"a cold start fails: {why}")
     found: dict[str, Any] = json.loads(line)
     found["total"] = total - found.pop("own")
     found["rest"] = found["total"] - sum(found[name] for name in PARTS[:-1])

@@ -72,10 +72,12 @@ def in_turns(
     groups: Sequence[tuple[int, int]],
     rounds: Rounds,
     told: Callable[[int], None] = lambda done: None,
+    left_out: Callable[[str, LeftOut], None] = lambda side, error: None,
 ) -> dict[str, list[float]]:
     """Seconds of every turn by side: a group of images a round, in which each side has one turn.
 
-    Who begins changes every round. told: is called with the number of rounds done.
+    Who begins changes every round. told: is called with the number of rounds done. left_out: with a side that
+    raises LeftOut, of which nothing is returned.
     """
     sides = list(works)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
@@ -86,7 +88,12 @@ def in_turns(
         first, last = groups[number % len(groups)]
         at = number % len(sides)
         for side in sides[at:] + sides[:at]:
-            seconds[side].append(workers[side].time(replace(works[side], first=first, last=last)))
+            try:
+                seconds[side].append(workers[side].time(replace(works[side], first=first, last=last)))
+            except LeftOut as error:
+                left_out(side, error)
+                sides.remove(side)
+                del seconds[side]
         told(number + 1)
     raise AssertionError("unreachable")
 

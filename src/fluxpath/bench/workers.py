@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from fluxpath.bench.sides import opened
+from fluxpath.bench.sides import FLUXPATH, opened
 from fluxpath.bench.work import Explained, Facts, LeftOut, Setup, Work
 from fluxpath.errors import FluxpathError, first_line
 
@@ -25,27 +25,18 @@ SETTLE = 0.02
 """Seconds between two turns, after which the threads of the last one have stopped spinning."""
 
 
-class Worker:
-    """One side in its own process. Raises what opening it raises: LeftOut, or an error of fluxpath's.
+class _Apart:
+    """A process of its own at the other end of a pipe; left at an error, it ends in the middle of its work."""
 
-    remark: what the side says that a reader of its figures must know; may be empty.
-    """
-
-    def __init__(self, side: str, setup: Setup) -> None:
-        self.side = side
+    def __init__(self, work: Callable[..., None], arguments: tuple[Any, ...], threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, side, setup), daemon=True)
-        with _threads(setup.threads):
+        self._process = context.Process(target=work, args=(theirs, *arguments), daemon=True)
+        with _threads(threads):
             self._process.start()
         theirs.close()
-        try:
-            self.remark = str(self._received())
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -54,10 +45,41 @@ class Worker:
         if error is None:
             with suppress(OSError):
                 self._connection.send(None)
-        else:  # it may be in the middle of something long
+        else:
             self._process.terminate()
         self._process.join()
         self._connection.close()
+
+    def _asked(self, *request: Any) -> Any:
+        """What comes back, to a request if there is one; LeftOut where the process has ended."""
+        try:
+            if request:
+                self._connection.send(request)
+            found = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise LeftOut(f"its process ended ({self._process.exitcode})") from None
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+class Worker(_Apart):
+    """One side in its own process.
+
+    Everything that it is asked, opening it too, raises LeftOut for what it cannot do, and fluxpath's own
+    errors; FluxpathError for whatever fluxpath's own side cannot do, without which nothing is compared.
+    remark: what the side says that a reader of its figures must know; may be empty.
+    """
+
+    def __init__(self, side: str, setup: Setup) -> None:
+        super().__init__(_serve, (side, setup), setup.threads)
+        self.side = side
+        try:
+            self.remark = str(self._asked())
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
 
     def answer(self, work: Work) -> Explained:
         """Do `work` once and return what came out."""
@@ -74,26 +96,32 @@ class Worker:
         found: Facts = self._asked("facts", work)
         return found
 
-    def _asked(self, verb: str, work: Work) -> Any:
-        self._connection.send((verb, work))
-        return self._received()
-
-    def _received(self) -> Any:
+    def _asked(self, *request: Any) -> Any:
         try:
-            found = self._connection.recv()
-        except (EOFError, ConnectionError):
-            self._process.join()
-            raise LeftOut(f"its process ended ({self._process.exitcode})") from None
-        if isinstance(found, Exception):
-            raise found
-        return found
+            return super()._asked(*request)
+        except LeftOut as error:
+            if self.side == FLUXPATH:
+                raise FluxpathError(f"fluxpath's own side fails: {error}") from None
+            raise
 
 
 def apart(work: Callable[..., Any], *arguments: Any, threads: int) -> Any:
-    """`work(*arguments)` in a process of its own that ends with it."""
-    context: Any = multiprocessing.get_context("spawn")
-    with _threads(threads), context.Pool(1, _quiet) as pool:
-        return pool.apply(work, arguments)
+    """`work(*arguments)` in a process of its own that ends with it; FluxpathError where it fails."""
+    try:
+        with _Apart(_once, (work, arguments), threads) as child:
+            return child._asked()
+    except LeftOut as error:
+        raise FluxpathError(f"fluxpath's own side fails: {error}") from None
+
+
+def _once(connection: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    _quiet()
+    with suppress(BrokenPipeError):
+        try:
+            found = work(*arguments)
+        except Exception as error:
+            found = _told(error)
+        connection.send(found)
 
 
 def _serve(connection: Connection, name: str, setup: Setup) -> None:
