@@ -13,7 +13,7 @@ import onnx_ir as ir
 from fluxpath.artifact import read_manifest
 from fluxpath.errors import ArtifactError
 from fluxpath.export.accounting.memory import Held, held
-from fluxpath.export.accounting.operators import PRODUCTS, flops, traffic
+from fluxpath.export.accounting.operators import PRODUCTS, UNCOUNTED, einsum_flops, flops, traffic
 from fluxpath.export.accounting.values import all_bytes, bytes_of, constants, sizes_of
 from fluxpath.export.reading.inference import infer_shapes
 
@@ -28,7 +28,7 @@ class NodeCost:
     backward: whether it belongs to the objective or the backward pass, not to the model. flops: of
     convolutions and matrix products, a multiply and an add counted as two. read, written: bytes, weights
     among them. A node that a runtime computes once as it opens the file costs nothing. None where a shape is
-    unknown.
+    unknown, or how much an operator computes.
     """
 
     name: str
@@ -49,8 +49,8 @@ class Cost:
     """One evaluation of `batch` samples.
 
     nodes: in the file's order. operators: how often each occurs. weights: bytes of the graph's constants.
-    memory: what its values hold at the same time. incomplete: whether a shape was unknown, so that figures
-    are lower bounds.
+    memory: what its values hold at the same time. incomplete: whether a figure of a node was unknown, so
+    that the sums are lower bounds.
     """
 
     batch: int
@@ -145,7 +145,14 @@ def _cost(node: ir.Node, backward: bool, constant: set[ir.Value]) -> NodeCost:
 
 
 def _flops(node: ir.Node) -> int | None:
-    if node.op_type not in PRODUCTS or node.domain:
+    if node.domain not in ("", "ai.onnx") or node.op_type in UNCOUNTED:
+        return None
+    if node.op_type == "Einsum":
+        shapes = [sizes_of(v) for v in node.inputs]
+        known = [sizes for sizes in shapes if sizes is not None]
+        equation = node.attributes.get_string("equation", "")
+        return einsum_flops(equation, known) if len(known) == len(shapes) else None
+    if node.op_type not in PRODUCTS:
         return 0
     first, second, out = (sizes_of(v) for v in (*node.inputs[:2], node.outputs[0]))
     if first is None or second is None or out is None:

@@ -61,10 +61,15 @@ def slot_bytes(manifest: Manifest) -> int:
     return lanes.bytes // most
 
 
+def leaves_open(manifest: Manifest) -> bool:
+    """Whether a size of the input, or of a further one, is open."""
+    return any(None in shape for shape in (manifest.shape, *(c.shape for c in manifest.companions)))
+
+
 def sized(manifest: Manifest) -> tuple[int, ...]:
-    """The input's sizes without the batch; InputError if one is open."""
+    """The input's sizes without the batch; InputError if one is open, also of a further input."""
     sizes = tuple(d for d in manifest.shape if d is not None)
-    if len(sizes) < len(manifest.shape) or any(None in c.shape for c in manifest.companions):
+    if leaves_open(manifest):
         raise InputError(
             "the model leaves sizes of its input open, on which its cost depends: export it with shape= (on "
             "the command line, --shape)"

@@ -15,6 +15,12 @@ PICKING = {"Gather", "GatherElements", "GatherND", "Slice"}
 
 PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
+UNCOUNTED = {
+    "Attention", "ConvInteger", "DFT", "DeformConv", "Det", "GRU", "If", "LSTM", "Loop", "MatMulInteger",
+    "QLinearConv", "QLinearMatMul", "RNN", "STFT", "Scan",
+}  # fmt: skip
+"""What these compute is more than moving or mapping elements, and is not counted here."""
+
 
 def flops(op_type: str, first: Sizes, second: Sizes, out: Sizes, transposed: bool = False) -> int:
     """Floating-point operations of a node, a multiply and an add counted as two.
@@ -31,6 +37,23 @@ def flops(op_type: str, first: Sizes, second: Sizes, out: Sizes, transposed: boo
     if op_type == "MatMul":
         return 2 * math.prod(out) * first[-1]
     return 0
+
+
+def einsum_flops(equation: str, shapes: Sequence[Sizes]) -> int | None:
+    """Those of an Einsum: of two operands a product for every combination of all indices, as a MatMul.
+
+    One operand is only summed, which memory bounds. Of more than two, None: a runtime chooses their order.
+    """
+    if len(shapes) != 2:
+        return 0 if len(shapes) < 2 else None
+    lengths: dict[str | int, int] = {}
+    terms = equation.replace(" ", "").partition("->")[0].split(",")
+    for term, sizes in zip(terms, shapes, strict=True):
+        before, _, after = term.partition("...")
+        dotted = range(len(before) + len(after) - len(sizes), 0)  # from the right, as axes are broadcast
+        for name, size in zip((*before, *dotted, *after), sizes, strict=True):
+            lengths[name] = max(size, lengths.get(name, 1))
+    return 2 * math.prod(lengths.values())
 
 
 def traffic(op_type: str, read: Sequence[int], written: int) -> tuple[int, int]:

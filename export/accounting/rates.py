@@ -30,11 +30,6 @@ class Rates:
     flops: float
     copies: tuple[tuple[int, float], ...]
 
-    @property
-    def memory(self) -> float:
-        """Bytes per second, read and written, of arrays that no cache holds."""
-        return self.copies[-1][1]
-
     def copying(self, moved: int) -> float:
         """Bytes per second for a node that moves so many in all: the next smaller measurement's."""
         return next((rate for size, rate in reversed(self.copies) if size <= moved), self.copies[0][1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import onnx
 import pytest
 from models import relu
 
+from fluxpath.artifact import read_manifest
 from fluxpath.bench.cold import cold_start
 from fluxpath.bench.work import LeftOut, Setup, Work
 from fluxpath.bench.workers import Worker, apart
@@ -26,11 +28,10 @@ WORK = Work(None, 0, 1)
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
-    from fluxpath.artifact import read_manifest
-
     folder = tmp_path_factory.mktemp("workers")
     onnx.save(relu(), folder / "m.onnx")
-    assert main(["export", str(folder / "m.onnx"), "-o", str(graph := folder / "g.onnx")]) == 0
+    graph = folder / "g.onnx"
+    assert main(["export", str(folder / "m.onnx"), "-o", str(graph)]) == 0
     manifest = read_manifest(graph)
     np.save(folder / "x.npy", np.zeros((1, *manifest.shape), np.float32))
     return Setup(graph, manifest, None, folder / "x.npy", np.zeros(1, np.int64), 1)
@@ -67,8 +68,6 @@ class Interrupted(Worker):
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
 def test_whoever_interrupts_does_not_wait_for_a_side_to_open(setup: Setup) -> None:
-    from dataclasses import replace
-
     with pytest.raises(KeyboardInterrupt):
         Interrupted("best", replace(setup, make=partial(time.sleep, 15)))
     assert Interrupted.opening.exitcode == -signal.SIGTERM
@@ -89,7 +88,5 @@ def test_work_apart_fails_as_fluxpath_does() -> None:
 
 
 def test_a_cold_start_that_fails_says_why(setup: Setup, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    with pytest.raises(FluxpathError, match="a cold start fails: .*there is no gradient graph"):
+    with pytest.raises(FluxpathError, match=r"a cold start fails: .*there is no gradient graph"):
         cold_start(replace(setup, graph=tmp_path / "none.onnx"), Work(Saliency(), 0, 1), 1)

@@ -66,6 +66,32 @@ def test_json_of_the_file_alone(folder, capsys):
     assert set(found) == {"file", "verified"} and "FLOP" in found["file"]["arithmetic"]
 
 
+def test_what_an_operator_computes_that_is_not_counted(tmp_path, capsys):
+    onnx.save(onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 17]>
+        three (float[batch, 2] x) => (float[batch, 3] logits) <float[2, 3] w = {1, 2, 3, 4, 5, 6}> {
+            logits = Einsum<equation = "bi,ij,bi->bj">(x, w, x)
+        }"""), tmp_path / "m.onnx")  # fmt: skip
+    assert main(["export", str(tmp_path / "m.onnx"), "-o", str(tmp_path / "g.onnx")]) == 0
+    text = told(capsys, tmp_path / "g.onnx", "--cost", "--threads", "1")
+    assert "at least 0 GFLOP" in text and text.endswith("or how much an operator computes\n")
+
+
+@pytest.mark.parametrize("shapes", ["x[batch, 6], mask[batch, n]", "x[batch, n], mask[batch, 6]"])
+def test_sizes_that_are_open_leave_out_the_memory_of_a_slot_alone(shapes, tmp_path, capsys):
+    x, mask = (f"float[batch, {end}" for end in shapes.replace("x[batch, ", "").split(", mask[batch, "))
+    onnx.save(onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 17]>
+        open ({x} x, {mask} mask) => (float[batch, 3] logits) <float[1, 3] w = {{1, 2, 3}}> {{
+            a = ReduceMean<axes = [1], keepdims = 1>(x)
+            b = ReduceMean<axes = [1], keepdims = 1>(mask)
+            c = Mul(a, b)
+            logits = MatMul(c, w)
+        }}"""), tmp_path / "m.onnx")  # fmt: skip
+    graph = tmp_path / "g.onnx"
+    assert main(["export", str(tmp_path / "m.onnx"), "-o", str(graph), "--input", "x"]) == 0
+    text = told(capsys, graph)
+    assert "GFLOP per sample" in text and "objective" in text and "MiB for each slot" not in text
+
+
 @pytest.mark.parametrize("option", ["--cost", "--profile"])
 def test_what_cannot_be_told_is_said_in_one_sentence(folder, tmp_path, capsys, option, monkeypatch):
     export(cnn(dims="batch,3,h,w"), tmp_path)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import onnx
+import onnx_ir as ir
 import pytest
 from small import cnn, export
 
 from fluxpath.errors import ArtifactError
 from fluxpath.export import estimate
+from fluxpath.export.cost import of_model
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,30 @@ def test_products_and_bytes_of_both_parts(path, batch):
 def test_weights_that_are_rearranged_at_load_cost_nothing(path):
     backward = kinds(estimate(path), True)
     assert backward["Transpose"].bytes == 0 and backward["Transpose"].flops == 0
+
+
+def of_text(node):
+    """The cost of one node of a graph over x [1, 4, 6], in the opset 20."""
+    model = onnx.parser.parse_model(f"""<ir_version: 9, opset_import: ["" : 20, "own" : 1]>
+        one (float[1, 4, 6] x) => (y) {{ y = {node} }}""")
+    return of_model(ir.from_proto(model), "y", 1)
+
+
+@pytest.mark.parametrize(
+    ("node", "flops"),
+    [
+        ('Einsum<equation="bij,bkj->bik">(x, x)', 2 * 4 * 4 * 6),
+        ('Einsum<equation="bij->bi">(x)', 0),
+        ('Einsum<equation="bij,bij,bij->b">(x, x, x)', None),
+        ("DFT(x)", None),
+        ("own.Product(x, x)", None),
+        ("Tanh(x)", 0),
+    ],
+)
+def test_what_is_not_counted_is_marked(node, flops):
+    cost = of_text(node)
+    assert cost.nodes[0].flops == flops
+    assert cost.incomplete or flops is not None
 
 
 def test_a_file_that_is_none(tmp_path):

@@ -26,7 +26,7 @@ SETTLE = 0.02
 
 
 class _Apart:
-    """A process of its own at the other end of a pipe; left at an error, it ends in the middle of its work."""
+    """A process of its own at the other end of a pipe; left at an error, it ends whatever it does."""
 
     def __init__(self, work: Callable[..., None], arguments: tuple[Any, ...], threads: int) -> None:
         context = multiprocessing.get_context("spawn")

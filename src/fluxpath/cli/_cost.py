@@ -122,6 +122,8 @@ def cost_lines(cost: dict[str, Any]) -> Iterator[str]:
         taken = [f"{1e3 * every['seconds']:.2f} ms", f"{entry['share_of_ideal']:.0%}"]
         rows.append((str(entry["batch"]), str(times), *work, *ideals, *taken))
     yield from ("", table(rows))
+    if any(entry["incomplete"] for entry in cost["batches"]):
+        yield "at least: a shape is unknown, or how much an operator computes"
 
 
 def _large(batch: dict[str, Any]) -> list[dict[str, Any]]:

@@ -119,7 +119,7 @@ def _costs(path: Path, manifest: Manifest) -> dict[str, str]:
         from fluxpath.export.cost import estimate
     except ImportError:
         return {}
-    from fluxpath.runtime.profiling import slot_bytes
+    from fluxpath.runtime.profiling import leaves_open, slot_bytes
 
     cost = estimate(path)
     about = "at least " if cost.incomplete else ""
@@ -129,7 +129,7 @@ def _costs(path: Path, manifest: Manifest) -> dict[str, str]:
         "activations": f"{about}{cost.memory.live / 2**20:.3g} MiB per sample",
         "operators": f"{cost.operators.total()}: {listed}",
     }
-    if manifest.method is None and None not in manifest.shape:
+    if manifest.method is None and not leaves_open(manifest):
         graph, engine = cost.memory.arena / 2**20, slot_bytes(manifest) / 2**20
         memory = (
             f"{about}{graph + engine:.3g} MiB for each slot: the graph {graph:.3g}, the engine {engine:.3g}"

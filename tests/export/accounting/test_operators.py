@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fluxpath.export.accounting.operators import flops, traffic
+from fluxpath.export.accounting.operators import einsum_flops, flops, traffic
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,22 @@ from fluxpath.export.accounting.operators import flops, traffic
 )
 def test_flops(op_type, first, second, out, transposed, expected):
     assert flops(op_type, first, second, out, transposed) == expected
+
+
+@pytest.mark.parametrize(
+    ("equation", "shapes", "expected"),
+    [
+        ("bij,bjk->bik", [(2, 3, 4), (2, 4, 5)], 2 * 2 * 3 * 4 * 5),
+        ("bhid, bhjd", [(2, 3, 4, 5), (2, 3, 6, 5)], 2 * 2 * 3 * 4 * 6 * 5),
+        ("...ij,...jk->...ik", [(7, 1, 3, 4), (2, 4, 5)], 2 * 7 * 2 * 3 * 4 * 5),
+        ("i...,i->...", [(3, 8), (3,)], 2 * 3 * 8),
+        ("ii,i->", [(3, 3), (3,)], 2 * 3),
+        ("bij->bi", [(2, 3, 4)], 0),
+        ("i,i,i->i", [(3,), (3,), (3,)], None),
+    ],
+)
+def test_flops_of_an_einsum(equation, shapes, expected):
+    assert einsum_flops(equation, shapes) == expected
 
 
 @pytest.mark.parametrize(
