@@ -52,6 +52,22 @@ def test_noise_of_its_own_is_held_against_that_of_another_seed() -> None:
     assert not agreement((-noisy[0], None), (noisy[1], None), other_seeds=noisy[2:]).agrees
 
 
+@pytest.mark.parametrize("noise", [0.1, 0.4, 0.7, 1.0, 2.0, 10.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_however_large_the_noise_what_is_unrelated_does_not_agree(noise: float, seed: int) -> None:
+    """Where seeds are so far apart that everything might agree, nothing is said."""
+    rng = np.random.default_rng(seed)
+    shape = (8, 100)
+    mean, unrelated = rng.standard_normal((2, *shape))
+    seeds = [mean + noise * rng.standard_normal(shape) for _ in range(4)]
+    right, wrong = (
+        agreement((found, None), (seeds[0], None), other_seeds=seeds[1:3]) for found in (seeds[3], unrelated)
+    )
+    assert right.agrees
+    if wrong.agrees:
+        assert wrong.median is None and noise >= 0.5 and "not comparable: fluxpath's own seeds" in str(wrong)
+
+
 def test_half_precision_is_held_to_what_rounding_leaves() -> None:
     off = VALUES * np.float32(1.1)
     half = limits_of(replace(MANIFEST, precision="bfloat16"))

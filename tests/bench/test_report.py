@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fluxpath.bench import report as reports
-from fluxpath.bench.words import disagreeing, markdown, notes, table_rows
+from fluxpath.bench.words import OWN_HEADER, disagreeing, markdown, notes, own_rows, table_rows
 from fluxpath.errors import InputError
 
 RATIO = {"median": 2.0, "quartile_1": 1.5, "quartile_3": 2.5}
@@ -108,6 +108,20 @@ def test_the_table_says_what_was_not_timed_and_why() -> None:
     assert lines["published"][-1] == "DISAGREES: 1 apart"
     assert "captum" not in lines
     assert [line[0] for line in table_rows(FOUND)] == ["mfaba-sharp", "", "", ""]
+
+
+def test_what_fluxpath_tells_of_itself() -> None:
+    cold = {"total": 0.5, "import": 0.3, "load": 0.1, "first evaluation": 0.05, "rest": 0.04}
+    row = FOUND["rows"][0] | {"cold_start": cold | {"peak_bytes": 2**26}}
+    head, line = own_rows({**FOUND, "rows": [row]})
+    assert head is OWN_HEADER and len(line) == len(head)
+    assert line[4:] == ("0.50 s", "import 0.30, load 0.10, first evaluation 0.05, rest 0.04", "64 MiB")
+
+
+def test_remarks_are_told_once() -> None:
+    remark = "runs 1 of 2 batch normalisations, which could not be folded"
+    rows = made(best=TIMES | {"ratio": RATIO, "remark": remark})["rows"]
+    assert [note for note in notes({**FOUND, "rows": 2 * rows}) if "runs" in note] == [f"best {remark}."]
 
 
 def test_the_notes_say_what_a_reader_must_know() -> None:

@@ -61,9 +61,7 @@ def test_a_run(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) ->
         if name == "step":
             assert cold is None and row["evaluations_per_image"] == 1
             continue
-        assert sum(cold[part] for part in ("import", "load", "first evaluation", "rest")) == pytest.approx(
-            cold["total"]
-        )
+        assert min(cold[part] for part in ("import", "load", "first evaluation")) > 0 and cold["rest"] >= 0
         assert cold["peak_bytes"] > 1e7 and 0 <= row["outside_graph"] <= 1
     steps = rows["mfaba-sharp:max_steps=3"]
     assert steps["settings"]["step_size"] == 0.1 and steps["settings"]["max_steps"] == 3

@@ -41,13 +41,19 @@ def limits_of(manifest: Manifest) -> Limits:
     return Limits(min(MOST, max(FLOAT32.distance, 2 * (manifest.error or 0.0))))
 
 
+NOISIEST = 1 / 3
+"""How far apart fluxpath's own seeds may be, as `mutual` has it, for a side with noise of its own to be held
+against them: it may be 1.5 times as far, and what has nothing to do with them is 0.7 apart."""
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Relative L2 distances from fluxpath's attributions, and the share of images with the same steps.
 
     images: how many count. same_steps: None for methods without steps. expected: where the side draws noise
     of its own, the median distance between fluxpath's own attributions of some seeds, and all distances are
-    `mutual`; else None. agrees: the verdict. median, p90, max are None where no image counts.
+    `mutual`; else None. agrees: the verdict. median, p90, max are None where nothing can be told: no image
+    counts, or noise drowns what would be compared.
     """
 
     images: int
@@ -59,6 +65,8 @@ class Agreement:
     agrees: bool
 
     def __str__(self) -> str:
+        if self.median is None and self.expected is not None:
+            return f"not comparable: fluxpath's own seeds are {self.expected:.0e} apart"
         if self.median is None:
             return "not comparable: plain float32 has lost the derivative at every image"
         steps = "" if self.same_steps is None else f", {self.same_steps:.0%} same steps"
@@ -77,21 +85,23 @@ def agreement(
     """How a side's attributions compare with fluxpath's, and whether they are the same.
 
     counted: the images [n] that count. other_seeds: fluxpath's attributions with other seeds, for a side with
-    noise of its own, which is then as far from fluxpath's as those are from each other. walks: of an image,
-    whose steps are summed: a tenth of them may differ by a step.
+    noise of its own, which is then as far from fluxpath's as those are from each other; NOISIEST, and nothing
+    can be told. walks: of an image, whose steps are summed: a tenth of them may differ by a step.
     """
     values, steps = found
     its, its_steps = ours
     chosen = np.ones(len(its), bool) if counted is None else counted
     if not chosen.any():
         return Agreement(0, None, None, None, None, None, True)
+    pairs = itertools.combinations((its, *other_seeds), 2)
+    expected = max((float(np.median(mutual(*pair)[chosen])) for pair in pairs), default=None)
+    if expected is not None and expected > NOISIEST:
+        return Agreement(int(chosen.sum()), None, None, None, None, expected, True)
     measure = mutual if other_seeds else distances
     apart = measure(values, its)[chosen]
     same = None
     if steps is not None and its_steps is not None:
         same = float((np.abs(steps - its_steps) <= walks * (1 - FLOAT32.steps) + 1e-9)[chosen].mean())
-    pairs = itertools.combinations((its, *other_seeds), 2)
-    expected = max((float(np.median(mutual(*pair)[chosen])) for pair in pairs), default=None)
     most, least = limits
     median = float(np.median(apart))
     agrees = median <= (most if expected is None else 1.5 * expected) and (same is None or same >= least)

@@ -18,20 +18,25 @@ BUSY = 0.05
 
 def environment(threads: int) -> dict[str, Any]:
     """What the figures depend on."""
+    load = getattr(os, "getloadavg", None)  # Windows has none
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": processor(),
         "cores": cores(),
         "threads": threads,
-        "load_average_1min": os.getloadavg()[0],
+        "load_average_1min": None if load is None else load()[0],
         "system": system(),
         "python": platform.python_version(),
         **{name: installed(name) or "not installed" for name in PACKAGES},
     }
 
 
+STAT = Path("/proc/stat")
+"""Where Linux says what the cores did."""
+
+
 class Neighbours:
-    """How much of the cores other processes took while this one and its ended children ran (Linux)."""
+    """How much others took of the cores that this process may use, while it and its children ran (Linux)."""
 
     def __init__(self) -> None:
         self._start = self._now()
@@ -45,11 +50,13 @@ class Neighbours:
 
     @staticmethod
     def _now() -> tuple[float, float, float] | None:
-        """Seconds of the cores that were busy, seconds in all, seconds that were ours."""
-        if not Path("/proc/stat").is_file():
+        """Seconds in which those cores were busy, seconds in all, seconds that were ours."""
+        if not STAT.is_file():
             return None
-        with Path("/proc/stat").open() as file:
-            fields = [int(field) / os.sysconf("SC_CLK_TCK") for field in file.readline().split()[1:9]]
+        names = {f"cpu{core}" for core in os.sched_getaffinity(0)}
+        lines = [line.split() for line in STAT.read_text().splitlines()]
+        rows = [[int(field) for field in line[1:9]] for line in lines if line and line[0] in names]
+        fields = [sum(column) / os.sysconf("SC_CLK_TCK") for column in zip(*rows, strict=True)]
         return sum(fields) - fields[3] - fields[4], sum(fields), sum(os.times()[:4])
 
 

@@ -51,9 +51,7 @@ def _ratio(found: Report) -> str:
 
 def own_rows(report: Report) -> list[tuple[str, ...]]:
     """What fluxpath tells of itself: evaluations, its own share of the time, cold starts."""
-    rows: list[tuple[str, ...]] = [
-        ("method", "batch", "evaluations", "outside graph", "cold start", "of it", "peak memory")
-    ]
+    rows: list[tuple[str, ...]] = [OWN_HEADER]
     for row in report["rows"]:
         outside, cold = row["outside_graph"], row["cold_start"]
         rows.append(
@@ -151,7 +149,8 @@ def markdown(report: Report) -> str:
         "",
         *_grid(own_rows(report)),
         "",
-        "Cold start: a new process until its first attribution, in seconds; the peak is that process's.",
+        "Cold start: a new process until its first attribution, in seconds, and its parts, medians each, so "
+        "that they need not add up; the peak is that process's.",
         "",
         *(f"- {_cell(note)}" for note in notes(report)),
         "",
