@@ -106,6 +106,18 @@ class Shared(nn.Module):
         return self.two(self.one(x))
 
 
+class Again(nn.Module):
+    """The same, under one name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = pair()
+        self.other = norm(3)
+
+    def forward(self, x: Any) -> Any:
+        return self.other(self.conv(self.norm(self.conv(x))))
+
+
 def hooked() -> nn.Module:
     made = pair()
     made[0].register_forward_pre_hook(lambda module, given: (given[0] * 2,))
@@ -124,8 +136,8 @@ def by_the_batch() -> nn.Module:
 
 @pytest.mark.parametrize(
     "module",
-    [Twice(), Shared(False), Shared(True), hooked(), parametrized(), by_the_batch(), norm(3)],
-    ids=["used twice", "shared", "shared by parts", "hook", "parametrized", "by the batch", "alone"],
+    [Twice(), Again(), Shared(False), Shared(True), hooked(), parametrized(), by_the_batch(), norm(3)],
+    ids=["used twice", "again", "shared", "shared by parts", "hook", "parametrized", "by the batch", "alone"],
 )
 def test_what_would_be_another_function_stays(module: nn.Module) -> None:
     made = folded(module.eval())
