@@ -83,6 +83,7 @@ class Explainer:
     device: str
     """Where the model runs, whatever was asked for: "cpu", "cuda:0", or the name of an execution provider; ""
     for a session of one's own that does not say (`GradientSession.place`)."""
+
     sha256: str
     """SHA-256 of the file, of the bytes that were read, in hexadecimal; as the session says, of one's own."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fluxpath.errors import InputError
-from fluxpath.files import as_path, regular
+from fluxpath.files import as_path
 from fluxpath.progress import Progress
 from fluxpath.runtime.evaluation import machine
 from fluxpath.runtime.evaluation.batches import Batches
@@ -100,7 +99,7 @@ def evaluate(
         _Run(explainer, plan, opened, log).all(progress)
         about = {"data": opened.source or "objects in memory", "note": opened.note}
         if explainer.path is not None:
-            about |= {"model": explainer.path.name, "sha256": digest(explainer.path)}
+            about |= {"model": explainer.path.name, "sha256": explainer.sha256}
         found = Evaluation.of(log.path, log.batches, plan, manifest, about, machine.machine(explainer.device))
         if not found.images:
             log.close(remove=True)
@@ -112,12 +111,6 @@ def evaluate(
         if report is not None:
             save_all(found, folder, log.temporary)
     return found
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
-    with open(path, "rb", opener=regular) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Run:
