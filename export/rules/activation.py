@@ -7,6 +7,9 @@ import onnx_ir as ir
 from fluxpath.export.builder import Builder, constant_of
 from fluxpath.export.rules._registry import Gradients, rule
 
+_STEEP = 2.0**100
+"""The slope of a step at a bound that is not zero: a power of two, so that the product is exact."""
+
 
 def where(op: Builder, condition: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
     """Where, with the element type of `a` (a builder takes that of the condition)."""
@@ -86,12 +89,20 @@ def hard_sigmoid(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
 
 @rule("HardSwish")
 def hard_swish(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
-    # x * clip(x/6 + 1/2, 0, 1): 0 up to -3, x/3 + 1/2 between, 1 from 3 on.
+    # x * clip(x/6 + 1/2, 0, 1): 0 up to -3, x/3 + 1/2 between, 1 from 3 on. That is the clip itself and,
+    # between, x/6 more, by steps of the argument: as in the rule of Relu they keep the blocked layout, and so
+    # does a sixth that is a HardSigmoid's slope, where a constant does not.
     x = first(node)
-    slope = op("Add", op("Mul", x, op.scalar(1 / 3, x)), op.scalar(0.5, x))
-    above = compare(op, "GreaterOrEqual", x, op.scalar(3.0, x))
-    below = compare(op, "LessOrEqual", x, op.scalar(-3.0, x))
-    return where(op, above, g, where(op, below, op.scalar(0.0, g), op("Mul", g, slope)))
+    if x.dtype != ir.DataType.FLOAT or op.unbounded:
+        slope = op("Add", op("Mul", x, op.scalar(1 / 3, x)), op.scalar(0.5, x))
+        above = compare(op, "GreaterOrEqual", x, op.scalar(3.0, x))
+        below = compare(op, "LessOrEqual", x, op.scalar(-3.0, x))
+        return where(op, above, g, where(op, below, op.scalar(0.0, g), op("Mul", g, slope)))
+    above = op("HardSigmoid", x, alpha=_STEEP, beta=3 * _STEEP)
+    below = op("HardSigmoid", x, alpha=-_STEEP, beta=3 * _STEEP)
+    sixth = op("HardSigmoid", op("Mul", above, below), alpha=1 / 6, beta=-1e-30)
+    clipped = op("HardSigmoid", x, alpha=1 / 6, beta=0.5)
+    return op("Mul", g, op("Add", clipped, op("Mul", x, sixth)))
 
 
 @rule("Clip")
@@ -107,10 +118,6 @@ def clip(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
     if steps is not None:
         return op("Mul", g, op("Mul", *steps))
     return where(op, _inside(op, first(node), low, high, strict), g, op.scalar(0.0, g))
-
-
-_STEEP = 2.0**100
-"""The slope of a step at a bound that is not zero: a power of two, so that the product is exact."""
 
 
 def _steps(

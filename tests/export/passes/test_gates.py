@@ -53,6 +53,12 @@ def test_the_written_gate_keeps_its_names_and_values():
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
 
 
+def test_a_hard_swish_is_written_out_in_float32_alone():
+    text = "h = HardSwish(x) d = Cast<to=10>(h) e = HardSwish(d) y = Cast<to=1>(e)"
+    model = write_gates(ir.from_proto(gradcheck.parse(text, "2,3")))
+    assert Counter(n.op_type for n in model.graph) == {"HardSigmoid": 1, "Mul": 1, "Cast": 2, "HardSwish": 1}
+
+
 @pytest.mark.parametrize(
     "text", ["s = Sigmoid(x) y = Mul(s, s)", "s = Tanh(x) y = Mul(x, s)", "y = Mul(x, x)"]
 )
@@ -61,10 +67,11 @@ def test_other_products_stay(text):
     assert "Swish" not in {n.op_type for n in join_gates(model).graph}
 
 
-def test_nothing_of_a_gradient_through_blocked_convolutions_is_reordered(tmp_path, monkeypatch):
+@pytest.mark.parametrize("gate", ["s{0} = Sigmoid(c{0}) r{0} = Mul(c{0}, s{0})", "r{0} = HardSwish(c{0})"])
+def test_nothing_of_a_gradient_through_blocked_convolutions_is_reordered(gate, tmp_path, monkeypatch):
     """Only the image's channels and the ends of the chain are: between the convolutions all stays blocked."""
     monkeypatch.setattr(profiling, "SECONDS", 0.0)
-    gates = "c{0} = Conv<pads=[1, 1, 1, 1]>({1}, w{0}) s{0} = Sigmoid(c{0}) r{0} = Mul(c{0}, s{0})"
+    gates = "c{0} = Conv<pads=[1, 1, 1, 1]>({1}, w{0}) " + gate
     text = " ".join(gates.format(i, "x" if i == 0 else f"r{i - 1}") for i in range(4))
     rng = np.random.default_rng(0)
     weights = {f"w{i}": rng.standard_normal((16, 16 if i else 3, 3, 3)).astype("f4") / 9 for i in range(4)}

@@ -74,6 +74,8 @@ KINKS = [
     (f"y = HardSigmoid<alpha={1 / 6}>(x)", {}, [-4, -3, 0, 3, 4], [0, 0, SIXTH, 0, 0]),
     ("y = HardSigmoid<alpha=0.5>(x)", {}, [-2, -1, 0, 1, 2], [0, 0, 0.5, 0, 0]),
     ("y = HardSwish(x)", {}, [-4, -3, 0, 3, 4], [0, 0, 0.5, 1, 1]),
+    ("y = HardSwish(x)", {}, [*beside(-3), *beside(3)], [0, 0, -0.5, 1.5, 1, 1]),
+    ("y = HardSwish(x)", {}, [-3e38, -1.5, -1e-30, 1e-30, 1.5, 3e38], [0, 0, 0.5, 0.5, 1, 1]),
     # Both bounds constant: hardtanh and ReLU6, zero at the bounds.
     ("y = Clip(x, low, high)", {"low": -1, "high": 1}, [-2, -1, 0, BELOW, 1, 2], [0, 0, 1, 1, 0, 0]),
     ("y = Clip(x, low, high)", {"low": 0, "high": 6}, [-1, 0, 1, 6, 7], [0, 0, 1, 0, 0]),
