@@ -25,6 +25,8 @@ from fluxpath.runtime.replicas.messages import Answer, Call, Cancel, Ready, Repl
 _log = logging.getLogger("fluxpath.replicas")
 _NUMBERS = itertools.count()
 NOTHING = Stats(0, 0, 0, 0, 0, 0, 0)
+PATIENCE = 5.0
+"""Seconds that processes have to end, all of a model's together, before they are killed."""
 
 
 class Forgets(Protocol):
@@ -160,11 +162,12 @@ class Replica:
             _log.exception("a replica cannot be asked", extra={"replica": self.process.pid})
             self._shut(self._pipe)
 
-    def close(self) -> None:
-        """End the process."""
+    def close(self, until: float | None = None) -> None:
+        """End the process; one that hangs is killed at `until` (monotonic), or `PATIENCE` from now."""
         self.end()
+        left = PATIENCE if until is None else until - time.monotonic()
         try:
-            self.process.wait(10)
+            self.process.wait(max(0.0, left))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -16,7 +16,7 @@ from fluxpath.machine import cores
 from fluxpath.runtime.engine.stats import Stats
 from fluxpath.runtime.replicas.asking import Asking
 from fluxpath.runtime.replicas.messages import Call, Ready, Start, packed
-from fluxpath.runtime.replicas.replica import NOTHING, Asked, Replica
+from fluxpath.runtime.replicas.replica import NOTHING, PATIENCE, Asked, Replica
 
 _log = logging.getLogger("fluxpath.replicas")
 MOST = 2**10
@@ -87,14 +87,15 @@ class Replicas(Asking):
         return [replica.process.pid for replica in self._replicas]
 
     def close(self) -> None:
-        """End all processes; requests that wait or run fail."""
+        """End all processes, within `PATIENCE` seconds together; requests that wait or run fail."""
         self._closed.set()
         with self._lock:
             replicas = list(self._replicas)
         for replica in replicas:  # all are told before one is waited for
             replica.end()
+        until = time.monotonic() + PATIENCE
         for replica in replicas:
-            replica.close()
+            replica.close(until)
 
     def _asked(self, what: str, given: dict[str, Any], weight: int, read: Callable[[Any], Any]) -> Asked:
         if self._closed.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +102,12 @@ class Repository:
         return list(self._models.pop(name).values())
 
     def close(self) -> None:
-        """Close all models."""
-        for served in self:
-            served.close()
+        """Close all models at once: each may have processes that hang, which take seconds to end."""
+        served = list(self)
         self._models.clear()
+        if served:
+            with ThreadPoolExecutor(len(served)) as threads:
+                list(threads.map(Served.close, served))
 
     def _folder(self) -> Path:
         if self._settings.model_folder is None:

@@ -214,6 +214,25 @@ def test_closing_fails_what_runs(replicas):
         replicas.submit(IMAGES)
 
 
+def test_processes_that_hang_share_the_time_to_end(replicas, monkeypatch):
+    """One bound for all of them: the first one that hangs leaves the others nothing of it."""
+    waited = []
+    for replica in replicas._replicas:
+        os.kill(replica.process.pid, signal.SIGSTOP)
+        wait = replica.process.wait
+
+        def bounded(timeout=None, wait=wait):
+            waited.append(timeout)
+            return wait(timeout)
+
+        monkeypatch.setattr(replica.process, "wait", bounded)
+    monkeypatch.setattr("fluxpath.runtime.replicas.replicas.PATIENCE", 0.3)
+    replicas.close()
+    assert [replica.process.returncode for replica in replicas._replicas] == [-signal.SIGKILL] * 2
+    asked = [timeout for timeout in waited if timeout not in (None, 1)]  # 1: the threads that read
+    assert 0 < asked[0] <= 0.3 and asked[1] == 0
+
+
 def test_a_file_that_is_none(tmp_path):
     (tmp_path / "x.onnx").write_bytes(b"x")
     with pytest.raises(ArtifactError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,15 @@ def test_versions_are_numbers_not_texts(graph):
     repository.close()
     with pytest.raises(NotFoundError):
         repository.find("m")
+
+
+def test_models_are_closed_at_the_same_time(graph, monkeypatch):
+    """One whose processes hang does not keep the others waiting."""
+    path = graph("smooth")
+    repository = opened([f"a={path}", f"b={path}"], Settings())
+    both = threading.Barrier(2, timeout=10)
+    for served in repository:
+        close = served.explainer.close
+        monkeypatch.setattr(served.explainer, "close", lambda close=close: (both.wait(), close()))
+    repository.close()
+    assert list(repository) == []
