@@ -67,7 +67,7 @@ class Plan:
         whole("batch", self.batch, 1, 2**16)
 
     def check(self, data: Data) -> None:
-        """Raise InputError unless the data have what is asked of them."""
+        """Raise InputError unless the data have what is asked of them: labels, a size, masks."""
         labels = "these data have none: give a folder for each class, a table with labels, or an .npz file"
         need(data.labelled or self.target != "label", f"target is 'label', which needs labels, and {labels}")
         need(data.labelled or self.only is None, f"only is 'correct', which needs labels, and {labels}")
@@ -75,6 +75,19 @@ class Plan:
             raise InputError(
                 "sample draws from data of known size, and these are an iterator: make it a list"
             )
+        needing = [name for name, metric in self.metrics.items() if metric.needs_mask]
+        if needing and not self._masked(data):
+            raise InputError(
+                f"{', '.join(needing)}: defined with masks only, and the images have none: give a folder of "
+                "masks (--masks FOLDER), or an .npz file with an array 'masks'"
+            )
+
+    def _masked(self, data: Data) -> bool:
+        """Whether any image that is evaluated has a mask."""
+        chosen = self.chosen(data.count)
+        if chosen is None or not data.masked:
+            return data.masked
+        return any(each.masked for i, each in enumerate(data.items()) if i in chosen)
 
     def head(self, manifest: Manifest, shape: tuple[int, ...], data: Data, form: str) -> Head:
         """What results in one folder must share: everything that they depend on."""

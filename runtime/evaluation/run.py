@@ -96,8 +96,10 @@ def evaluate(
         head = plan.head(manifest, shape, opened, "evaluation")
         log = RunLog(folder, head, OUTPUTS, restart)
         stack.callback(log.close)
-        _Run(explainer, plan, opened, log).all(progress)
-        about = {"data": opened.source or "objects in memory", "note": opened.note}
+        run = _Run(explainer, plan, opened, log)
+        run.all(progress)
+        notes = [note for note in (opened.note, run.unmasked) if note]
+        about = {"data": opened.source or "objects in memory", "note": "; ".join(notes)}
         if explainer.path is not None:
             about |= {"model": explainer.path.name, "sha256": explainer.sha256}
         found = Evaluation.of(log.path, log.batches, plan, manifest, about, machine.machine(explainer.device))
@@ -118,6 +120,16 @@ class _Run:
 
     def __init__(self, explainer: Explainer, plan: Plan, data: Data, log: RunLog) -> None:
         self._explainer, self._plan, self._data, self._log = explainer, plan, data, log
+        self._seen = self._masked = 0
+
+    @property
+    def unmasked(self) -> str:
+        """How many images have no mask, where others have one; or ""."""
+        if not self._data.masked or self._masked == self._seen:
+            return ""
+        without = self._seen - self._masked
+        have = "has" if without == 1 else "have"
+        return f"{without} of {self._seen} images {have} no mask: metrics that need one are of the others"
 
     def all(self, progress: bool) -> None:
         """Evaluate every batch that is not in the log; InputError if the log is of other data."""
@@ -142,7 +154,11 @@ class _Run:
 
     def _chosen(self) -> Iterator[Datum]:
         chosen = self._plan.chosen(self._data.count)
-        return (datum for i, datum in enumerate(self._data.items()) if chosen is None or i in chosen)
+        for i, datum in enumerate(self._data.items()):
+            if chosen is None or i in chosen:
+                self._seen += 1
+                self._masked += datum.masked
+                yield datum
 
     def _passed(self, coming: Iterator[Datum]) -> tuple[int, int]:
         """Pass over what the log has of the data; how many images, and photos of the grid, that is."""

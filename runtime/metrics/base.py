@@ -79,6 +79,9 @@ class Metric(ABC):
     better: ClassVar[Literal["higher", "lower"]]
     """Which of two values speaks for an attribution."""
 
+    needs_mask: ClassVar[bool] = False
+    """Whether it is defined only where the case has a mask: `evaluate` refuses it on data without any."""
+
     @property
     def parts(self) -> tuple[Metric, ...]:
         """Metrics of which this one is made; each is measured once, however many need it."""

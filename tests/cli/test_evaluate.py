@@ -180,6 +180,7 @@ def test_wrong_spelling(text):
         (["--preset", "rise", "--metrics", "insertion"], "which the preset 'rise' has too"),
         (["--sample", "0"], "sample is 0"),
         (["--masks", "no"], "there is no image or folder 'no'"),
+        (["--metrics", "gini,pointing-game"], "pointing-game: defined with masks only"),
         (["--image-column", "x"], "are of tables"),
         (["--photos", "-1"], "photos is -1"),
         (["--alpha", "3"], "alpha is 3"),
@@ -203,6 +204,15 @@ def test_damaged_photos_are_named_and_left_out(run, folder, tmp_path, capsys):
     (tmp_path / "t.csv").write_text("path,label\nnone.png,ant\n")
     assert run("--report", "two", data=tmp_path / "t.csv") == 1
     assert "there is no image to evaluate: " in capsys.readouterr().err and not Path("two").exists()
+
+
+def test_images_without_a_mask_are_told(run, tmp_path, capsys):
+    for i in range(8):  # of nine
+        mask = tmp_path / "masks" / f"{i}.png"
+        mask.parent.mkdir(exist_ok=True)
+        Image.new("L", (30, 20), 255).save(mask)
+    assert run("--masks", str(tmp_path / "masks"), metrics=("--metrics", "pointing-game")) == 0
+    assert "1 of 9 images has no mask: metrics that need one are of the others" in capsys.readouterr().err
 
 
 def test_labels_choose(run, capsys):

@@ -54,7 +54,7 @@ def archive_data(path: Path, fitting: Fitting, masks: Masks) -> Data:
             for i in range(counts["images"]):
                 yield _datum(i, {name: _next(each, path) for name, each in rows.items()}, fitting, masks)
 
-    return Data(items, counts["images"], str(path.resolve()), "labels" in held)
+    return Data(items, counts["images"], str(path.resolve()), "labels" in held, masked="masks" in held)
 
 
 def _check_labels(labels: Any, fitting: Fitting, where: object) -> None:
@@ -96,7 +96,7 @@ def memory_data(given: Any, fitting: Fitting, masks: Masks) -> Data:
             for i in range(lengths["images"]):
                 yield _datum(i, {name: values[i] for name, values in columns.items()}, fitting, masks)
 
-        return Data(rows, lengths["images"], None, "labels" in columns)
+        return Data(rows, lengths["images"], None, "labels" in columns, masked="masks" in columns)
     if not isinstance(given, Iterable) or isinstance(given, str | bytes):
         raise InputError(
             f"data is {given!r:.80}, it must be a path, a dict of arrays, or an iterable of images"

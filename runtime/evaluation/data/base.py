@@ -42,6 +42,11 @@ class Datum:
     stamp: str = ""
 
     @property
+    def masked(self) -> bool:
+        """Whether there is a mask; it may be damaged."""
+        return self.mask is not no_mask
+
+    @property
     def identity(self) -> str:
         """What a run that goes on must find again beside the name."""
         return f"{self.label} {self.stamp}"
@@ -78,7 +83,7 @@ class Data:
 
     count: how many there are, None if unknown. source: where they are from, so that a run goes on only with
     the same; None for objects in memory. labelled: whether images have labels. note: a sentence for the
-    user, or "".
+    user, or "". masked: whether images have masks, all or some.
     """
 
     items: Callable[[], Iterator[Datum]]
@@ -86,6 +91,7 @@ class Data:
     source: str | None = None
     labelled: bool = False
     note: str = ""
+    masked: bool = False
 
 
 @dataclass(frozen=True)

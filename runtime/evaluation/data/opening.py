@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from fluxpath.errors import InputError
 from fluxpath.files import as_path
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.evaluation.data.arrays import archive_data, memory_data
-from fluxpath.runtime.evaluation.data.base import Data, Fitting, no_mask
+from fluxpath.runtime.evaluation.data.base import Data, Fitting
 from fluxpath.runtime.evaluation.data.folders import folder_data
 from fluxpath.runtime.evaluation.data.masks import Masks
 from fluxpath.runtime.evaluation.data.tables import ARROW, TEXT, table_data
@@ -32,11 +33,13 @@ def open_data(
     fitting = Fitting(manifest, shape)
     pictures = Masks(None if masks is None else as_path(masks, "the folder of masks"), fitting)
     data = _opened(source, fitting, pictures, image_column, label_column)
-    if pictures and data.count is not None and all(each.mask is no_mask for each in data.items()):
+    if not pictures:
+        return data
+    if data.count is not None and not any(each.masked for each in data.items()):
         raise InputError(
             f"no picture in '{masks}' is named like an image: a mask has its image's name, but for the suffix"
         )
-    return data
+    return replace(data, masked=True)
 
 
 def _opened(

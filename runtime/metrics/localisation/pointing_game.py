@@ -25,6 +25,7 @@ class PointingGame(Metric):
     """
 
     better: ClassVar[Literal["higher", "lower"]] = "higher"
+    needs_mask: ClassVar[bool] = True
 
     tolerance: int = 0
 

@@ -26,6 +26,7 @@ class RelevanceMass(Metric):
     """
 
     better: ClassVar[Literal["higher", "lower"]] = "higher"
+    needs_mask: ClassVar[bool] = True
 
     signed: bool = False
 

@@ -22,6 +22,7 @@ class RelevanceRank(Metric):
     """
 
     better: ClassVar[Literal["higher", "lower"]] = "higher"
+    needs_mask: ClassVar[bool] = True
 
     def measure(self, case: Case, found: Found) -> Measured:
         """The share."""

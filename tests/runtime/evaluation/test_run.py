@@ -310,6 +310,34 @@ def test_masks_reach_the_metrics(graph):
     assert np.isnan(without.values("covered")["ig"]).all() and "-" in without.table()
 
 
+NEEDING = ["pointing-game", "relevance-mass", "relevance-rank"]
+
+
+@pytest.mark.parametrize("metric", NEEDING)
+def test_a_metric_that_needs_masks_is_refused_without_any(graph, tmp_path, metric):
+    given = {"metrics": [metric, "gini"], "report": tmp_path / "out"}
+    with pytest.raises(InputError, match=f"^{metric}: defined with masks only, and the images have none"):
+        evaluated(graph("smooth"), 4, **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_without_a_mask_are_counted_also_by_a_run_that_goes_on(graph, tmp_path):
+    options, _ = folder_masks(tmp_path)
+    given = {**options, "metrics": ["pointing-game"], "report": tmp_path / "out"}
+    assert evaluated(graph("smooth"), **{**given, "report": None}).about["note"] == ""
+    (tmp_path / "masks" / "1.png").unlink()
+    said = "1 of 3 images has no mask: metrics that need one are of the others"
+    for _ in range(2):
+        found = evaluated(graph("smooth"), **given)
+        assert found.about["note"] == said
+        assert [bool(np.isnan(v)) for v in found.values("pointing-game")["ig"]] == [False, True, False]
+    assert said in (tmp_path / "out" / "report.html").read_text()
+    (tmp_path / "masks" / "0.png").unlink()
+    without = next(seed for seed in range(40) if np.random.default_rng(seed).choice(3, 1) != 2)
+    with pytest.raises(InputError, match="defined with masks only"):
+        evaluated(graph("smooth"), **{**given, "report": None, "sample": 1, "seed": without})
+
+
 def test_a_sample_is_of_the_data(graph):
     found = evaluated(graph("smooth"), 12, sample=5)
     assert len(found) == 5 and set(found.images) <= {f"{i:06d}" for i in range(12)}
