@@ -162,6 +162,12 @@ def test_fewer_images_than_a_batch_are_taken_over_and_over(tmp_path: Path, graph
     np.testing.assert_array_equal(images[3:], images[:2])
 
 
+def test_an_archive_without_images(graph: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez("none.npz", images=np.zeros((0, 6), np.float32))
+    assert main(["bench", str(graph), "--data", "none.npz"]) == 1
+    assert "'none.npz' holds no images" in capsys.readouterr().err
+
+
 def test_parents_import_no_torch() -> None:
     """Only the processes of torch's sides do: in the one that waits its threads would be in the way."""
     import subprocess

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from fluxpath.checks import need
 from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
 from fluxpath.npy import Rows
@@ -29,14 +30,14 @@ def archive_data(path: Path, fitting: Fitting, masks: Masks) -> Data:
             if "images" not in held:
                 raise ValueError("it has no array 'images'")
             counts = {}
-            for name in held:
+            for name in filter(held.__contains__, _ARRAYS):
                 with archive.open(f"{name}.npy") as file:
-                    rows = Rows(file, *_ARRAYS[name])
+                    rows = _rows(name, file, path)
                     counts[name] = rows.shape[0]
                     if name == "labels":
                         _check_labels(rows.read(counts[name]), fitting, path)
-        if len(set(counts.values())) != 1 or not counts["images"]:
-            raise ValueError(f"its arrays have {', '.join(f'{n} {name}' for name, n in counts.items())}")
+        need(counts["images"], f"'{path}' holds no images: its array 'images' is empty")
+        _need_alike(counts, f"the arrays of '{path}'")
     except InputError:
         raise
     except Exception as error:  # on a damaged archive zipfile and numpy can raise anything
@@ -55,6 +56,18 @@ def archive_data(path: Path, fitting: Fitting, masks: Masks) -> Data:
                 yield _datum(i, {name: _next(each, path) for name, each in rows.items()}, fitting, masks)
 
     return Data(items, counts["images"], str(path.resolve()), "labels" in held, masked="masks" in held)
+
+
+def _rows(name: str, file: IO[bytes], path: Path) -> Rows:
+    try:
+        return Rows(file, *_ARRAYS[name])
+    except ValueError as error:
+        raise InputError(f"'{path}', {name}: {first_line(error)}") from error
+
+
+def _need_alike(counts: Mapping[str, int], which: str) -> None:
+    told = " and ".join(f"{count} {name}" for name, count in counts.items())
+    need(len(set(counts.values())) == 1, f"{which} have different lengths, {told}: give as many of each")
 
 
 def _check_labels(labels: Any, fitting: Fitting, where: object) -> None:
@@ -86,10 +99,7 @@ def memory_data(given: Any, fitting: Fitting, masks: Masks) -> Data:
             )
         columns = {name: _Column(name, values) for name, values in columns.items()}
         lengths = {name: len(values) for name, values in columns.items()}
-        if len(set(lengths.values())) != 1:
-            raise InputError(
-                f"data have {', '.join(f'{n} {name}' for name, n in lengths.items())}: as many of each"
-            )
+        _need_alike(lengths, "the arrays of data")
         _check_labels(columns.get("labels", ()), fitting, "data")
 
         def rows() -> Iterator[Datum]:

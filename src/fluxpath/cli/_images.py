@@ -10,6 +10,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from fluxpath.checks import need
 from fluxpath.cli._common import say
 from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
@@ -24,7 +25,9 @@ Images = npt.NDArray[np.float32]
 
 def images_from(path: Path, count: int, manifest: Manifest) -> Images:
     """The first `count` images of a folder, or of an .npz file's array 'images' (uint8 becomes [0, 1])."""
-    return _photos(path, count, manifest) if path.is_dir() else _archived(path, count)
+    images = _photos(path, count, manifest) if path.is_dir() else _archived(path, count)
+    need(len(images), f"'{path}' holds no images: its array 'images' is empty")
+    return images
 
 
 def noise_for(manifest: Manifest, count: int) -> Images:

@@ -55,15 +55,19 @@ def test_an_archive_is_read_row_by_row(tmp_path, opened, monkeypatch):
     assert max(sizes) <= 8192 and min(sizes) >= 0
 
 
+DIFFERENT = r"^the arrays of '.*a\.npz' have different lengths, 3 images and "
+
+
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
         ({"labels": np.zeros(3)}, "it has no array 'images'"),
-        ({"images": np.zeros(3)}, "must be rows of numbers"),
+        ({"images": np.zeros(3)}, "npz', images: its array is float64 .*must be rows of numbers"),
         ({"images": np.array([["a"]])}, "must be rows of numbers"),
-        ({"images": np.zeros((3, 1, 6, 6)), "labels": np.zeros(2)}, "its arrays have"),
-        ({"images": np.zeros((0, 1, 6, 6))}, "its arrays have"),
-        ({"images": np.zeros((3, 1, 6, 6)), "masks": np.zeros((3, 6))}, "must be rows of numbers"),
+        ({"images": np.zeros((3, 1, 6, 6)), "labels": np.zeros(2)}, DIFFERENT + "2 labels"),
+        ({"images": np.zeros((3, 1, 6, 6)), "masks": np.zeros((4, 6, 6))}, DIFFERENT + "4 masks"),
+        ({"images": np.zeros((0, 1, 6, 6))}, "npz' holds no images"),
+        ({"images": np.zeros((3, 1, 6, 6)), "masks": np.zeros((3, 6))}, "npz', masks: its array is"),
     ],
 )
 def test_what_is_no_archive_of_images(tmp_path, opened, arrays, said):
