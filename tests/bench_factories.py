@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 from torch import nn
 
@@ -23,6 +25,27 @@ def other() -> nn.Module:
 def fails() -> nn.Module:
     """Raises."""
     raise OSError("no weights")
+
+
+def ends() -> nn.Module:
+    """Ends the program, as scripts do."""
+    sys.exit("no data")
+
+
+class Ending(nn.Module):
+    """Ends the program when it is called, but for the first few times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network, self.calls = network(), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[batch, 6] to 5 logits."""
+        self.calls += 1
+        if self.calls > 6:
+            sys.exit("enough")
+        found: torch.Tensor = self.network(x)
+        return found
 
 
 def number() -> int:

@@ -94,6 +94,21 @@ def test_a_factory_that_fails(graph: Path, folder: Path, capsys: pytest.CaptureF
     assert not (folder / "bench").exists()
 
 
+def test_a_factory_that_ends_the_program(graph: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--torch", "timed_modules:ends", "--methods", "step", "--sides", "best"]
+    assert main(["bench", str(graph), *options, *QUICK]) == 1
+    said = "'timed_modules:ends' failed: it ended the program by sys.exit('no data')"
+    assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_module_that_ends_the_program_is_left_out_with_its_word(
+    graph: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--torch", "timed_modules:Ending", "--methods", "step", "--sides", "published"]
+    assert main(["bench", str(graph), *options, *QUICK]) == 0
+    assert "left out: SystemExit: enough" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [

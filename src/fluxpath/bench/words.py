@@ -95,7 +95,7 @@ def notes(report: Report) -> list[str]:
     share = machine["others_share_of_cores"]
     if share is not None:
         found.append(f"Other processes took {share:.1%} of the cores.")
-        if share > BUSY:
+        if share > BUSY and any("ratio" in of for row in report["rows"] for of in row["sides"].values()):
             found.append(
                 "Threads that wait for each other suffer most, so these ratios are not worth quoting."
             )

@@ -24,6 +24,9 @@ from fluxpath.errors import FluxpathError, first_line
 SETTLE = 0.02
 """Seconds between two turns, after which the threads of the last one have stopped spinning."""
 
+FAILURES = (Exception, SystemExit)
+"""What a side is left out for: a user's module may end the program, too."""
+
 
 class _Apart:
     """A process of its own at the other end of a pipe; left at an error, it ends whatever it does."""
@@ -119,7 +122,7 @@ def _once(connection: Connection, work: Callable[..., Any], arguments: tuple[Any
     with suppress(BrokenPipeError):
         try:
             found = work(*arguments)
-        except Exception as error:
+        except FAILURES as error:
             found = _told(error)
         connection.send(found)
 
@@ -130,7 +133,7 @@ def _serve(connection: Connection, name: str, setup: Setup) -> None:
     with suppress(EOFError, BrokenPipeError):
         try:
             side = opened(name, setup)
-        except Exception as error:
+        except FAILURES as error:
             connection.send(_told(error))
             return
         verbs: dict[str, Callable[[Work], Any]] = {"answer": side.explain}
@@ -141,7 +144,7 @@ def _serve(connection: Connection, name: str, setup: Setup) -> None:
             verb, work = request
             try:
                 found = verbs[verb](work)
-            except Exception as error:
+            except FAILURES as error:
                 found = _told(error)
             connection.send(found)
         close = getattr(side, "close", None)
@@ -156,7 +159,7 @@ def _timed(side: Any, work: Work) -> float:
     return time.perf_counter() - start
 
 
-def _told(error: Exception) -> Exception:
+def _told(error: BaseException) -> Exception:
     """The error as the other process can raise it."""
     if isinstance(error, FluxpathError | LeftOut):
         return type(error)(str(error))

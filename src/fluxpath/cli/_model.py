@@ -61,8 +61,8 @@ def _attribute(package: str, attribute: str) -> Callable[[], Any]:
         raise ModelError(f"cannot import '{package}': {error}") from error
     except AttributeError as error:
         raise ModelError(f"module '{package}' has no '{attribute}'") from error
-    except Exception as error:  # importing a module can raise anything
-        raise ModelError(f"cannot import '{package}': {first_line(error)}") from error
+    except (Exception, SystemExit) as error:  # importing a module can raise anything
+        raise ModelError(f"cannot import '{package}': {_why(error)}") from error
     if not callable(found):
         raise ModelError(f"'{package}:{attribute}' is a {type(found).__name__}, and must be a function")
     function: Callable[[], Any] = found
@@ -75,8 +75,15 @@ def _calling(name: str, factory: Callable[[], Any]) -> Any:
             return factory()
     except FluxpathError:
         raise
-    except Exception as error:  # a factory can raise anything
-        raise ModelError(f"'{name}' failed: {first_line(error)}") from error
+    except (Exception, SystemExit) as error:  # a factory can raise anything
+        raise ModelError(f"'{name}' failed: {_why(error)}") from error
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong in code of the user's; a script ends the program where something is missing."""
+    if isinstance(error, SystemExit):
+        return f"it ended the program by sys.exit({error.code!r})"
+    return first_line(error)
 
 
 def _from_torchvision(name: str, shape: Sequence[int] | None) -> TorchModel:
