@@ -48,6 +48,18 @@ class Ending(nn.Module):
         return found
 
 
+class Several(nn.Module):
+    """Returns an auxiliary output and the logits, by names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.main, self.side = network(), network(1)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """[batch, 6] to 5 logits each."""
+        return {"aux": self.side(x), "out": self.main(x)}
+
+
 def number() -> int:
     """Is no module."""
     return NUMBER

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import xml.etree.ElementTree as Tree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-from bench_factories import network  # noqa: E402
+from bench_factories import Several, network  # noqa: E402
 
 from fluxpath.bench import run as running  # noqa: E402
 from fluxpath.cli import bench, main  # noqa: E402
@@ -85,6 +86,24 @@ def test_a_side_that_computes_something_else(
     assert "p50" not in row["sides"]["published"] and "p50" in row["sides"]["fluxpath"]
 
 
+def test_a_module_with_several_outputs(graph: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--torch", "timed_modules:Several", "--methods", "step", "--sides", "published"]
+    assert main(["bench", str(graph), *options, *QUICK]) == 1
+    assert "name the logits with --logits NAME" in capsys.readouterr().err
+    assert main(["bench", str(graph), *options, *QUICK, "--logits", "out"]) == 0, capsys.readouterr().err
+    assert main(["bench", str(graph), *options, *QUICK, "--logits", "aux"]) == 1
+    assert "DISAGREES" in capsys.readouterr().out
+
+
+def test_the_file_knows_what_its_logits_are_called(graph: Path) -> None:
+    from fluxpath.artifact import read_manifest
+    from fluxpath.bench.torch_sides import network_of
+
+    manifest, several, x = replace(read_manifest(graph), logits="out"), Several(), torch.ones(2, 6)
+    assert torch.equal(network_of(several, manifest, (6,)).module(x), several.main(x))
+    assert torch.equal(network_of(several, manifest, (6,), "aux").module(x), several.side(x))
+
+
 def test_a_factory_that_fails(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In the process of a side, which says it to this one."""
     options = ["--torch", "timed_modules:fails", "--methods", "step", "--sides", "best"]
@@ -126,6 +145,7 @@ def test_names_that_mean_no_factory(name: str, why: str) -> None:
     ("options", "why"),
     [
         (["--torch", "nocolon"], "write it as package.module:factory"),
+        (["--logits", "out"], "pass --torch too"),
         (["--sides", "best"], "'best' needs the torch module"),
         (["--sides", "tensorflow"], "there is no 'tensorflow', there are fluxpath"),
         (["--batch", "0"], "must be numbers from 1 to 4096, or auto"),

@@ -29,7 +29,7 @@ from fluxpath.bench.starts import starts
 from fluxpath.bench.work import Explained, LeftOut, Setup, Side, Work
 from fluxpath.errors import ModelError, first_line
 from fluxpath.export.torch_module.logits import pick_logits
-from fluxpath.export.torch_module.subject import subject_of
+from fluxpath.export.torch_module.subject import Subject, subject_of
 from fluxpath.manifest import Manifest
 from fluxpath.runtime import MFABA, Method, NeFLAG, Saliency
 
@@ -39,7 +39,8 @@ def opened(name: str, setup: Setup) -> Side:
     torch.set_num_threads(setup.threads)
     if setup.device != "cpu" and not torch.cuda.is_available():
         raise LeftOut(f"torch has no device '{setup.device}' here")
-    network = network_of(setup.make and setup.make(), setup.manifest, setup.pixels().shape[1:])
+    shape = setup.pixels().shape[1:]
+    network = network_of(setup.make and setup.make(), setup.manifest, shape, setup.output)
     module = network.module.to(setup.device)
     remark = ""
     if name in FOLDED and (all_of_them := left_in(module)):
@@ -58,15 +59,16 @@ def opened(name: str, setup: Setup) -> Side:
     return side
 
 
-def network_of(module: Any, manifest: Manifest, shape: tuple[int, ...]) -> Network:
+def network_of(module: Any, manifest: Manifest, shape: tuple[int, ...], output: str | None = None) -> Network:
     """The module as the gradient graph has it; ModelError unless it is such a classifier.
 
-    shape: of the input, without the batch.
+    shape: of the input, without the batch. output: the logits in what the module returns; None for what is
+    called as the file's logits are, else as at export.
     """
     if not isinstance(module, torch.nn.Module):
         raise ModelError(f"--torch gives a {type(module).__name__}, and must give a torch.nn.Module")
     module.eval()
-    subject = subject_of(module, torch.zeros(1, *shape), objective=manifest.objective)
+    subject = _subject(module, manifest, shape, output)
     if subject.classes(manifest.objective) != manifest.classes:
         raise ModelError(
             f"the torch module has {subject.classes(manifest.objective)} classes, and the gradient graph "
@@ -84,14 +86,26 @@ def network_of(module: Any, manifest: Manifest, shape: tuple[int, ...]) -> Netwo
     if plain and own.ndim == 2 and manifest.mean is None and not binary:
         return Network(module, objective, low, high)
     made = Classifier(
-        module, manifest.mean, manifest.std, None if plain else partial(_logits, logits is not own), binary
+        module,
+        manifest.mean,
+        manifest.std,
+        None if plain else partial(_logits, logits is not own, subject.call.output),
+        binary,
     )
     return Network(made.eval(), objective, low, high)
 
 
-def _logits(probable: bool, found: object) -> Tensor:
+def _subject(module: Any, manifest: Manifest, shape: tuple[int, ...], output: str | None) -> Subject:
+    example, objective = torch.zeros(1, *shape), manifest.objective
+    if output is None:
+        with contextlib.suppress(ModelError):
+            return subject_of(module, example, output=manifest.logits, objective=objective)
+    return subject_of(module, example, output=output, objective=objective)
+
+
+def _logits(probable: bool, output: str | None, found: object) -> Tensor:
     """[n, classes] from what a module returns, which are probabilities or logits in some form."""
-    logits = pick_logits(found, None).flatten(1)
+    logits = pick_logits(found, output).flatten(1)
     sums = bool((logits.detach().sum(1) - 1).abs().max() < 1e-4) and bool(logits.min() >= 0)
     if probable and sums:
         return logits.clamp_min(torch.finfo(logits.dtype).tiny).log()

@@ -32,6 +32,7 @@ class Setup:
     graph: the gradient graph. make: called in the side's own process, gives the torch.nn.Module that the
     graph was exported from; None if there is none. images: an .npy file, float32 [n, *shape]. targets: int64
     [n], the classes to explain. threads: of every side. device: "cpu", "cuda" or "cuda:1".
+    output: the logits in what the module returns; None finds them.
     """
 
     graph: Path
@@ -42,6 +43,7 @@ class Setup:
     threads: int
     device: str = "cpu"
     trust: bool = False
+    output: str | None = None
 
     def pixels(self) -> Floats:
         """The images, read from the disk as they are needed."""

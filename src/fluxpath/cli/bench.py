@@ -62,6 +62,8 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--torch", metavar="PACKAGE.MODULE:FACTORY",
                         help="a function that gives the torch.nn.Module that the file was exported from, to "
                         "compare with; or torchvision:NAME")  # fmt: skip
+    parser.add_argument("--logits", dest="output", metavar="NAME",
+                        help="the output of that module to explain, if it has several")  # fmt: skip
     parser.add_argument("--methods", default=None, metavar="NAMES",
                         help="as in mfaba-sharp,neflag:n=10:radius=0.2,saliency, beside one gradient step "
                         f"(default {METHODS}, with their published settings)")  # fmt: skip
@@ -140,8 +142,17 @@ def _setup(
         make = partial(torch_module, options.torch)
     np.save(pixels := folder / "images.npy", images)
     none = np.zeros(len(images), np.int64)
+    need(make or options.output is None, "--logits names an output of the torch module: pass --torch too")
     setup = Setup(
-        options.graph.absolute(), manifest, make, pixels, none, threads, options.device, options.trust
+        options.graph.absolute(),
+        manifest,
+        make,
+        pixels,
+        none,
+        threads,
+        options.device,
+        options.trust,
+        options.output,
     )
     with Progress(None, "model", f"opening {options.graph}", alike=False):
         targets, scores = apart(predicted, setup, threads=threads)
