@@ -187,8 +187,9 @@ def class_named(name: str, classes: int, names: Sequence[str] | None) -> int:
     if number is not None:
         return number
     near = {low_part: other for other in names for low_part in (other.casefold(), *_parts(other))}
-    closest = [near[part] for part in get_close_matches(low, near, _SHOWN, 0.5)]
-    hint = f", the nearest are {', '.join(map(repr, dict.fromkeys(closest)))}" if closest else ""
+    closest = dict.fromkeys(near[part] for part in get_close_matches(low, near, _SHOWN, 0.5))
+    are = "is" if len(closest) == 1 else "are"
+    hint = f", the nearest {are} {', '.join(map(repr, closest))}" if closest else ""
     raise InputError(f"the model has no class '{name}'{hint}")
 
 

@@ -52,7 +52,6 @@ def test_a_class_by_module_and_name():
 
 def test_unknown_names_suggest_known_ones():
     assert (
-        str(unknown("colour", "gren", ["green", "blue"]))
-        == "there is no colour 'gren': the nearest are green"
+        str(unknown("colour", "gren", ["green", "blue"])) == "there is no colour 'gren': the nearest is green"
     )
     assert str(unknown("colour", "zzz", ["green", "red"])) == "there is no colour 'zzz': there are green, red"

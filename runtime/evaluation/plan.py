@@ -19,7 +19,7 @@ from fluxpath.runtime.evaluation.data import Data
 from fluxpath.runtime.evaluation.noise import RANDOM, Random
 from fluxpath.runtime.inputs import as_fitting_method, check_rules
 from fluxpath.runtime.methods import Method
-from fluxpath.runtime.methods.named import method_named
+from fluxpath.runtime.methods.named import method_named, need_known
 from fluxpath.runtime.metrics import Metric, metric_named
 from fluxpath.runtime.pictures.drawing import DEFAULT, Drawing
 from fluxpath.runtime.records.rows import Head, stored
@@ -144,6 +144,7 @@ def methods_of(given: Methods, shape: tuple[int, ...], manifest: Manifest) -> di
     fitted = {}
     for name, method in named.items():
         if isinstance(method, str):
+            need_known(method, [RANDOM])
             method = Random() if method == RANDOM else method_named(method)
         fitted[name] = as_fitting_method(method, shape, manifest)
         check_rules(fitted[name], manifest.rules)

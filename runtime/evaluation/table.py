@@ -22,7 +22,7 @@ WIDTH = 100
 def text_table(found: Evaluation) -> str:
     """A row for each method, a column for each metric: the mean with half its interval's width.
 
-    The mark means: in the best group. More metrics than fit are in further tables below.
+    The mark means: in the best group, of several methods. More metrics than fit are in further tables below.
     """
     parts = []
     for at in range(0, len(found.metrics), ACROSS):
@@ -33,12 +33,13 @@ def text_table(found: Evaluation) -> str:
 def _part(found: Evaluation, metrics: list[str], last: bool) -> str:
     standing = {metric: {each.name: each for each in found.standings(metric)} for metric in metrics}
     head = ["method", *(f"{metric} ({arrow(found, metric)})" for metric in metrics)]
+    several = len(found.methods) > 1
     rows = [head + (["images/s", "gradients"] if last else [])]
     for method in found.methods:
         row = [method]
         for metric in metrics:
             each = standing[metric][method]
-            row.append(f"{short(each.mean)} {BEST if each.group == 1 else ' '}")
+            row.append(f"{short(each.mean)} {BEST if several and each.group == 1 else ' '}")
         if last:
             row += [f"{rate(found, method):.3g}", f"{gradients(found, method):.3g}"]
         rows.append(row)
@@ -47,11 +48,14 @@ def _part(found: Evaluation, metrics: list[str], last: bool) -> str:
 
 def notes(found: Evaluation) -> list[str]:
     """What the table means, in sentences."""
-    said = (
-        f"{BEST} in the best group: over {len(found)} images, or those of them on which both are defined, no "
-        "method does better beyond noise (paired bootstrap, 95% for all pairs of a metric together). +- is "
-        "half of the mean's 95% interval."
-    )
+    images = f"{len(found)} image{'s' * (len(found) != 1)}"
+    said = f"Means are over {images}; +- is half of the mean's 95% interval."
+    if len(found.methods) > 1:
+        said = (
+            f"{BEST} in the best group: no method does better beyond noise. Methods are compared in pairs, "
+            "each pair over the images on which both of it are defined (paired bootstrap, 95% for all pairs "
+            f"of a metric together). {said}"
+        )
     for metric in found.metrics:
         means = [each.mean for each in found.standings(metric)]
         counts, infinite = {each.count for each in means}, sum(each.infinite for each in means)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fluxpath.errors import InputError
@@ -11,7 +11,7 @@ from fluxpath.methods import NAMES
 from fluxpath.runtime import methods
 from fluxpath.runtime.methods.base import Method
 
-__all__ = ["class_named", "method_named", "settings_of"]
+__all__ = ["class_named", "method_named", "need_known", "settings_of"]
 
 
 def method_named(name: str, **settings: Any) -> Method:
@@ -28,11 +28,17 @@ def method_named(name: str, **settings: Any) -> Method:
     return made_with(name, made, {**implied, **settings}, hint)
 
 
+def need_known(name: str, further: Iterable[str] = ()) -> None:
+    """Raise InputError unless `name` can be a method's, or is one of the `further` names."""
+    names = [*NAMES, *further]
+    if name not in names and ":" not in name:
+        raise InputError(f"{unknown('method', name, names)}; one's own is named package.module:Class")
+
+
 def class_named(name: str) -> tuple[type[Method], Mapping[str, Any]]:
     """The class that a name means, and the settings that the name implies; see `method_named`."""
     if name in NAMES:
         made, implied = NAMES[name]
         return getattr(methods, made), implied
-    if ":" not in name:
-        raise InputError(f"{unknown('method', name, NAMES)}; one's own is named package.module:Class")
+    need_known(name)
     return imported(name, Method, "fluxpath.runtime.Method"), {}  # type: ignore[type-abstract]

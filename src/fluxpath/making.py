@@ -18,7 +18,8 @@ Made = TypeVar("Made")
 def unknown(what: str, name: str, names: Iterable[str]) -> InputError:
     """The error for a name that there is not: it gives the nearest, or all."""
     near = get_close_matches(name.lower(), list(names), 3, 0.5)
-    there = f"the nearest are {', '.join(near)}" if near else f"there are {', '.join(names)}"
+    are = "is" if len(near) == 1 else "are"
+    there = f"the nearest {are} {', '.join(near)}" if near else f"there are {', '.join(names)}"
     return InputError(f"there is no {what} '{name}': {there}")
 
 

@@ -171,6 +171,8 @@ def test_wrong_spelling(text):
     [
         (["--methods", "saliency,saliency"], "has 'saliency' twice"),
         (["--methods", "salience"], "there is no method 'salience'"),
+        (["--methods", "saliency,randm"], "there is no method 'randm': the nearest is random; one's own"),
+        (["--metrics", "gin"], "there is no metric 'gin': the nearest is gini; one's own"),
         (["--methods", "neflag:m=3"], "neflag has no setting 'm=3', it has"),
         (["--methods", "random:m=3"], "random has no setting 'm=3', it has seed"),
         (["--methods", "neflag:n=x"], "n is 'x'"),

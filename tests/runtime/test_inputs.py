@@ -192,8 +192,8 @@ def test_targets_in_a_series_are_by_place(given, dtype, index):
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("tiger", "the model has no class 'tiger', the nearest are 'tiger cat'"),
-        ("tabby kat", "no class 'tabby kat', the nearest are 'tabby, tabby cat'"),
+        ("tiger", "the model has no class 'tiger', the nearest is 'tiger cat'"),
+        ("tabby kat", "no class 'tabby kat', the nearest is 'tabby, tabby cat'"),
         ("crane", r"'crane' is the name of several classes: pass a number, 2 \(crane\) or 4 \(crane\)"),
         ("CRANE", r"several classes: pass a number, 2 \(crane\) or 3 \(Crane\) or 4"),
         ("zzzz", "the model has no class 'zzzz'$"),

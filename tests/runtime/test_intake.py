@@ -110,5 +110,5 @@ def test_methods_by_name(explainer):
         np.testing.assert_array_equal(
             explainer.attribute(images, method=name).values, explainer.attribute(images, method=method).values
         )
-    with pytest.raises(InputError, match="there is no method 'neflog': the nearest are neflag"):
+    with pytest.raises(InputError, match="there is no method 'neflog': the nearest is neflag"):
         explainer.submit(images, method="neflog")

@@ -131,8 +131,10 @@ def _report(found: Evaluation, folder: Path) -> None:
 def methods_from(text: str, explainer: Explainer) -> dict[str, Method]:
     """The methods that --methods names, by their spelling there; InputError as for --method of explain."""
     from fluxpath.runtime.evaluation.noise import RANDOM, Random
+    from fluxpath.runtime.methods.named import need_known
 
     def made(name: str, assignments: list[str]) -> Method:
+        need_known(name, [RANDOM])
         if name == RANDOM:
             return Random(**settings_from(name, Random, assignments))
         return method_from(name, assignments, explainer.prepare)

@@ -24,6 +24,15 @@ def test_a_row_for_each_method_and_marks_for_the_best_group(graph):
     assert "The model is right on" in " ".join(found.table().split())
 
 
+def test_the_sentences_below_are_of_the_methods_that_there_are(graph):
+    one, three = (
+        " ".join(evaluated(graph("smooth"), 3, methods=methods).table().split())
+        for methods in ({"saliency": METHODS["saliency"]}, METHODS)
+    )
+    assert "Means are over 3 images" in one and "*" not in one and "pair" not in one and "group" not in one
+    assert "each pair over the images on which both of it are defined" in three
+
+
 def test_more_metrics_than_fit_go_below(graph):
     many = {f"metric {k}": METRICS["deletion"] for k in range(7)}
     table = evaluated(graph("smooth"), 3, metrics=many).table()

@@ -58,7 +58,7 @@ def test_ones_own(own: str) -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "said"),
     [
-        ("neflagg", {}, "there is no method 'neflagg': the nearest are neflag"),
+        ("neflagg", {}, "there is no method 'neflagg': the nearest is neflag"),
         (
             "zzz",
             {},

@@ -59,5 +59,5 @@ def test_mfaba_published_ranks_channels_apart():
 
 
 def test_an_unknown_name():
-    with pytest.raises(InputError, match="there is no preset 'risen': the nearest are rise"):
+    with pytest.raises(InputError, match="there is no preset 'risen': the nearest is rise"):
         preset("risen")
