@@ -55,7 +55,7 @@ def gradient_from_torch(
         raise ModelError("shape belongs to ONNX models, and a module's sizes are the example's: leave it out")
     module_type = _torch().nn.Module
     if not isinstance(module, module_type):
-        raise ModelError(f"the model is a {type(module).__name__}, and it must be a torch.nn.Module")
+        raise ModelError(f"the model is of type {type(module).__name__}, and it must be a torch.nn.Module")
     from fluxpath.export.torch_module.subject import digest_of, evaluating, subject_of
 
     progress("reading the model")

@@ -87,13 +87,15 @@ def subject_of(
     for name, part in module.named_modules():
         if ".quantized" in type(part).__module__:
             raise ModelError(
-                f"the part '{name}' of the module, a {type(part).__name__}, is quantised, and integers have "
-                "no derivative: give the module as it was before"
+                f"the part '{name}' of the module, of type {type(part).__name__}, is quantised, and integers "
+                "have no derivative: give the module as it was before"
             )
     names, values, by_keyword = _named(module, example)
     for name, value in zip(names, values, strict=True):
         if not isinstance(value, torch.Tensor):
-            raise ModelError(f"the example's '{name}' is a {type(value).__name__}, and must be a tensor")
+            raise ModelError(
+                f"the example's '{name}' is of type {type(value).__name__}, and must be a tensor"
+            )
         if value.ndim < 1 or len(value) < 1 or _type_of(value) not in COMPANION_DTYPES:
             raise ModelError(
                 f"the example's '{name}' is {_described(value)}, and must have one of the types "

@@ -23,6 +23,7 @@ from fluxpath.runtime.evaluation.plan import FACTS, OF_METHOD, Plan
 from fluxpath.runtime.evaluation.statistics import Interval, Standing, standings, told_apart
 from fluxpath.runtime.evaluation.table import text_table
 from fluxpath.status import Status
+from fluxpath.text import counted
 
 Numbers = npt.NDArray[np.float64]
 
@@ -200,8 +201,8 @@ class Evaluation:
 
     def __repr__(self) -> str:
         return (
-            f"Evaluation of {len(self.methods)} methods by {len(self.metrics)} metrics on {len(self)} "
-            f"images\n{self.table()}"
+            f"Evaluation of {counted(len(self.methods), 'method')} by {counted(len(self.metrics), 'metric')} "
+            f"on {counted(len(self), 'image')}\n{self.table()}"
         )
 
     @property

@@ -6,7 +6,7 @@ import math
 import textwrap
 from typing import TYPE_CHECKING
 
-from fluxpath.text import visible
+from fluxpath.text import counted, visible
 
 if TYPE_CHECKING:
     from fluxpath.runtime.evaluation.evaluation import Evaluation
@@ -48,8 +48,7 @@ def _part(found: Evaluation, metrics: list[str], last: bool) -> str:
 
 def notes(found: Evaluation) -> list[str]:
     """What the table means, in sentences."""
-    images = f"{len(found)} image{'s' * (len(found) != 1)}"
-    said = f"Means are over {images}; +- is half of the mean's 95% interval."
+    said = f"Means are over {counted(len(found), 'image')}; +- is half of the mean's 95% interval."
     if len(found.methods) > 1:
         said = (
             f"{BEST} in the best group: no method does better beyond noise. Methods are compared in pairs, "
@@ -62,10 +61,10 @@ def notes(found: Evaluation) -> list[str]:
         if len(counts) > 1:
             said += f" Means of {visible(metric)} are over {min(counts)} to {max(counts)} images."
         if infinite:
-            values = f"{infinite} infinite value{'s' * (infinite > 1)}"
-            said += f" Means of {visible(metric)} are without {values}."
+            said += f" Means of {visible(metric)} are without {counted(infinite, 'infinite value')}."
     if found.labelled:
-        said += f" The model is right on {found.accuracy:.1%} of {found.labelled} images with a label."
+        images = counted(found.labelled, "image")
+        said += f" The model is right on {found.accuracy:.1%} of {images} with a label."
     return [textwrap.fill(said, WIDTH)]
 
 

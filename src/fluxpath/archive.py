@@ -47,7 +47,8 @@ def unseal(data: bytes) -> tuple[dict[str, bytes], Manifest]:
         raise
     except Exception as error:  # on a damaged archive zipfile can raise anything
         raise ArtifactError(
-            "the file is no intact TorchScript gradient graph: write one with 'fluxpath export'"
+            "the file is no intact TorchScript gradient graph: write one with "
+            "'fluxpath export MODULE:FACTORY -o NAME.grad.pt'"
         ) from error
     if digest != _digest({**entries, f"{root}/{_EXTRA}": blank}):
         raise ArtifactError("the file is truncated or was altered after export: export the model again")

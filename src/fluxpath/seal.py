@@ -93,4 +93,7 @@ def _manifest_span(data: bytes, name: str) -> tuple[int, int]:
 
 
 def _foreign(name: str) -> str:
-    return f"{name} is no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx'"
+    return (
+        f"{name} is no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx "
+        "-o NAME.grad.onnx'"
+    )

@@ -1,4 +1,4 @@
-"""Text of others, as a terminal may show it."""
+"""Text of others, as a terminal may show it, and how many of a thing there are."""
 
 from __future__ import annotations
 
@@ -9,3 +9,8 @@ def visible(text: object) -> str:
     A name comes from whoever made the file, and could erase what was printed or retitle the window.
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
+def counted(count: int, thing: str) -> str:
+    """As in "1 image" and "3 images"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -131,5 +131,8 @@ def test_the_notes_say_what_a_reader_must_know() -> None:
     assert "captum has no mfaba-sharp" in text and "published computes something else" in text
     assert "50.0% of the cores" in text and "not worth quoting" in text
     assert disagreeing(FOUND) and not disagreeing(made())
+    wrong = {"agreement": {"agrees": False, "words": "1 apart"}}
+    both = "\n".join(notes({**FOUND, "rows": made(best=wrong, published=wrong)["rows"]}))
+    assert "published compute something else" in both
     alone = "\n".join(notes({**FOUND, "rows": made(best={"left_out": "no memory"})["rows"]}))
     assert "50.0% of the cores" in alone and "ratios" not in alone

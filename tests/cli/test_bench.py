@@ -81,7 +81,9 @@ def test_a_side_that_computes_something_else(
     options = ["--torch", "timed_modules:other", "--methods", "step", "--sides", "published"]
     assert main(["bench", str(graph), *options, *QUICK]) == 1
     printed, errors = capsys.readouterr()
-    assert "DISAGREES" in printed and "a side computes something else" in errors.splitlines()[-1]
+    assert (
+        "DISAGREES" in printed and "a side computes something other than fluxpath" in errors.splitlines()[-1]
+    )
     (row,) = json.loads((folder / "bench" / "bench.json").read_text())["rows"]
     assert "p50" not in row["sides"]["published"] and "p50" in row["sides"]["fluxpath"]
 
@@ -133,7 +135,7 @@ def test_a_module_that_ends_the_program_is_left_out_with_its_word(
     [
         ("no_such_module:f", "cannot import 'no_such_module'"),
         ("timed_modules:absent", "module 'timed_modules' has no 'absent'"),
-        ("timed_modules:NUMBER", "'timed_modules:NUMBER' is a int, and must be a function"),
+        ("timed_modules:NUMBER", "'timed_modules:NUMBER' is of type int, and must be a function"),
     ],
 )
 def test_names_that_mean_no_factory(name: str, why: str) -> None:

@@ -201,7 +201,7 @@ def test_damaged_photos_are_named_and_left_out(run, folder, tmp_path, capsys):
     (tmp_path / "t.csv").write_text("path,label\n" + listed)
     assert run(data=tmp_path / "t.csv") == 0
     told = capsys.readouterr().err
-    assert "none.png: " in told and "1 images could not be read and are left out" in told
+    assert "none.png: " in told and "1 image could not be read and is left out" in told
     assert "none.png" in Path("evaluation/report.html").read_text()
     (tmp_path / "t.csv").write_text("path,label\nnone.png,ant\n")
     assert run("--report", "two", data=tmp_path / "t.csv") == 1

@@ -40,6 +40,7 @@ def test_json_has_the_same_figures_as_the_text(folder, capsys):
         told(capsys, folder / "model.grad.onnx", "--json", "--cost", "--profile", "--evaluations", "50")
     )
     assert found["file"]["objective"] == "softmax" and found["verified"]
+    assert found["file"]["explained"].startswith("the output '")
     one, eight = found["cost"]["batches"]
     assert (one["batch"], eight["batch"]) == (1, 8)
     for entry in (one, eight):

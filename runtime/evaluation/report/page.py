@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from fluxpath.runtime.evaluation.report import sections
 from fluxpath.runtime.evaluation.report.style import POLICY, STYLE
-from fluxpath.runtime.evaluation.report.words import counted, text
+from fluxpath.runtime.evaluation.report.words import text
+from fluxpath.text import counted
 
 if TYPE_CHECKING:
     from fluxpath.runtime.evaluation.evaluation import Evaluation

@@ -11,7 +11,6 @@ from fluxpath.runtime.evaluation.report.figures import curve_figures, extent, wh
 from fluxpath.runtime.evaluation.report.words import (
     MISSING,
     bounds,
-    counted,
     figure,
     half,
     listed,
@@ -24,6 +23,7 @@ from fluxpath.runtime.evaluation.report.words import (
 from fluxpath.runtime.evaluation.saving import settings
 from fluxpath.runtime.evaluation.statistics import Standing, best_group, shared
 from fluxpath.runtime.evaluation.table import arrow, gradients, rate
+from fluxpath.text import counted
 
 if TYPE_CHECKING:
     from fluxpath.runtime.evaluation.evaluation import Evaluation

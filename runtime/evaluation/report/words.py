@@ -7,7 +7,7 @@ from html import escape
 
 from fluxpath.runtime.evaluation.statistics import Interval
 from fluxpath.runtime.evaluation.table import number
-from fluxpath.text import visible
+from fluxpath.text import counted, visible
 
 MINUS, MISSING = "\u2212", "\u2013"
 
@@ -53,11 +53,6 @@ def listed(names: list[str]) -> str:
     """Names as HTML: "a, b and c"."""
     shown = [f"<b>{text(name)}</b>" for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
-def counted(count: int, thing: str) -> str:
-    """As in "1 image" and "3 images"."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def seconds(value: float) -> str:

@@ -20,7 +20,7 @@ _ERRORS = {
     413: "The body is too large",
     415: "The encoding, or what Accept asks for, is none that the server has",
     429: "There is no room; Retry-After says when to come again",
-    503: "The server is stopping, or out of memory",
+    503: "The server is stopping or out of memory, or no process of the model is there to answer",
     504: "The deadline has passed",
 }
 _OBJECT: dict[str, Any] = {"type": "object"}

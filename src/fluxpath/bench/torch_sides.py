@@ -66,7 +66,9 @@ def network_of(module: Any, manifest: Manifest, shape: tuple[int, ...], output: 
     called as the file's logits are, else as at export.
     """
     if not isinstance(module, torch.nn.Module):
-        raise ModelError(f"--torch gives a {type(module).__name__}, and must give a torch.nn.Module")
+        raise ModelError(
+            f"--torch gives an object of type {type(module).__name__}, and must give a torch.nn.Module"
+        )
     module.eval()
     subject = _subject(module, manifest, shape, output)
     if subject.classes(manifest.objective) != manifest.classes:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fluxpath.bench.machine import BUSY
 from fluxpath.bench.sides import MEANINGS
-from fluxpath.text import visible
+from fluxpath.text import counted, visible
 
 HEADER = (
     "method", "batch", "side", "p50 ms", "p99 ms", "images/s", "time over fluxpath's", "attributions",
@@ -76,7 +76,7 @@ def _split(cold: Report) -> str:
 def notes(report: Report) -> list[str]:
     """What a reader must know beside the table."""
     images, machine = report["images"], report["machine"]
-    found = [f"{images['distinct']} images, {images['source']}."]
+    found = [f"{counted(images['distinct'], 'image')}, {images['source']}."]
     if images["noise"]:
         found.append(
             "Noise has no meaning to a model: the work of a step is as on photos, but where walks end says "
@@ -89,8 +89,9 @@ def notes(report: Report) -> list[str]:
     for row in report["rows"]:
         wrong = [side for side, of in row["sides"].items() if not of.get("agreement", {}).get("agrees", True)]
         if wrong:
+            compute = "computes" if len(wrong) == 1 else "compute"
             found.append(
-                f"{row['method']}, batch {row['batch']}: {', '.join(wrong)} computes something else."
+                f"{row['method']}, batch {row['batch']}: {', '.join(wrong)} {compute} something else."
             )
     share = machine["others_share_of_cores"]
     if share is not None:

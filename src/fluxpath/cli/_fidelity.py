@@ -16,6 +16,7 @@ from fluxpath.companions import fillers_for
 from fluxpath.errors import InputError
 from fluxpath.manifest import Manifest
 from fluxpath.progress import Progress
+from fluxpath.text import counted
 
 if TYPE_CHECKING:
     from fluxpath.runtime import Attribution, Explainer, Method
@@ -40,7 +41,8 @@ def compare(options: argparse.Namespace) -> None:
         images, where = images_from(options.data, options.images, manifest), f"from {options.data}"
     rows = [(name, *_figures(found)) for name, found in _measured(options, manifest, images)]
     say(
-        f"{options.graph} with {options.method}: half precision against float32, {len(images)} images {where}"
+        f"{options.graph} with {options.method}: half precision against float32, "
+        f"{counted(len(images), 'image')} {where}"
     )
     show(table([HEADER, *rows]))
     show(

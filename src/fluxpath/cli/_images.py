@@ -16,6 +16,7 @@ from fluxpath.errors import InputError, first_line
 from fluxpath.files import regular
 from fluxpath.manifest import Manifest
 from fluxpath.npy import Rows
+from fluxpath.text import counted
 
 MOST_BYTES = 2**31
 """What the images of a check may take, as they are in the file."""
@@ -90,5 +91,8 @@ def _photos(path: Path, count: int, manifest: Manifest) -> Images:
     if not loaded:
         raise InputError(f"no image in the folder '{path}' can be read")
     if left_out:
-        say(f"{len(loaded)} images of '{path}' taken, {len(left_out)} left out: {left_out[0]}", sys.stderr)
+        say(
+            f"{counted(len(loaded), 'image')} of '{path}' taken, {len(left_out)} left out: {left_out[0]}",
+            sys.stderr,
+        )
     return np.stack(loaded)

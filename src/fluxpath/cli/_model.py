@@ -64,7 +64,7 @@ def _attribute(package: str, attribute: str) -> Callable[[], Any]:
     except (Exception, SystemExit) as error:  # importing a module can raise anything
         raise ModelError(f"cannot import '{package}': {_why(error)}") from error
     if not callable(found):
-        raise ModelError(f"'{package}:{attribute}' is a {type(found).__name__}, and must be a function")
+        raise ModelError(f"'{package}:{attribute}' is of type {type(found).__name__}, and must be a function")
     function: Callable[[], Any] = found
     return function
 

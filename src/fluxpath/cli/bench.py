@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> None:
     written = reports.write(found, make_folder(options.out))
     say(f"written: {', '.join(map(str, written))}")
     if disagreeing(found):
-        raise FluxpathError("a side computes something else than fluxpath, see the table: it was not timed")
+        raise FluxpathError("a side computes something other than fluxpath, see the table: it was not timed")
 
 
 def _setup(

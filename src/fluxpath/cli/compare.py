@@ -12,6 +12,7 @@ from fluxpath.cli._common import Commands, add_trust, method_from, named_path, s
 from fluxpath.cli._drawing import add_drawing, drawing_from
 from fluxpath.errors import InputError
 from fluxpath.progress import Progress
+from fluxpath.text import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -72,7 +73,7 @@ def run(options: argparse.Namespace) -> None:
     headers = ["photo", *(name.replace("-", "-\n") for name in methods)]
     cell = drawing.size or CELL
     save_png(contact_sheet(rows, headers, names, cell=cell, captions=captions), options.out)
-    say(f"{options.out}: {len(files)} photos by {', '.join(methods)}")
+    say(f"{options.out}: {counted(len(files), 'photo')} by {', '.join(methods)}")
 
 
 def _row(

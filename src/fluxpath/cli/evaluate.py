@@ -21,6 +21,7 @@ from fluxpath.cli._common import (
 from fluxpath.cli._drawing import add_drawing, drawing_from
 from fluxpath.errors import InputError
 from fluxpath.progress import Progress
+from fluxpath.text import counted
 
 if TYPE_CHECKING:
     from fluxpath.runtime import Explainer, Method
@@ -122,7 +123,9 @@ def _report(found: Evaluation, folder: Path) -> None:
     for name, sentence in list(found.failures.items())[:NAMED]:
         say(f"{name}: {sentence}", sys.stderr)
     if found.failures:
-        say(f"{len(found.failures)} images could not be read and are left out", sys.stderr)
+        one = len(found.failures) == 1
+        left_out = "is left out" if one else "are left out"
+        say(f"{counted(len(found.failures), 'image')} could not be read and {left_out}", sys.stderr)
     if found.about.get("note"):
         say(f"{found.about['note']}", sys.stderr)
     say(f"{folder / 'report.html'}")

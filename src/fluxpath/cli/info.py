@@ -82,7 +82,7 @@ def _rows(path: Path, manifest: Manifest) -> dict[str, str]:
         "gradient": "in two factors (seed, scale)" if manifest.factored else "plain",
         "gradient type": manifest.gradient,
         "error": "unknown" if manifest.error is None else f"{manifest.error:.1e} of float64 at worst",
-        "explained": manifest.logits,
+        "explained": f"the output '{manifest.logits}'",
         "form": "TorchScript" if manifest.opset is None else f"ONNX, opset {manifest.opset}",
         "source": manifest.source,
         "size": f"{path.stat().st_size / 2**20:.2f} MiB",

@@ -11,6 +11,7 @@ from fluxpath.cli._fidelity import compare
 from fluxpath.cli._images import images_from
 from fluxpath.errors import InputError
 from fluxpath.progress import Progress
+from fluxpath.text import counted
 
 
 def register(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -54,7 +55,11 @@ def run(options: argparse.Namespace) -> None:
     with Progress(1, "graph", "verifying against float64", alike=False):
         done = export.verify(options.graph, images)
     deeplift = manifest.rules == "deeplift"
-    at = "" if options.data is None or images is None else f" at {len(images)} images of {options.data}"
+    at = (
+        ""
+        if options.data is None or images is None
+        else f" at {counted(len(images), 'image')} of {options.data}"
+    )
     say(f"{options.graph}: the {'multipliers are' if deeplift else 'gradient is'} right{at}")
     what = "relative error of the " + ("multipliers" if deeplift else "gradient")
     show(f"  {what}  {done.typical:.1e} at the median, {done.error:.1e} at worst")

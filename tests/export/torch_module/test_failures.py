@@ -108,8 +108,8 @@ def test_a_module_that_float64_breaks_is_verified_by_differences(older_only: Non
 
 PAIR = modules.Returning(lambda z, other: (z, other))
 CANNOT: list[tuple[Any, Any, dict[str, Any], str]] = [
-    (len, ROW, {}, r"the model is a builtin_function_or_method, and it must be a torch.nn.Module"),
-    (modules.tiny(), [[0.0]], {}, r"the example's 'input' is a list, and must be a tensor"),
+    (len, ROW, {}, r"the model is of type builtin_function_or_method, and it must be a torch.nn.Module"),
+    (modules.tiny(), [[0.0]], {}, r"the example's 'input' is of type list, and must be a tensor"),
     (
         modules.tiny(),
         ROW.double(),

@@ -14,7 +14,7 @@ from artifacts import UNSEALED, fields_of, resealed, with_fields, with_graph
 from fluxpath.errors import ArtifactError, FluxpathError, ProviderError
 from fluxpath.runtime import Explainer, OnnxSession
 
-INTACT = "no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx'"
+INTACT = "no intact gradient graph of fluxpath: write one with 'fluxpath export MODEL.onnx -o NAME.grad.onnx'"
 ALTERED = "truncated or was altered after export: export the model again"
 
 

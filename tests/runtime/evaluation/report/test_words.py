@@ -9,7 +9,6 @@ import pytest
 from fluxpath.runtime.evaluation.report.words import (
     bounds,
     caption_text,
-    counted,
     figure,
     listed,
     mean,
@@ -40,7 +39,6 @@ def test_times(value, words):
 
 def test_lists_and_counts():
     assert listed(["a"]) == "<b>a</b>" and listed(["a", "<", "c"]) == "<b>a</b>, <b>&lt;</b> and <b>c</b>"
-    assert counted(1, "image") == "1 image" and counted(2, "image") == "2 images"
 
 
 def test_a_table_names_its_rows_and_columns():
