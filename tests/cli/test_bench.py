@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    methods = "mfaba-sharp:max_steps=3,integrated-gradients:steps=2"
+    methods = "mfaba-sharp:max_steps=3,integrated-gradients:steps=2,rule=middle"
     options = ["--torch", "timed_modules:network", "--methods", methods, "--sides", "published,best,openvino"]
     assert main(["bench", str(graph), *options, *QUICK, "--out", "new/out"]) == 0, capsys.readouterr().err
     printed = capsys.readouterr().out
@@ -50,7 +50,8 @@ def test_a_run(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert found["command"].startswith("fluxpath") and found["images"]["noise"]
     assert found["machine"]["threads"] == 1 and found["model"]["shape"] == [6]
     rows = {row["method"]: row for row in found["rows"]}
-    assert list(rows) == ["step", *methods.split(",")]
+    gradients = "integrated-gradients:steps=2,rule=middle"
+    assert list(rows) == ["step", "mfaba-sharp:max_steps=3", gradients]
     for name, row in rows.items():
         timed = {side for side, of in row["sides"].items() if "p50" in of}
         assert timed >= {"fluxpath", "published", "best"}
@@ -66,7 +67,7 @@ def test_a_run(graph: Path, folder: Path, capsys: pytest.CaptureFixture[str]) ->
         assert cold["peak_bytes"] > 1e7 and 0 <= row["outside_graph"] <= 1
     steps = rows["mfaba-sharp:max_steps=3"]
     assert steps["settings"]["step_size"] == 0.1 and steps["settings"]["max_steps"] == 3
-    assert rows["integrated-gradients:steps=2"]["evaluations_per_image"] == 3
+    assert rows[gradients]["evaluations_per_image"] == 3
     Tree.parse(folder / "new" / "out" / "bench.svg")
     assert sorted(p.name for p in (folder / "new" / "out").iterdir()) == [
         "bench.json",
@@ -156,7 +157,10 @@ def test_names_that_mean_no_factory(name: str, why: str) -> None:
         (["--methods", "neflag:n"], "neflag:n has no value: write neflag:n=VALUE"),
         (["--methods", "lpi"], "lpi needs the setting 'references': pass lpi:references=FILE.npy"),
         (["--methods", "neflag:m=3"], "neflag has no setting 'm=3'"),
-        (["--methods", ""], "name each method once"),
+        (["--methods", ""], "write names with commas"),
+        (["--methods", "saliency,saliency"], "has 'saliency' twice"),
+        (["--methods", "stepp"], "the nearest is step"),
+        (["--methods", "step:n=1"], "has no settings"),
         (["--methods", "deeplift"], "rules"),
         (["--rounds", "0"], "--rounds is 0"),
         (["--threads", "0"], "--threads is 0"),
@@ -180,13 +184,21 @@ def test_a_file_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_methods_have_their_published_settings_unless_others_are_given() -> None:
-    assert bench._parts("mfaba-sharp") == ("mfaba-sharp", ["step_size=0.1", "max_steps=50"])
-    assert bench._parts("mfaba-smooth:step_size=0.01") == (
-        "mfaba-smooth",
-        ["max_steps=50", "step_size=0.01"],
-    )
-    assert bench._parts("my.module:Own:n=3") == ("my.module:Own", ["n=3"])
-    assert bench._parts("my.module:Own") == ("my.module:Own", [])
+    assert bench.published("mfaba-sharp", []) == ["step_size=0.1", "max_steps=50"]
+    assert bench.published("mfaba-smooth", ["step_size=0.01"]) == ["max_steps=50", "step_size=0.01"]
+    assert bench.published("my.module:Own", ["n=3"]) == ["n=3"]
+
+
+def test_settings_are_spelled_as_for_evaluate(graph: Path) -> None:
+    from fluxpath.artifact import read_manifest
+    from fluxpath.bench.timing import Rounds
+    from fluxpath.runtime import NeFLAG, Saliency
+
+    for text in ("neflag:n=2,radius=0.03,saliency", "neflag:n=2:radius=0.03,saliency"):
+        images = np.zeros((1, 6), np.float32)
+        step, neflag, saliency = bench._tasks(text, [1], read_manifest(graph), images, Rounds(2))
+        assert (step.name, step.method) == ("step", None)
+        assert neflag.method == NeFLAG(n=2, radius=0.03, max_steps=20) and saliency.method == Saliency()
 
 
 def test_fewer_images_than_a_batch_are_taken_over_and_over(tmp_path: Path, graph: Path) -> None:

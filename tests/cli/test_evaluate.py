@@ -18,8 +18,6 @@ from models import smooth
 from PIL import Image
 
 from fluxpath.cli import main
-from fluxpath.cli.evaluate import spelled
-from fluxpath.errors import InputError
 from fluxpath.runtime.evaluation.log import LOG
 
 NAMES = ["ant", "bee, honey bee", "cat", "dog"]
@@ -145,28 +143,6 @@ def test_ones_own_methods_and_metrics(run, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("a,b", [("a", "a", []), ("b", "b", [])]),
-        ("a:x=1,y=2,b", [("a:x=1,y=2", "a", ["x=1", "y=2"]), ("b", "b", [])]),
-        ("a,y=2", [("a:y=2", "a", ["y=2"])]),
-        (" a : x=1 ".replace(" ", ""), [("a:x=1", "a", ["x=1"])]),
-        ("p.m:C,p.m:C:x=1", [("p.m:C", "p.m:C", []), ("p.m:C:x=1", "p.m:C", ["x=1"])]),
-        ("a:x=C:/b.npy", [("a:x=C:/b.npy", "a", ["x=C:/b.npy"])]),
-        ("a:x=u=v", [("a:x=u=v", "a", ["x=u=v"])]),
-    ],
-)
-def test_spelling(text, parts):
-    assert spelled("--methods", text) == parts
-
-
-@pytest.mark.parametrize("text", ["", ",", "a,,b", "x=1", ":x=1", "a,"])
-def test_wrong_spelling(text):
-    with pytest.raises(InputError, match="write names with commas"):
-        spelled("--methods", text)
-
-
-@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--methods", "saliency,saliency"], "has 'saliency' twice"),
@@ -176,6 +152,8 @@ def test_wrong_spelling(text):
         (["--methods", "neflag:m=3"], "neflag has no setting 'm=3', it has"),
         (["--methods", "random:m=3"], "random has no setting 'm=3', it has seed"),
         (["--methods", "neflag:n=x"], "n is 'x'"),
+        (["--methods", "neflag:n"], "neflag:n has no value: write neflag:n=VALUE"),
+        (["--methods", "lpi"], "lpi needs the setting 'references': pass lpi:references=FILE.npy"),
         (["--metrics", "insert"], "there is no metric 'insert'"),
         (["--metrics", "insertion:substrate=red"], "red"),
         (["--preset", "risen"], "there is no preset 'risen'"),

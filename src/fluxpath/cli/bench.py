@@ -28,6 +28,7 @@ from fluxpath.cli._common import (
 )
 from fluxpath.cli._images import images_from, noise_for
 from fluxpath.cli._model import torch_module
+from fluxpath.cli._spelling import each_of
 from fluxpath.errors import FluxpathError, InputError
 from fluxpath.manifest import Manifest
 from fluxpath.methods import NAMES
@@ -65,7 +66,7 @@ def register(commands: Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--logits", dest="output", metavar="NAME",
                         help="the output of that module to explain, if it has several")  # fmt: skip
     parser.add_argument("--methods", default=None, metavar="NAMES",
-                        help="as in mfaba-sharp,neflag:n=10:radius=0.2,saliency, beside one gradient step "
+                        help="as in mfaba-sharp,neflag:n=10,radius=0.2,saliency, beside one gradient step "
                         f"(default {METHODS}, with their published settings)")  # fmt: skip
     parser.add_argument("--sides", metavar="NAMES",
                         help="what to compare with, of published, best, compiled, captum and openvino "
@@ -220,25 +221,26 @@ def _tasks(
     """One gradient step, then every method, each with every batch; InputError for what does not fit."""
     from fluxpath.bench.run import Task
     from fluxpath.runtime.inputs import as_fitting_method, check_rules
+    from fluxpath.runtime.methods.named import need_known
     from fluxpath.runtime.preparation import Preparation
 
     shape = images.shape[1:]
     prepare = Preparation.of(manifest, shape)
     default = METHODS if manifest.rules == "gradient" else "deeplift"
-    words = [word.strip() for word in (default if text is None else text).split(",") if word.strip()]
-    need(words and len(set(words)) == len(words), f"--methods is '{text}', name each method once")
-    chosen: dict[str, Method | None] = {STEP: None}
-    for word in words:
-        if word == STEP:
-            continue
-        name, assignments = _parts(word)
-        try:
-            method = method_from(name, assignments, lambda path: _prepared(prepare, path))
-        except InputError as error:  # it speaks of explain's option
-            raise InputError(str(error).replace("--set ", f"{name}:")) from error
+
+    def made(name: str, assignments: list[str]) -> Method | None:
+        need_known(name, [STEP])
+        if name == STEP:
+            need(not assignments, f"'{STEP}' is one gradient, and has no settings")
+            return None
+        given = published(name, assignments)
+        method = method_from(name, given, lambda path: _prepared(prepare, path))
         method = as_fitting_method(method, shape, manifest)
         check_rules(method, manifest.rules)
-        chosen[word] = method
+        return method
+
+    methods = each_of("--methods", default if text is None else text, [*NAMES, STEP], made)
+    chosen: dict[str, Method | None] = {STEP: None, **methods}
     return [Task(name, method, batch, rounds) for name, method in chosen.items() for batch in batches]
 
 
@@ -249,13 +251,10 @@ def _prepared(prepare: Any, path: str) -> npt.NDArray[np.float32]:
     return images
 
 
-def _parts(word: str) -> tuple[str, list[str]]:
-    """The method's name and its settings, the published ones where none are given."""
-    name, *rest = word.split(":")
-    if name not in NAMES and rest and "=" not in rest[0]:  # a class of one's own
-        name = f"{name}:{rest.pop(0)}"
-    given = {setting.partition("=")[0] for setting in rest}
-    return name, [s for s in PUBLISHED.get(name, ()) if s.partition("=")[0] not in given] + rest
+def published(name: str, assignments: list[str]) -> list[str]:
+    """A method's settings, "key=value", the published ones where none are given."""
+    given = {setting.partition("=")[0] for setting in assignments}
+    return [s for s in PUBLISHED.get(name, ()) if s.partition("=")[0] not in given] + assignments
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fluxpath.cli._common import (
     Commands,
@@ -19,7 +18,9 @@ from fluxpath.cli._common import (
     show,
 )
 from fluxpath.cli._drawing import add_drawing, drawing_from
+from fluxpath.cli._spelling import each_of
 from fluxpath.errors import InputError
+from fluxpath.methods import NAMES
 from fluxpath.progress import Progress
 from fluxpath.text import counted
 
@@ -142,12 +143,13 @@ def methods_from(text: str, explainer: Explainer) -> dict[str, Method]:
             return Random(**settings_from(name, Random, assignments))
         return method_from(name, assignments, explainer.prepare)
 
-    return _each("--methods", text, made)
+    return each_of("--methods", text, [*NAMES, RANDOM], made)
 
 
 def metrics_from(text: str | None, preset_name: str | None) -> dict[str, Metric]:
     """The metrics that --preset and --metrics name; InputError for a name in both, and unknown ones."""
     from fluxpath.runtime.metrics import metric_named, preset
+    from fluxpath.runtime.metrics.named import METRICS as METRIC_NAMES
     from fluxpath.runtime.metrics.named import class_named
 
     def made(name: str, assignments: list[str]) -> Metric:
@@ -157,7 +159,7 @@ def metrics_from(text: str | None, preset_name: str | None) -> dict[str, Metric]
     chosen = {} if preset_name is None else dict(preset(preset_name))
     given = METRICS if text is None and preset_name is None else text
     if given is not None:
-        more = _each("--metrics", given, made)
+        more = each_of("--metrics", given, METRIC_NAMES, made)
         for name in more:
             if name in chosen:
                 raise InputError(
@@ -165,38 +167,3 @@ def metrics_from(text: str | None, preset_name: str | None) -> dict[str, Metric]
                 )
         chosen |= more
     return chosen
-
-
-def _each(option: str, text: str, made: Callable[[str, list[str]], Any]) -> dict[str, Any]:
-    """What each name in an option's text makes, with its settings, by its spelling."""
-    found: dict[str, Any] = {}
-    for spelling, name, assignments in spelled(option, text):
-        if spelling in found:
-            raise InputError(f"{option} has '{spelling}' twice: name each once")
-        found[spelling] = made(name, assignments)
-    return found
-
-
-def spelled(option: str, text: str) -> list[tuple[str, str, list[str]]]:
-    """Spelling, name and settings of each part of "a:x=1,y=2,b": commas part names, and settings of one name.
-
-    A part with "=" and no colon before it is a further setting of the name before it. One's own class,
-    package.module:Class, keeps its colon: settings follow a second one. InputError for anything else.
-    """
-    found: list[tuple[str, str, list[str]]] = []
-    for part in (each.strip() for each in text.split(",")):
-        before, equals, _ = part.partition("=")
-        name, colon, _ = before.rpartition(":")
-        if equals and not colon and found:
-            spelling, of, settings = found[-1]
-            joint = "," if settings else ":"
-            found[-1] = (f"{spelling}{joint}{part}", of, [*settings, part])
-        elif equals and name:
-            found.append((part, name, [part[len(name) + 1 :]]))
-        elif part and not equals:
-            found.append((part, part, []))
-        else:
-            raise InputError(
-                f"{option} is '{text}': write names with commas, settings as in NAME:SETTING=VALUE"
-            )
-    return found
