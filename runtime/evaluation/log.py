@@ -21,6 +21,7 @@ from fluxpath.runtime.records.rows import Head, foreign, named, stored
 
 LOG = "evaluation.jsonl"
 FORM = "evaluation"
+AGAIN = "start over (--restart), or write elsewhere"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class RunLog:
             elif entry.get("name") == "":
                 keep, self.batches = end, self.batches + 1
         if theirs is not None and keep is not None:
-            head.check(theirs, self.path)
+            head.check(theirs, self.path, AGAIN)
         return keep
 
     @property
@@ -127,14 +128,13 @@ def _need_free(folder: Path, outputs: Sequence[str]) -> None:
 def need_same(expected: Datum | None, line: Line, path: Path) -> None:
     """Raise InputError unless the next image of the data (None: there is none) is the one in the log."""
     name = "the end" if expected is None else expected.name
-    again = "start over (--restart), or write elsewhere"
     if stored(name) != stored(line.name):
         raise InputError(
-            f"'{path}' was written of other data, with '{line.name}' where there is '{name}' now: {again}"
+            f"'{path}' was written of other data, with '{line.name}' where there is '{name}' now: {AGAIN}"
         )
     if expected is not None and line.content.get("identity") != expected.identity:
         raise InputError(
-            f"'{path}' was written of other data: '{name}' has another image, label or mask now: {again}"
+            f"'{path}' was written of other data: '{name}' has another image, label or mask now: {AGAIN}"
         )
 
 

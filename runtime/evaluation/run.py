@@ -22,6 +22,7 @@ from fluxpath.runtime.evaluation.plan import METHODS, METRICS, Methods, Metrics,
 from fluxpath.runtime.evaluation.saving import OUTPUTS, save_all
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.pictures.drawing import Drawing, as_drawing
+from fluxpath.text import named_once
 
 
 def evaluate(
@@ -108,7 +109,7 @@ def evaluate(
             left_out = (
                 "their labels, or only='correct', leave all out" if log.batches else "the data are empty"
             )
-            why = next(iter(found.failures.values()), left_out)
+            why = next((named_once(*failed) for failed in found.failures.items()), left_out)
             raise InputError(f"there is no image to evaluate: {why}")
         if report is not None:
             save_all(found, folder, log.temporary)

@@ -87,23 +87,24 @@ class Head:
             raise foreign(path)
         return Head(run, tuple(shape), form)
 
-    def check(self, other: Head, path: Path) -> None:
-        """Raise InputError if `other`, the head of `path`, differs: results of unlike runs must not mix."""
+    def check(self, other: Head, path: Path, again: str = "start over, or write elsewhere") -> None:
+        """Raise InputError if `other`, the head of `path`, differs: results of unlike runs must not mix.
+
+        again: what the user can do.
+        """
         if self.form != other.form:
             raise foreign(path)
         if self.shape != other.shape:
             raise InputError(
                 f"'{path}' holds attributions of shape {list(other.shape)}, and the model takes "
-                f"{list(self.shape)}: start over, or write elsewhere"
+                f"{list(self.shape)}: {again}"
             )
         for key in sorted({*self.run, *other.run}):
             if self.run.get(key) != other.run.get(key):
                 theirs, ours = other.run.get(key), self.run.get(key)
                 written = f"without a {key}" if theirs is None else f"with {key} {theirs}"
                 now = f"no {key}" if ours is None else ours
-                raise InputError(
-                    f"'{path}' was written {written}, and this run has {now}: start over, or write elsewhere"
-                )
+                raise InputError(f"'{path}' was written {written}, and this run has {now}: {again}")
 
 
 @dataclass(frozen=True)

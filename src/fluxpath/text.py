@@ -14,3 +14,9 @@ def visible(text: object) -> str:
 def counted(count: int, thing: str) -> str:
     """As in "1 image" and "3 images"."""
     return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def named_once(name: str, sentence: str) -> str:
+    """The sentence behind the name it is about, unless it begins with that, or with a path that ends so."""
+    before, colon, _ = sentence.partition(f"{name}: ")
+    return sentence if colon and (not before or before.endswith(("/", "\\"))) else f"{name}: {sentence}"

@@ -108,11 +108,7 @@ def _text(path: Path) -> Table:
     def lines() -> Iterator[Row]:
         with open(path, encoding="utf-8-sig", newline="", opener=regular) as file:
             if path.suffix.lower() == ".jsonl":
-                for line in filter(str.strip, file):
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise ValueError("a line is no JSON object")
-                    yield row
+                yield from (_object(line, number) for number, line in enumerate(file, 1) if line.strip())
             else:
                 yield from csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
 
@@ -131,6 +127,17 @@ def _text(path: Path) -> Table:
     if not count:
         raise InputError(f"'{path}' has no rows below a header")
     return Table(tuple(columns), rows, count)
+
+
+def _object(line: str, number: int) -> Row:
+    """The row that a line of JSON is; ValueError, which names the line, if it is none."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {number}, column {error.colno}: {error.msg}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number} is no JSON object")
+    return row
 
 
 def _parquet(path: Path) -> Table:

@@ -22,7 +22,7 @@ from fluxpath.cli._spelling import each_of
 from fluxpath.errors import InputError
 from fluxpath.methods import NAMES
 from fluxpath.progress import Progress
-from fluxpath.text import counted
+from fluxpath.text import counted, named_once
 
 if TYPE_CHECKING:
     from fluxpath.runtime import Explainer, Method
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace) -> None:
 def _report(found: Evaluation, folder: Path) -> None:
     """Say what was left out, and where the report is."""
     for name, sentence in list(found.failures.items())[:NAMED]:
-        say(f"{name}: {sentence}", sys.stderr)
+        say(named_once(name, sentence), sys.stderr)
     if found.failures:
         one = len(found.failures) == 1
         left_out = "is left out" if one else "are left out"

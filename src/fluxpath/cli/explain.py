@@ -24,6 +24,7 @@ from fluxpath.cli._results import Tabled, results_table
 from fluxpath.cli._top import TopClasses
 from fluxpath.errors import InputError
 from fluxpath.progress import Progress
+from fluxpath.text import named_once
 
 if TYPE_CHECKING:
     from fluxpath.runtime import Explainer, Method, Sink, Summary
@@ -178,6 +179,6 @@ def _report(summary: Summary) -> None:
     if len(failures) == 1:
         raise InputError(failures[0][1])
     for name, sentence in failures[:TABLE_ROWS]:
-        say(f"{name}: {sentence}", sys.stderr)
+        say(named_once(name, sentence), sys.stderr)
     count = summary.written + summary.skipped + len(failures)
     raise InputError(f"{len(failures)} of {count} images failed, '{failures[0][0]}' first")

@@ -172,6 +172,8 @@ def test_columns_of_other_names(folder, opened):
         ("t.csv", b"\xff\xfe\x00", "cannot be read as a table"),
         ("t.jsonl", b"[1]\n", "cannot be read as a table"),
         ("t.jsonl", b"{", "cannot be read as a table"),
+        ("t.jsonl", b'{"path": "a"}\n\n{"path" "b"}\n', "cannot be read as a table: line 3, column 9: "),
+        ("t.jsonl", b'{"path": "a"}\n[1]\n', "cannot be read as a table: line 2 is no JSON object"),
         ("t.parquet", b"PAR1 no", "cannot be read as a table"),
         ("t.arrow", b"no", "cannot be read as a table"),
     ],
