@@ -134,5 +134,9 @@ def test_the_notes_say_what_a_reader_must_know() -> None:
     wrong = {"agreement": {"agrees": False, "words": "1 apart"}}
     both = "\n".join(notes({**FOUND, "rows": made(best=wrong, published=wrong)["rows"]}))
     assert "published compute something else" in both
+    hint = "must be the one that was exported, without the normalisation"
+    normalising = {**FOUND, "model": {**FOUND["model"], "normalises": True}}
+    assert hint not in text and "\n".join(notes(normalising)).count(hint) == 1
+    assert hint not in "\n".join(notes({**normalising, "rows": made(openvino=wrong)["rows"]}))
     alone = "\n".join(notes({**FOUND, "rows": made(best={"left_out": "no memory"})["rows"]}))
     assert "50.0% of the cores" in alone and "ratios" not in alone

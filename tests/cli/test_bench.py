@@ -87,6 +87,19 @@ def test_a_side_that_computes_something_else(
     )
     (row,) = json.loads((folder / "bench" / "bench.json").read_text())["rows"]
     assert "p50" not in row["sides"]["published"] and "p50" in row["sides"]["fluxpath"]
+    assert "without the normalisation" not in printed
+
+
+def test_a_module_that_normalises_what_the_file_does_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings: dict[str, Any] = {"mean": [0.5] * 6, "std": [0.1] * 6, "input_range": (0.0, 1.0)}
+    graph = gradient_from_torch(network(), torch.zeros(1, 6), folder / "n.grad.onnx", **settings).path
+    options = ["--torch", "timed_modules:Normalising", "--methods", "step", "--sides", "published"]
+    assert main(["bench", str(graph), *options, *QUICK]) == 1
+    assert "without the normalisation (--mean, --std) that the file has" in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_a_module_with_several_outputs(graph: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -43,6 +43,7 @@ def report(
             "objective": manifest.objective,
             "precision": manifest.precision,
             "rules": manifest.rules,
+            "normalises": manifest.mean is not None,
         },
         "images": images,
         "left_out": left_out,

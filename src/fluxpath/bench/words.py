@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fluxpath.bench.machine import BUSY
-from fluxpath.bench.sides import MEANINGS
+from fluxpath.bench.sides import MEANINGS, TORCH
 from fluxpath.text import counted, visible
 
 HEADER = (
@@ -87,12 +87,16 @@ def notes(report: Report) -> list[str]:
         found += [f"{side} has no {', '.join(names)}: {reason}." for reason, names in reasons.items()]
     found += [f"{side} {remark}." for side, remark in _remarks(report)]
     for row in report["rows"]:
-        wrong = [side for side, of in row["sides"].items() if not of.get("agreement", {}).get("agrees", True)]
-        if wrong:
+        if wrong := _wrong_of(row):
             compute = "computes" if len(wrong) == 1 else "compute"
             found.append(
                 f"{row['method']}, batch {row['batch']}: {', '.join(wrong)} {compute} something else."
             )
+    if report["model"].get("normalises") and _wrong(report) & set(TORCH):
+        found.append(
+            "The module of --torch must be the one that was exported, without the normalisation "
+            "(--mean, --std) that the file has."
+        )
     share = machine["others_share_of_cores"]
     if share is not None:
         found.append(f"Other processes took {share:.1%} of the cores.")
@@ -101,6 +105,15 @@ def notes(report: Report) -> list[str]:
                 "Threads that wait for each other suffer most, so these ratios are not worth quoting."
             )
     return found
+
+
+def _wrong_of(row: Report) -> list[str]:
+    """The sides of a row that compute something else."""
+    return [side for side, of in row["sides"].items() if not of.get("agreement", {}).get("agrees", True)]
+
+
+def _wrong(report: Report) -> set[str]:
+    return {side for row in report["rows"] for side in _wrong_of(row)}
 
 
 def _remarks(report: Report) -> list[tuple[str, str]]:
@@ -177,8 +190,4 @@ def _cell(text: object) -> str:
 
 def disagreeing(report: Report) -> bool:
     """Whether any side computes something else."""
-    return any(
-        not found.get("agreement", {}).get("agrees", True)
-        for row in report["rows"]
-        for found in row["sides"].values()
-    )
+    return bool(_wrong(report))
