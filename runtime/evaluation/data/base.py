@@ -142,6 +142,8 @@ class Fitting:
     def mask(self, given: Any, name: str) -> Mask:
         """A mask as bool [h, w] of the input's size: what is brighter than half of its brightest pixel.
 
+        Of floats up to 1 it is what is 0.5 or more.
+
         given: a picture's path, or an array [h, w] of bools or numbers; it is resized and cropped as photos
         are, without blending, unless it has the input's size.
         """
@@ -156,7 +158,9 @@ class Fitting:
                 raise InputError(
                     f"the mask of '{name}' is {array.dtype} {list(array.shape)}, and must be [h, w]"
                 )
-            given = np.uint8(255) * (array > array.max() / 2).astype(np.uint8)
+            share = array.dtype.kind == "f" and array.max(initial=0) <= 1
+            inside = array >= 0.5 if share else array > array.max(initial=0) / 2
+            given = np.uint8(255) * inside.astype(np.uint8)
             if array.shape == size:
                 return np.asarray(given > 0)
         how = self._photos.how

@@ -71,6 +71,9 @@ def test_a_mask_is_what_is_bright(fit, tmp_path):
         Image.fromarray(255 * np.kron(wanted, np.ones((scale, scale), np.uint8))).save(tmp_path / "m.png")
         np.testing.assert_array_equal(fit.mask(tmp_path / "m.png", "m"), wanted)
     assert not fit.mask(np.zeros((6, 6)), "m").any()
+    assert not fit.mask(np.full((6, 6), 0.3), "m").any() and fit.mask(np.full((6, 6), 0.5), "m").all()
+    np.testing.assert_array_equal(fit.mask(np.kron(wanted, np.ones((2, 2))) * 0.4 + 0.3, "m"), wanted)
+    np.testing.assert_array_equal(fit.mask(wanted * 255.0 + 3.0, "m"), wanted)
     for wrong in (np.zeros(6), np.zeros((2, 6, 6)), np.array([["a"]])):
         with pytest.raises(InputError, match=r"the mask of 'm' is .* and must be \[h, w\]"):
             fit.mask(wrong, "m")
