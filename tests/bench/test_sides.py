@@ -247,7 +247,7 @@ def test_a_module_of_one_logit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda: 3, "gives a int, and must give a torch.nn.Module"),
+        (lambda: 3, "gives an object of type int, and must give a torch.nn.Module"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 7)), "has 7 classes, and the gradient graph 5"),
         (lambda: nn.Linear(3, 5), "fails on the example"),
     ],
