@@ -18,7 +18,9 @@ from models import smooth
 from PIL import Image
 
 from fluxpath.cli import main
+from fluxpath.cli.evaluate import metrics_from
 from fluxpath.runtime.evaluation.log import LOG
+from fluxpath.runtime.metrics import preset
 
 NAMES = ["ant", "bee, honey bee", "cat", "dog"]
 
@@ -113,6 +115,14 @@ def test_several_substrates_and_presets(run):
         "deletion",
         "gini",
     ]
+
+
+def test_a_preset_leaves_out_what_needs_masks_where_there_are_none(capsys):
+    found = metrics_from(None, "quantus", masks=False)
+    assert "sparseness" in found and not any(metric.needs_mask for metric in found.values())
+    told = "pointing-game, relevance-mass, relevance-rank of 'quantus' left out: there are no --masks"
+    assert told in capsys.readouterr().err
+    assert list(metrics_from(None, "quantus", masks=True)) == list(preset("quantus"))
 
 
 def test_ones_own_methods_and_metrics(run, tmp_path, capsys):

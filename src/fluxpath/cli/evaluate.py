@@ -86,7 +86,12 @@ def run(options: argparse.Namespace) -> None:
     from fluxpath.runtime import Explainer
     from fluxpath.runtime.evaluation import evaluate
 
-    drawing, metrics = drawing_from(options), metrics_from(options.metrics, options.preset)
+    drawing, metrics = (
+        drawing_from(options),
+        metrics_from(
+            options.metrics, options.preset, options.masks is not None or options.data.suffix == ".npz"
+        ),
+    )
     with Progress(None, "model", f"opening {options.graph}", alike=False):
         explainer = Explainer(options.graph, device=options.device, trust=options.trust)
     with explainer:
@@ -146,8 +151,11 @@ def methods_from(text: str, explainer: Explainer) -> dict[str, Method]:
     return each_of("--methods", text, [*NAMES, RANDOM], made)
 
 
-def metrics_from(text: str | None, preset_name: str | None) -> dict[str, Metric]:
-    """The metrics that --preset and --metrics name; InputError for a name in both, and unknown ones."""
+def metrics_from(text: str | None, preset_name: str | None, masks: bool) -> dict[str, Metric]:
+    """The metrics that --preset and --metrics name; InputError for a name in both, and unknown ones.
+
+    masks: whether there may be any; without, a preset's metrics that need them are left out, and named.
+    """
     from fluxpath.runtime.metrics import metric_named, preset
     from fluxpath.runtime.metrics.named import METRICS as METRIC_NAMES
     from fluxpath.runtime.metrics.named import class_named
@@ -157,6 +165,9 @@ def metrics_from(text: str | None, preset_name: str | None) -> dict[str, Metric]
             return metric_named(name, **settings_from(name, class_named(name), assignments))
 
     chosen = {} if preset_name is None else dict(preset(preset_name))
+    if left_out := [name for name, metric in chosen.items() if metric.needs_mask and not masks]:
+        say(f"fluxpath: {', '.join(left_out)} of '{preset_name}' left out: there are no --masks", sys.stderr)
+        chosen = {name: metric for name, metric in chosen.items() if name not in left_out}
     given = METRICS if text is None and preset_name is None else text
     if given is not None:
         more = each_of("--metrics", given, METRIC_NAMES, made)
