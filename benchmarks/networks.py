@@ -15,6 +15,7 @@ import json
 import tempfile
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,8 @@ def whole(name: str) -> dict[str, list[Task]]:
 
 def timed(name: str, groups: dict[str, list[Task]], folder: Path, threads: int) -> list[dict[str, Any]]:
     """The rows of one network."""
+    # By the module's own name: a cold start is another program, which has no __main__ with networks in it.
+    make = partial(import_module("benchmarks.networks").network, name)
     graph = folder / f"{name}.grad.onnx"
     manifest, rows = read_manifest(graph), []
     for sides, tasks in groups.items():
@@ -99,7 +102,7 @@ def timed(name: str, groups: dict[str, list[Task]], folder: Path, threads: int) 
         with tempfile.TemporaryDirectory() as scratch:
             np.save(pixels := Path(scratch) / "images.npy", _noise(largest))
             none = np.zeros(largest, np.int64)
-            setup = Setup(graph, manifest, partial(network, name), pixels, none, threads)
+            setup = Setup(graph, manifest, make, pixels, none, threads)
             targets, scores = apart(predicted, setup, threads=threads)
             chosen = ("fluxpath", *sides.split(","))
             with Progress(steps_of(chosen, tasks), "step", name, alike=False) as progress:
