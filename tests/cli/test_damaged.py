@@ -90,7 +90,8 @@ def test_a_damaged_photo_among_others(
     assert main(verify) == 0
     printed = capsys.readouterr()
     assert ", 1 left out: " in printed.err and "a.png: this is not an image" in printed.err
-    assert ("2 images from" if "--precision" in options else f" images of {tmp_path}") in printed.out
+    count = "1 image" if "--images" in options else "2 images"
+    assert (f"{count} from" if "--precision" in options else f"{count} of {tmp_path}") in printed.out
     for name in ("b.png", "c.png"):
         (tmp_path / name).unlink()
     assert main(verify) == 1

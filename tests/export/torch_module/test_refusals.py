@@ -78,6 +78,6 @@ def test_a_quantised_module_is_refused(name: str, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = torch.ao.quantization.quantize_dynamic(modules.tiny(), {nn.Linear})
-    with pytest.raises(ModelError, match="the part '0' of the module, a Linear, is quantised"):
+    with pytest.raises(ModelError, match="the part '0' of the module, of type Linear, is quantised"):
         gradient_from_torch(module, ROW, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
