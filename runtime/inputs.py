@@ -51,7 +51,8 @@ def as_images(
     least, most = (np.float32(v) for v in kernels.extent(array.reshape(-1)))  # NaN if any pixel is NaN
     if not (isfinite(least) and isfinite(most)):
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-        raise InputError(f"image {int(np.argmin(finite))} holds NaN or infinity, and pixels must be finite")
+        which = "the image" if len(array) == 1 else f"image {int(np.argmin(finite))}"
+        raise InputError(f"{which} holds NaN or infinity, and pixels must be finite")
     if outside(least, most, low, high):
         if outside(least, most, low, high, rounding=True):
             raise InputError(

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-HARD = {"alpha": 1 / 6, "beta": 0.5}
-"""Of the HardSigmoid that HardSwish multiplies by."""
+from fluxpath.export.rules.activation import HARD
 
 
 def join_gates(model: ir.Model) -> ir.Model:

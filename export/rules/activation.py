@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx_ir as ir
 
 from fluxpath.export.builder import Builder, constant_of
 from fluxpath.export.rules._registry import Gradients, rule
+
+HARD: dict[str, Any] = {"alpha": 1 / 6, "beta": 0.5}
+"""Of the HardSigmoid that HardSwish multiplies its argument by."""
 
 _STEEP = 2.0**100
 """The slope of a step at a bound that is not zero: a power of two, so that the product is exact."""
@@ -98,11 +103,9 @@ def hard_swish(op: Builder, node: ir.Node, g: ir.Value) -> Gradients:
         above = compare(op, "GreaterOrEqual", x, op.scalar(3.0, x))
         below = compare(op, "LessOrEqual", x, op.scalar(-3.0, x))
         return where(op, above, g, where(op, below, op.scalar(0.0, g), op("Mul", g, slope)))
-    above = op("HardSigmoid", x, alpha=_STEEP, beta=3 * _STEEP)
-    below = op("HardSigmoid", x, alpha=-_STEEP, beta=3 * _STEEP)
-    sixth = op("HardSigmoid", op("Mul", above, below), alpha=1 / 6, beta=-1e-30)
-    clipped = op("HardSigmoid", x, alpha=1 / 6, beta=0.5)
-    return op("Mul", g, op("Add", clipped, op("Mul", x, sixth)))
+    between = op("Mul", _step(op, x, 1.0, -3.0), _step(op, x, -1.0, 3.0))
+    sixth = op("HardSigmoid", between, alpha=1 / 6, beta=-1e-30)
+    return op("Mul", g, op("Add", op("HardSigmoid", x, **HARD), op("Mul", x, sixth)))
 
 
 @rule("Clip")
@@ -135,13 +138,17 @@ def _steps(
     known = [float(e.item()) for e in ends if e is not None]
     for sign, end in zip((1.0, -1.0), known, strict=True):
         if end == 0.0:
-            alpha, beta = sign * 3e38, -1e-30
+            steps.append(op("HardSigmoid", y, alpha=sign * 3e38, beta=-1e-30))
         elif 1e-6 <= abs(end) <= 1e6:
-            alpha, beta = sign * _STEEP, -sign * end * _STEEP
+            steps.append(_step(op, y, sign, end))
         else:
             return None
-        steps.append(op("HardSigmoid", y, alpha=alpha, beta=beta))
     return steps[0], steps[1]
+
+
+def _step(op: Builder, y: ir.Value, sign: float, end: float) -> ir.Value:
+    """1 where float32 `y` lies above `end` (sign 1) or below it (-1), else 0; `end` is not zero."""
+    return op("HardSigmoid", y, alpha=sign * _STEEP, beta=-sign * end * _STEEP)
 
 
 @rule("Softmax", since=13)

@@ -61,8 +61,7 @@ class OnnxSession(GradientSession):
         profile: str | None = None,
     ) -> None:
         file = read_sealed(Path(path))
-        self.manifest, self.digest, self._path = file.manifest, file.digest, Path(path)
-        self.sha256 = file.sha256
+        self.manifest, self.sha256, self._path = file.manifest, file.sha256, Path(path)
         self._ort = require_providers(providers)
         self._threads, self._optimized, self._profile = threads, optimized, profile
         self._providers, self._options_of_providers = list(providers), provider_options
@@ -119,7 +118,7 @@ class OnnxSession(GradientSession):
     def forward(self) -> Forward:
         """The logits by a session of its own on the file's forward part, with its weights once more."""
         file = read_sealed(self._path)
-        if file.digest != self.digest:
+        if file.sha256 != self.sha256:
             raise ArtifactError(f"'{self._path}' is not the file that was opened any more: open it again")
         part = forward_part(file.data, self.manifest.logits)
         external = tuple(t for t in file.external if t.name in part.initializers)

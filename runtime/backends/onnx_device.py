@@ -56,7 +56,7 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
         self._tensorrt: dict[str, str] = {}
         if TENSORRT in providers:
             require_float32(sealed.manifest, options.tf32)
-            self._tensorrt = tensorrt_options(device, sealed.digest, sealed.manifest, options.most)
+            self._tensorrt = tensorrt_options(device, sealed.sha256, sealed.manifest, options.most)
             capture = False
         # ONNX Runtime's TF32 switch turns on the tensor cores for convolutions of every element type. In
         # 16 bits nothing is lost by TF32, and convolutions without tensor cores are slow.

@@ -15,15 +15,15 @@ from fluxpath.runtime.device.base import Device
 TENSORRT = "TensorrtExecutionProvider"
 
 
-def tensorrt_options(device: Device, digest: str, manifest: Manifest, most: int) -> dict[str, str]:
-    """Provider options for the gradient graph with this digest, in batches of 1 to `most`.
+def tensorrt_options(device: Device, sha256: str, manifest: Manifest, most: int) -> dict[str, str]:
+    """Provider options for the gradient graph with this SHA-256, in batches of 1 to `most`.
 
     One engine is built for all of these sizes and tuned for `most`. Otherwise TensorRT would build again, for
     minutes, whenever a batch is larger than all before; it still does where the model leaves sizes open.
-    Engines are kept in fluxpath's cache by the digest, because TensorRT's own name for an engine does not
+    Engines are kept in fluxpath's cache by it, because TensorRT's own name for an engine does not
     distinguish two models of the same architecture.
     """
-    folder = str(cache_folder() / "tensorrt" / digest)
+    folder = str(cache_folder() / "tensorrt" / sha256)
     options = {
         **device_option(device.number),
         "has_user_compute_stream": "1",

@@ -162,8 +162,7 @@ class Evaluation:
 
     def _take(self, name: str, content: Mapping[str, Any]) -> None:
         if "failed" in content:
-            # The log has what was said of an image alone in a batch: which one it is, the name tells.
-            self.failures[name] = content["failed"].replace(f"{name}: image 0 ", f"{name}: the image ", 1)
+            self.failures[name] = content["failed"]
             return
         self.labelled += content["label"] is not None
         self.right += content["label"] is not None and content["label"] == content["predicted"]

@@ -21,13 +21,12 @@ _LARGEST_ONNX = 2**31
 class GradientFile:
     """An intact ONNX file, all of it in memory, so that what runs is what was checked.
 
-    digest, sha256: its seal and the SHA-256 of `data`, in hexadecimal; either identifies it, and `weights`,
-    the bytes of the second file. external: the tensors that are in these; both are empty if there is none.
+    sha256: of `data`, in hexadecimal; it identifies the file, and with it `weights`, the bytes of the second
+    one. external: the tensors that are in these; both are empty if there is none.
     """
 
     data: bytes
     manifest: Manifest
-    digest: str
     sha256: str
     external: tuple[External, ...]
     weights: bytes
@@ -55,7 +54,7 @@ def read_sealed(path: Path, whole_method: bool | None = False) -> GradientFile:
     weights = sealed.manifest.weights
     content = b"" if weights is None else _read_weights(path.with_name(weights.file), weights)
     external = external_tensors(data, None if weights is None else weights.file, len(content))
-    return GradientFile(data, sealed.manifest, sealed.digest, sealed.sha256, external, content)
+    return GradientFile(data, sealed.manifest, sealed.sha256, external, content)
 
 
 def _read_weights(path: Path, weights: Weights) -> bytes:

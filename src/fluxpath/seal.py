@@ -23,13 +23,9 @@ _METADATA = 14
 
 @dataclass(frozen=True)
 class Sealed:
-    """The manifest of an intact file, its seal, and the SHA-256 of all its bytes, both in hexadecimal.
-
-    Either tells the file from others.
-    """
+    """The manifest of an intact file, and the SHA-256 of all its bytes, in hexadecimal."""
 
     manifest: Manifest
-    digest: str
     sha256: str
 
 
@@ -53,7 +49,7 @@ def unseal(data: bytes, name: str = "the file", whole_method: bool | None = Fals
         raise ArtifactError(f"{name} is truncated or was altered after export: export the model again")
     whole.update(memoryview(data)[start:])
     text = data[slice(*_manifest_span(data, name))].decode("utf-8", "replace")
-    return Sealed(Manifest.from_json(text, whole_method), digest.decode(), whole.hexdigest())
+    return Sealed(Manifest.from_json(text, whole_method), whole.hexdigest())
 
 
 def _digest(data: bytes, start: int, end: int, begun: hashlib._Hash) -> bytes:

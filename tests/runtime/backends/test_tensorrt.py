@@ -23,7 +23,7 @@ PROVIDERS = (TENSORRT, "CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 def digest(path):
-    return unseal(path.read_bytes()).digest
+    return unseal(path.read_bytes()).sha256
 
 
 @pytest.fixture(autouse=True)
