@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,8 @@ def evaluated(path: Path, n: int = 10, **options: Any) -> Evaluation:
 def fitting(path: Path) -> Fitting:
     with Explainer(path, threads=1) as explainer:
         return Fitting(explainer.manifest, explainer.shape)
+
+
+def rows_of(found):
+    """All rows as text, in which NaN equals NaN."""
+    return json.dumps(list(found.rows))

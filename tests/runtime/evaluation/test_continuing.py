@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
 import numpy as np
 import pytest
-from evaluated import METHODS, evaluated, images
+from evaluated import METHODS, evaluated, images, rows_of
 from PIL import Image
 
 from fluxpath.errors import InputError
-
-
-def rows_of(found):
-    return json.dumps(list(found.rows))
 
 
 def picture(path, level):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from evaluated import METHODS, METRICS, Covered, evaluated, images
+from evaluated import METHODS, METRICS, Covered, evaluated, images, rows_of
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import Explainer
@@ -22,10 +22,6 @@ from fluxpath.runtime.evaluation.log import LOG
 from fluxpath.runtime.metrics import Case, Measured, Metric, measure
 
 FILES = ("report.html", "results.csv", "results.json", "results.parquet")
-
-
-def rows_of(found):
-    return json.dumps(list(found.rows))
 
 
 def test_values_are_those_of_the_metrics(graph):
