@@ -39,6 +39,9 @@ from fluxpath.machine import cores
 from fluxpath.progress import Progress
 from fluxpath.runtime import MFABA, IntegratedGradients, NeFLAG, SmoothGrad
 
+COMPARED = 4
+"""Images by which sides are compared: of one alone, rounding can move a walk."""
+
 NETWORKS = {
     "resnet50": 8,
     "mobilenet_v3_large": 8,
@@ -98,7 +101,7 @@ def timed(name: str, groups: dict[str, list[Task]], folder: Path, threads: int) 
     graph = folder / f"{name}.grad.onnx"
     manifest, rows = read_manifest(graph), []
     for sides, tasks in groups.items():
-        largest = max(int(task.batch) for task in tasks)
+        largest = max(COMPARED, *(int(task.batch) for task in tasks))
         with tempfile.TemporaryDirectory() as scratch:
             np.save(pixels := Path(scratch) / "images.npy", _noise(largest))
             none = np.zeros(largest, np.int64)

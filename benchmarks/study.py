@@ -5,8 +5,8 @@
 
 Metrics that explain an image's neighbours, or perturb it some hundred times, cost up to twenty times as much
 as the others: of CIFAR-10 every fifth image is measured by them, and of the photos none. A run that was
-stopped goes on. Into the results go every metric's means, with intervals of 95%, and the groups that cannot
-be told apart (see docs/evaluation.md).
+stopped goes on, as one does with more --images. Into the results go every metric's means, with intervals of
+95%, and the groups that cannot be told apart (see docs/evaluation.md).
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def study(data: str, folder: Path, threads: int, most: int | None) -> dict[str, 
         for name, (metrics, taken) in runs.items():
             found = evaluate(
                 explainer,
-                [(f"{i:06d}", images[i]) for i in taken],
+                ((f"{i:06d}", images[i]) for i in taken),  # of no known number: a run goes on with more
                 methods=compared,
                 metrics=metrics,
                 report=folder / f"{data}-{name}",

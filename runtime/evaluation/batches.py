@@ -137,8 +137,9 @@ class Batches:
 
         def cases() -> Iterator[Case]:
             for i, each in enumerate(taken):
+                seed, made = plan.seed_of(each.datum.name), dict[Any, Any]()
                 for result in results.values():
-                    yield Case(each.image, result[i], plan.seed_of(each.datum.name), each.mask)
+                    yield Case(each.image, result[i], seed, each.mask, made)
 
         if not self._cost:  # asked once, as making what a metric asks for can take long
             self._cost = {column: asked(metric, next(cases())) for column, metric in plan.metrics.items()}

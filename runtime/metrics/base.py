@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,18 +18,21 @@ Image = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One explained image.
+    """One explained image. What metrics share of it is made once, so its arrays must not change.
 
     image: float32 [*shape], as the model took it.
     attribution: of this one image, so that its arrays are [1, ...].
     seed: of everything random in a metric, so that an image has the same value in any order and company.
     mask: bool [h, w], the pixels that are known to matter; None where nobody knows.
+    made: what metrics made of the image alone, such as substrates. Give the cases of one image, explained by
+        several methods, the same dict, one after the other, and it is made and evaluated once for all.
     """
 
     image: Image
     attribution: Attribution
     seed: int = 0
     mask: npt.NDArray[np.bool_] | None = None
+    made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def values(self) -> Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,10 @@ Ranking = Literal["pixels", "channels", "elements"]
 """What is ranked: pixels, by the sum of their channels; each channel's pixels apart; or every element."""
 
 RANKINGS = ("pixels", "channels", "elements")
+
+
+_ORDERS: WeakKeyDictionary[Case, dict[tuple[Ranking, bool], npt.NDArray[np.int32]]] = WeakKeyDictionary()
+"""The orders of the cases that are in use, which metrics share: sorting can take as long as evaluating."""
 
 
 @dataclass(frozen=True)
@@ -66,22 +71,24 @@ def ranked(case: Case, ranking: Ranking = "pixels", absolute: bool = False) -> n
     pixel of each channel; or one element. Of equal ones the lower number comes first. absolute: by the
     elements' sizes, before channels are summed.
     """
-    layout, values = Layout(case.values.shape), _channels(case, absolute)
-    if ranking == "elements":
-        return _falling(values.reshape(1, -1)).T
-    offsets = np.arange(layout.channels) * layout.pixels
-    if ranking == "channels":
-        return _falling(values).T + offsets
-    return _falling(values.sum(axis=0)[None]).T + offsets
+    orders = _ORDERS.setdefault(case, {})
+    if (ranking, absolute) not in orders:
+        values = _channels(case, absolute)
+        if ranking == "pixels":
+            values = values.sum(axis=0)[None]
+        elif ranking == "elements":
+            values = values.reshape(1, -1)
+        orders[ranking, absolute] = np.argsort(-values, axis=1, kind="stable").astype(np.int32)
+    order: npt.NDArray[np.int64] = orders[ranking, absolute].T.astype(np.int64)
+    if ranking != "elements":
+        layout = Layout(case.values.shape)
+        order = order + np.arange(layout.channels) * layout.pixels
+    return order
 
 
 def _channels(case: Case, absolute: bool) -> npt.NDArray[np.float64]:
     values = case.values.astype(np.float64).reshape(Layout(case.values.shape).channels, -1)
     return np.abs(values) if absolute else values
-
-
-def _falling(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    return np.argsort(-rows, axis=1, kind="stable").astype(np.int64)
 
 
 def range_of(case: Case) -> tuple[float, float]:

@@ -91,7 +91,9 @@ class Measuring(Iterator[Mapping[Metric, Measured]]):
     def _take(self, case: Case) -> None:
         """Ask for everything that a case needs; what does not fill a batch waits for the next case."""
         _check(case)
-        opened = _Open(case)
+        last = self._open[-1] if self._open else None
+        same = last is not None and last.case.image is case.image and last.case.made is case.made
+        opened = _Open(case, last.shared if last is not None and same else {})
         self._open.append(opened)
         for metric in self._all:
             asked = opened.asked[metric] = _Asked()
@@ -159,22 +161,21 @@ class _Asked:
 
 
 class _Open:
-    """A case some of whose answers are still missing."""
+    """A case some of whose answers are still missing. shared: with the cases of the same image."""
 
-    def __init__(self, case: Case) -> None:
-        self.case = case
+    def __init__(self, case: Case, shared: dict[int, tuple[Image, _Answer]]) -> None:
+        self.case, self.shared = case, shared
         self.asked: dict[Metric, _Asked] = {}
-        self._shared: dict[int, tuple[Image, _Answer]] = {}
 
     def answer(self, image: Image, forward: _Forward) -> _Answer:
-        """The answer at an input: that of another metric, if it asked for the same array."""
+        """The answer at an input: that of another metric or case, if it asked for the same array."""
         lasting = image is self.case.image or not image.flags.writeable
-        if lasting and id(image) in self._shared:
-            return self._shared[id(image)][1]
+        if lasting and id(image) in self.shared:
+            return self.shared[id(image)][1]
         answer = _Answer()
         forward.add(image, answer)
         if lasting:
-            self._shared[id(image)] = image, answer  # which keeps the array, and so its id
+            self.shared[id(image)] = image, answer  # which keeps the array, and so its id
         return answer
 
     @property

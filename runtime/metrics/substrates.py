@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from numbers import Real
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -37,9 +36,6 @@ Substrate: TypeAlias = str | float
 
 _PLAIN = "'black', 'mean' or a number"
 """Substrates of any input."""
-
-_MADE: WeakKeyDictionary[Case, dict[Substrate, Image]] = WeakKeyDictionary()
-"""The substrates of the cases that are in use, so that metrics share them."""
 
 
 def as_substrate(name: str, value: object) -> Substrate:
@@ -63,15 +59,16 @@ def filled(case: Case, substrate: Substrate) -> Image:
 
     InputError for a picture's substrate where the input is none, and for one that leaves no image over.
     """
-    made = _MADE.setdefault(case, {})
-    if substrate not in made:
+    key = "substrate", substrate
+    if key not in case.made:
         if isinstance(substrate, str):
             image = within(case, SUBSTRATES.get(substrate, _nothing_left(substrate))(case))
         else:
             image = _constant(case, substrate)
         image.setflags(write=False)
-        made[substrate] = image
-    return made[substrate]
+        case.made[key] = image
+    made: Image = case.made[key]
+    return made
 
 
 def exchanged(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fluxpath.checks import need, number, one_of, plain
 from fluxpath.runtime.metrics.base import Case, Found, Image, Measured, Metric
-from fluxpath.runtime.metrics.information.size import CODECS, file_size
+from fluxpath.runtime.metrics.information.size import CODECS, file_sizes
 from fluxpath.runtime.metrics.layout import ranked
 from fluxpath.runtime.metrics.removal.game import area
 from fluxpath.runtime.metrics.substrates import Substrate, as_substrate, exchanged
@@ -64,7 +64,7 @@ class Revealed(Metric):
 
     def measure(self, case: Case, found: Found) -> Measured:
         """Sizes and scores."""
-        sizes = [file_size(case, image, self.codec) for image in Revealed.probes(self, case)]
+        sizes = file_sizes(case, Revealed.probes(self, case), self.codec)
         curves = {
             "fraction": np.array([0.0, *self.fractions, 1.0]),
             "size": np.array(sizes, np.float64),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -10,21 +12,38 @@ from PIL import Image as Pillow
 from PIL import features
 
 from fluxpath.errors import InputError
+from fluxpath.machine import cores
 from fluxpath.runtime.metrics.base import Case, Image
 from fluxpath.runtime.metrics.layout import Layout, range_of
 
 CODECS = ("webp", "png")
 
 
-def file_size(case: Case, image: Image, codec: str) -> int:
-    """Bytes of `image`, of the case's range, in 8 bits and lossless: WebP at quality 100, or optimised PNG.
+def file_sizes(case: Case, images: Iterable[Image], codec: str) -> list[int]:
+    """Bytes of each image, of the case's range, in 8 bits, lossless: WebP at quality 100, or optimised PNG.
 
     An input without a range is scaled by the case's own image, from its lowest to its highest value. Needs
-    [h, w], [1, h, w] or [3, h, w]. The size depends a little on the version of Pillow's codecs.
+    [h, w], [1, h, w] or [3, h, w]. The size depends a little on the version of Pillow's codecs. Each image is
+    read before the next is asked for. Files are made on all cores, since making one costs several times what
+    evaluating the image does; those of the image and of the substrate once for all cases that share `made`.
     """
     if codec == "webp" and not features.check("webp"):
         raise InputError("this Pillow cannot write WebP: choose codec='png'")
-    levels = _levels(case, image)
+    with ThreadPoolExecutor(cores()) as threads:
+
+        def begun(image: Image) -> Future[int]:
+            key = "file size", codec, id(image)
+            if key in case.made:
+                return case.made[key][1]  # type: ignore[no-any-return]
+            size = threads.submit(_size, _levels(case, image), codec)
+            if image is case.image or not image.flags.writeable:
+                case.made[key] = image, size  # which keeps the array, and so its id
+            return size
+
+        return [size.result() for size in [begun(image) for image in images]]
+
+
+def _size(levels: npt.NDArray[np.uint8], codec: str) -> int:
     file = io.BytesIO()
     if codec == "webp":
         Pillow.fromarray(levels).save(file, "WEBP", lossless=True, quality=100)

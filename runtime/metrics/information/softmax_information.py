@@ -24,7 +24,7 @@ class SoftmaxInformationCurve(InformationCurve):
     best counts. The value is the area under it, by the trapezoid rule at 1001 places, for each image; the
     paper reports the area under the median of the images' curves, which "score" is given for. NaN where
     p_1 <= p_0, H_1 <= H_0, or p_1 is below `least`. A pixel's attribution is the sum over its channels; of
-    equal ones the lower number comes first. codec: see `file_size`. Needs pictures of 1 or 3 channels.
+    equal ones the lower number comes first. codec: see `file_sizes`. Needs pictures of 1 or 3 channels.
 
     PAIR's code (saliency/metrics/pic.py) differs, and has quirks of its own. It reveals every pixel at or
     above a quantile, so a map with many equal values reveals them all at once. Its blur is a linear

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fluxpath.checks import need, whole
 from fluxpath.errors import InputError
+from fluxpath.making import unknown
 from fluxpath.methods import NAMES
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.methods.named import class_named, method_named, settings_of
@@ -48,7 +49,7 @@ def fields_of(name: object) -> Mapping[str, inspect.Parameter]:
     Only names of this list are taken: one of a module would import it.
     """
     if not isinstance(name, str) or name not in NAMES:
-        raise InputError(f"there is no method {name!r:.60}, there are {', '.join(NAMES)}")
+        raise unknown("method", f"{name!s:.60}", NAMES)
     return _fields(name)
 
 
@@ -71,10 +72,10 @@ def wanted(
     fields = fields_of(name)
     chosen = {k: _plain(v) for k, v in given.items() if k in fields} | dict(arrays)
     drawn = {k: v for k, v in given.items() if k in _DRAWING}
-    unknown = sorted(set(given) - set(fields) - _DRAWING - set(_OWN))
-    if unknown:
-        known = ", ".join(sorted({*fields, *_DRAWING, *_OWN}))
-        raise InputError(f"there is no parameter '{unknown[0]:.60}' for {name}, there are {known}")
+    known = {*fields, *_DRAWING, *_OWN}
+    strange = sorted(given.keys() - known)
+    if strange:
+        raise unknown(f"{name} parameter", f"{strange[0]:.60}", sorted(known))
     datatype = given.get("attribution_datatype", "FP32")
     need(
         datatype in ("FP32", "FP16"), f"attribution_datatype is {datatype!r:.40}, it must be 'FP32' or 'FP16'"

@@ -9,7 +9,16 @@ from metric_twins import pixel_order
 
 from fluxpath.errors import InputError
 from fluxpath.runtime.metrics import Case
-from fluxpath.runtime.metrics.layout import Layout, mask_of, range_of, ranked, relevance, width, within
+from fluxpath.runtime.metrics.layout import (
+    RANKINGS,
+    Layout,
+    mask_of,
+    range_of,
+    ranked,
+    relevance,
+    width,
+    within,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,19 @@ def test_the_order_is_stable():
     for c in range(3):
         own = flat[80 * c : 80 * c + 80]
         assert (channels[:, c] - 80 * c).tolist() == sorted(range(80), key=lambda e: (-own[e], e))
+
+
+def test_each_order_of_a_case_is_its_own():
+    (case,) = cases(Small(), 1)
+    asked = [(ranking, absolute) for ranking in RANKINGS for absolute in (False, True)]
+    first = {each: ranked(case, *each) for each in asked}
+    for order in first.values():
+        order[:] = 0  # what a caller does with it is nobody else's
+    again = {each: ranked(case, *each) for each in asked}
+    for each in asked:
+        assert np.array_equal(again[each], ranked(with_values(case, case.values), *each))
+        assert np.unique(again[each]).size == 240
+    assert not np.array_equal(again["pixels", False], again["pixels", True])
 
 
 def test_equal_pixels_are_ranked_by_rows():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import small
-from metric_cases import CLASSES, Small, cases
+from metric_cases import CLASSES, Small, cases, with_values
 
 from fluxpath.errors import InputError
 from fluxpath.runtime import MFABA, Attribution, Explainer, NeFLAG, Saliency, SmoothGrad, Subject
@@ -25,6 +25,7 @@ from fluxpath.runtime.metrics import (
     Measured,
     Metric,
     SensitivityN,
+    SoftmaxInformationCurve,
     measure,
     metric_named,
 )
@@ -69,6 +70,23 @@ def test_batches_are_filled_across_images_and_metrics():
     assert model.batches == [16, 16, 16, 7]  # 5 x (7 + 5), less the image that both games have
     assert run.evaluations == sum(model.batches) == 55 and run.explanations == 0
     assert 0 < run.seconds < 60
+
+
+def test_cases_of_one_image_share_what_is_the_images():
+    model, metrics = Small(), [Deletion(steps=6), Insertion("mean", 4), SoftmaxInformationCurve()]
+    (case,), (stranger,) = cases(model, 1), cases(model, 1, seed=1)
+    turned = with_values(case, -case.values)
+    alone = [
+        {metric: found[metric].value for metric in metrics}
+        for each in (case, turned, stranger)
+        for found in measure(model, [Case(each.image, each.attribution, each.seed)], metrics, batch=16)
+    ]
+    made: dict[object, object] = {}
+    both = [Case(case.image, each.attribution, case.seed, made=made) for each in (case, turned)]
+    run = measure(model, [*both, stranger], metrics, batch=16)
+    assert [{metric: found[metric].value for metric in metrics} for found in run] == alone
+    between = 5 + 3 + 12  # of the games and the curve; half a hundredth of 80 pixels is none
+    assert run.evaluations == 3 * between + 2 * (1 + 3)
 
 
 def test_explanations_are_batched_by_method():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from metric_cases import Small, cases
 from metric_twins import gaussian
 
 from fluxpath.errors import InputError
-from fluxpath.runtime.metrics import Case, substrates
+from fluxpath.runtime.metrics import Case
 from fluxpath.runtime.metrics.layout import ranked
 from fluxpath.runtime.metrics.substrates import (
     DEPENDENT,
@@ -97,11 +98,19 @@ def test_each_is_made_once_for_a_case_and_within_the_range(substrate):
 
 def test_they_go_with_their_case():
     (case,) = cases(Small(), 1)
-    filled(case, "blur")
-    before = len(substrates._MADE)
+    gone = weakref.ref(filled(case, "blur"))
+    assert gone() is not None
     del case
     gc.collect()
-    assert len(substrates._MADE) == before - 1
+    assert gone() is None
+
+
+def test_cases_of_one_image_can_share_them():
+    (case,) = cases(Small(), 1)
+    other = Case(case.image, case.attribution, case.seed, made=case.made)
+    assert all(filled(case, substrate) is filled(other, substrate) for substrate in ALL)
+    apart = Case(case.image, case.attribution, case.seed)
+    assert filled(case, "blur") is not filled(apart, "blur")
 
 
 @pytest.mark.parametrize("substrate", ALL)

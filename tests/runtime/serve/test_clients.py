@@ -80,8 +80,8 @@ def test_statistics_count(client, kind):
     [
         ("nobody", {}, "404", "there is no model 'nobody'"),
         ("smooth", {"version": "7"}, "404", "has no version '7'"),
-        ("smooth", {"parameters": {"method": "magic"}}, "400", "there is no method 'magic'"),
-        ("smooth", {"parameters": {"steps": 3}}, "400", "no parameter 'steps'"),
+        ("smooth", {"parameters": {"method": "neflog"}}, "400", "no method 'neflog': the nearest is neflag"),
+        ("smooth", {"parameters": {"steps": 3}}, "400", "parameter 'steps': the nearest"),
         ("smooth", {"outputs": ["heat"]}, "400", "no output 'heat'"),
         ("smooth", {"array": np.full((1, 1, 6, 6), np.nan, np.float32)}, "400", "NaN"),
         ("smooth", {"array": np.zeros((1, 1, 7, 6), np.float32)}, "400", "must have [n, 1, 6, 6]"),

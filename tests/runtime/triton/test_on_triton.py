@@ -137,8 +137,8 @@ def test_what_is_answered_only_when_it_is_asked_for(client, kind, smooth, name):
     [
         ("nobody", {}, "404", "nobody"),
         ("smooth", {"version": "7"}, "404", "smooth"),
-        ("smooth", {"parameters": {"method": "magic"}}, "400", "there is no method 'magic'"),
-        ("smooth", {"parameters": {"steps": 3}}, "400", "no parameter 'steps'"),
+        ("smooth", {"parameters": {"method": "neflog"}}, "400", "no method 'neflog': the nearest is neflag"),
+        ("smooth", {"parameters": {"steps": 3}}, "400", "parameter 'steps': the nearest"),
         ("smooth", {"outputs": ["heat"]}, "400", "heat"),
         ("smooth", {"array": np.full((1, 1, 6, 6), np.nan, np.float32)}, "400", "NaN"),
         ("smooth", {"array": np.zeros((1, 1, 7, 6), np.float32)}, "400", "Expected [-1,1,6,6]"),

@@ -96,7 +96,7 @@ def test_the_exact_attribution_on_request(server, smooth):
         ("/v1/explain?model=smooth", b"just text", {}, 400, "not an image in a format"),
         ("/v1/explain?model=smooth", PHOTO[:200], {}, 400, "cannot be read"),
         ("/v1/explain?model=smooth", b"", {}, 400, "body is empty"),
-        ("/v1/explain?model=smooth&nonsense=1", PHOTO, {}, 400, "no parameter 'nonsense'"),
+        ("/v1/explain?model=smooth&nonsense=1", PHOTO, {}, 400, "parameter 'nonsense'"),
         ("/v1/explain?model=smooth&target=9", PHOTO, {}, 400, "target 9 is not a class"),
         ("/v1/explain?model=smooth&include=all", PHOTO, {"Accept": "application/json"}, 400, "include has"),
         ("/v1/explain?model=smooth", PHOTO, {"Accept": "text/csv"}, 415, "image/png or application/json"),
