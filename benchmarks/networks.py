@@ -40,6 +40,10 @@ from fluxpath.machine import cores
 from fluxpath.progress import Progress
 from fluxpath.runtime import MFABA, IntegratedGradients, NeFLAG, SmoothGrad
 
+OPTIONS = {"resnet50": {"zero_init_residual": True}}
+"""A random ResNet-50's gradient is so rough that in float32 no two walks on it are alike; as training begins,
+each block is the identity, by as much arithmetic."""
+
 COMPARED = 4
 """Images by which sides are compared: of one alone, rounding can move a walk."""
 
@@ -66,7 +70,7 @@ def network(name: str) -> nn.Module:
     from torchvision import models
 
     torch.manual_seed(0)
-    module: nn.Module = getattr(models, name)()
+    module: nn.Module = getattr(models, name)(**OPTIONS.get(name, {}))
     for layer in module.modules():
         if isinstance(layer, nn.Linear) and not layer.weight.any():  # the head of a ViT, before training
             nn.init.normal_(layer.weight, std=0.02)
