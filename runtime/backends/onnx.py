@@ -60,7 +60,7 @@ class OnnxSession(GradientSession):
         optimized: bool = True,
         profile: str | None = None,
     ) -> None:
-        file = read_sealed(Path(path))
+        file = self._read(Path(path))
         self.manifest, self.sha256, self._path = file.manifest, file.sha256, Path(path)
         self._ort = require_providers(providers)
         self._threads, self._optimized, self._profile = threads, optimized, profile
@@ -78,6 +78,10 @@ class OnnxSession(GradientSession):
     def place(self) -> str:
         """ "cpu", or the first provider of others than the CPU's."""
         return "cpu" if self._providers[0] == "CPUExecutionProvider" else self._providers[0]
+
+    def _read(self, path: Path) -> GradientFile:
+        """The file, with its seal checked."""
+        return read_sealed(path)
 
     def _opened(
         self, file: GradientFile, providers: list[str], of_providers: Sequence[dict[str, str]] | None

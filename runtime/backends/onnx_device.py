@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fluxpath import manifest as contract
-from fluxpath.artifact import read_sealed
+from fluxpath.artifact import GradientFile, read_sealed
 from fluxpath.errors import ArtifactError, ProviderError, first_line
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.captures import Captures
@@ -52,7 +52,7 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
                 "cannot: leave it out"
             )
         self.device, self._options = device, options
-        sealed = read_sealed(Path(path))
+        self._file: GradientFile | None = (sealed := read_sealed(Path(path)))
         self._tensorrt: dict[str, str] = {}
         if TENSORRT in providers:
             require_float32(sealed.manifest, options.tf32)
@@ -72,10 +72,15 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
             # ONNX Runtime refuses to capture a graph if part of it runs on the CPU; a bad file fails again.
             super().__init__(path, providers, threads, self._provider_options(providers, False))
             self._captures.give_up(first_line(error))
+        self._file = None
         if options.channels_last:
             require_images(self.manifest, path)
         self._graph_options: dict[int, Any] = {}
         self._require_started(providers[0])
+
+    def _read(self, path: Path) -> GradientFile:
+        """What the options were chosen by, so that it is of one reading."""
+        return self._file or super()._read(path)
 
     def _provider_options(self, providers: Sequence[str], capture: bool) -> list[dict[str, str]]:
         known = {
