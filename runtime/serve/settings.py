@@ -22,7 +22,9 @@ class Settings:
     port: int = _flag(8000, "port of REST and of the page; 0 takes a free one")
     grpc_port: int = _flag(8001, "port of gRPC; 0 takes a free one, -1 is off")
     device: str = _flag("cpu", "cpu, cuda, cuda:1 or auto")
-    slots: int = _flag(32, "how many lanes of a model run at a time")
+    slots: int | None = _flag(
+        None, "how many lanes of a model run at a time (default: 32, on the CPU 8 to 32 by the input's size)"
+    )
     threads: int | None = _flag(
         None, "threads of the backend (default: all cores, or of a replica its share)"
     )
@@ -84,7 +86,8 @@ class Settings:
             "max_jobs",
             "job_bytes",
         ]:
-            whole(name, getattr(self, name), 1, 2**40)
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name), 1, 2**40)
         for name in [
             "body_timeout",
             "send_timeout",

@@ -86,6 +86,33 @@ def test_what_float32_lost_at_verification_both_sides_may_lose() -> None:
     assert distances == [1e-3, 1e-3, 1e-2, 3e-2]
 
 
+@pytest.mark.parametrize(
+    ("rounding", "distance", "agrees", "said"),
+    [
+        (0.0, 0.01, False, "1e-02 apart, 100% same steps (by rounding alone: 0e+00)"),
+        (0.01, 0.02, True, "2e-02 apart, 100% same steps (by rounding alone: 1e-02)"),
+        (0.01, 0.05, False, "5e-02 apart, 100% same steps (by rounding alone: 1e-02)"),
+        (0.2, 0.5, True, "5e-01 apart"),
+        (0.5, 9.0, True, "not comparable: rounding alone moves fluxpath's own by 5e-01"),
+    ],
+)
+def test_where_rounding_alone_moves_attributions_others_may_be_as_far(
+    rounding: float, distance: float, agrees: bool, said: str
+) -> None:
+    off, moved = (VALUES * np.float32(1 + by) for by in (distance, rounding))
+    found = agreement((off, STEPS), (VALUES, STEPS), moved=(moved, STEPS))
+    assert found.agrees == agrees and said in str(found)
+    assert found.rounding == pytest.approx(rounding, rel=0.01, abs=1e-6)
+
+
+def test_where_rounding_alone_changes_steps_others_may_have_other_steps() -> None:
+    half = STEPS + (STEPS % 2)
+    assert not agreement((VALUES, half), (VALUES, STEPS)).agrees
+    assert not agreement((VALUES, half), (VALUES, STEPS), moved=(VALUES, STEPS)).agrees
+    assert agreement((VALUES, half), (VALUES, STEPS), moved=(VALUES, half)).agrees
+    assert not agreement((VALUES, STEPS + 1), (VALUES, STEPS), moved=(VALUES, half)).agrees
+
+
 def test_distances_where_nothing_is_attributed() -> None:
     zero = np.zeros_like(VALUES)
     assert (distances(zero, zero) == 0).all()

@@ -124,6 +124,23 @@ def test_the_settings_that_are_timed_are_compared(setup: Setup, monkeypatch: pyt
     assert found["channels_last"] and not found["agreement"]["agrees"] and "p50" not in found
 
 
+def test_what_rounding_alone_moves_a_side_may_move(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def ours(work: Work, answer: Any) -> Any:
+        asked.append(work.moved)
+        return (np.float32(1.02) * answer[0], answer[1]) if work.moved else answer
+
+    rough = {"fluxpath": ours, "best": lambda _, answer: (np.float32(1.04) * answer[0], answer[1])}
+    monkeypatch.setattr(Here, "spoil", rough)
+    found = compared(setup, "best", "published")
+    assert "p50" in found["best"] and found["best"]["agreement"]["rounding"] == pytest.approx(0.02, rel=0.01)
+    assert found["published"]["agreement"]["rounding"] is None and asked.count(True) == 1
+    monkeypatch.setattr(Here, "spoil", {"best": rough["best"]})
+    found = compared(setup, "best")["best"]
+    assert "p50" not in found and 0 < found["agreement"]["rounding"] < 1e-4
+
+
 def test_a_side_that_ends_while_it_is_timed_leaves_the_others(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from fluxpath.artifact import read_identified
 from fluxpath.checks import need, number, whole
 from fluxpath.errors import InputError
+from fluxpath.runtime.backends.calibration import usual_slots
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.preparation.sizes import resolved_shape
 from fluxpath.runtime.ray.cluster import need_ray
@@ -64,20 +65,22 @@ def app(
     gpus = (0.0 if settings.device == "cpu" else 1.0) if gpus is None else gpus
     if settings.threads is None:
         settings = dataclasses.replace(settings, threads=max(1, int(cpus)))
+    slots = settings.slots or min(usual_slots(settings.device, model.shape) for model in files)
+    settings = dataclasses.replace(settings, slots=slots)
     end = {"graceful_shutdown_timeout_s": settings.drain_timeout, "graceful_shutdown_wait_loop_s": 0.1}
     count: dict[str, Any] = {"num_replicas": most}
     if least < most:
         follows = {
             "min_replicas": least,
             "max_replicas": most,
-            "target_ongoing_requests": ongoing or max(1, settings.slots // 2),
+            "target_ongoing_requests": ongoing or max(1, slots // 2),
         }
         count = {"autoscaling_config": follows}
     options = {name: getattr(settings, name) for name in ("device", "slots", "threads")}
     engine = serve.deployment(Engine).options(
         name="Engine",
         ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},
-        max_ongoing_requests=2 * settings.slots,
+        max_ongoing_requests=2 * slots,
         **count,
         **end,
     )
@@ -92,7 +95,7 @@ def app(
     opened = len(files) if held is None else held
     opened_as = {model.key: (model.path, model.digest) for model in files}
     several = opened < len(files)
-    return server.bind(engine.bind(opened_as, options, opened), files, settings, most, several)
+    return server.bind(engine.bind(opened_as, options, opened), files, settings, most * slots, several)
 
 
 def _files(models: Models) -> list[Model]:

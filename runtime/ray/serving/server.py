@@ -36,17 +36,16 @@ class Model:
 class Server:
     """Made in the event loop of a Ray Serve replica, which mounts the ASGI application.
 
-    engines: a handle of the deployment of `Engine`, of which there are `count` at most. several: whether they
+    engines: a handle of the deployment of `Engine`. slots: of all its replicas at most. several: whether they
     have some of the models open, and not all.
     """
 
     def __init__(
-        self, engines: Any, models: list[Model], settings: Settings, count: int, several: bool
+        self, engines: Any, models: list[Model], settings: Settings, slots: int, several: bool
     ) -> None:
         repository = Repository(settings)
         for model in models:
             handle = engines.options(multiplexed_model_id=model.key) if several else engines
-            slots = count * settings.slots
             explainer = Engines(handle, model.key, model.manifest, model.shape, model.digest, slots)
             repository.add(Served(model.name, model.version, explainer, settings))
         self._service = Service(repository, settings)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fluxpath.bench.work import Explained, Floats
+from fluxpath.bench.work import Explained, Floats, Integers
 from fluxpath.manifest import Manifest
 
 SURE = 1e-4
@@ -46,6 +46,11 @@ NOISIEST = 1 / 3
 against them: it may be 1.5 times as far, and what has nothing to do with them is 0.7 apart."""
 
 
+ROUNDED = 3.0
+"""How many times as far as rounding moves fluxpath's own attributions a side may be from them: it rounds in
+every layer, and not in the image alone."""
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Relative L2 distances from fluxpath's attributions, and the share of images with the same steps.
@@ -53,7 +58,8 @@ class Agreement:
     images: how many count. same_steps: None for methods without steps. expected: where the side draws noise
     of its own, the median distance between fluxpath's own attributions of some seeds, and all distances are
     `mutual`; else None. agrees: the verdict. median, p90, max are None where nothing can be told: no image
-    counts, or noise drowns what would be compared.
+    counts, or noise or rounding drowns what would be compared. rounding: how far fluxpath's own attributions
+    move with the last bit of every pixel, the median; None where nobody asked.
     """
 
     images: int
@@ -63,15 +69,19 @@ class Agreement:
     max: float | None
     expected: float | None
     agrees: bool
+    rounding: float | None = None
 
     def __str__(self) -> str:
+        if self.median is None and self.rounding is not None:
+            return f"not comparable: rounding alone moves fluxpath's own by {self.rounding:.0e}"
         if self.median is None and self.expected is not None:
             return f"not comparable: fluxpath's own seeds are {self.expected:.0e} apart"
         if self.median is None:
             return "not comparable: plain float32 has lost the derivative at every image"
         steps = "" if self.same_steps is None else f", {self.same_steps:.0%} same steps"
         noise = "" if self.expected is None else f" (noise of its own: {self.expected:.0e} expected)"
-        return f"{self.median:.0e} apart{steps}{noise}"
+        rounding = "" if self.rounding is None else f" (by rounding alone: {self.rounding:.0e})"
+        return f"{self.median:.0e} apart{steps}{noise}{rounding}"
 
 
 def agreement(
@@ -81,12 +91,15 @@ def agreement(
     counted: npt.NDArray[np.bool_] | None = None,
     other_seeds: Sequence[Floats] = (),
     walks: int = 1,
+    moved: Explained | None = None,
 ) -> Agreement:
     """How a side's attributions compare with fluxpath's, and whether they are the same.
 
     counted: the images [n] that count. other_seeds: fluxpath's attributions with other seeds, for a side with
     noise of its own, which is then as far from fluxpath's as those are from each other; NOISIEST, and nothing
-    can be told. walks: of an image, whose steps are summed: a tenth of them may differ by a step.
+    can be told. walks: of an image, whose steps are summed: a tenth of them may differ by a step. moved:
+    what fluxpath gives for images whose last bits are others, where a side seems to differ: a ReLU near its
+    corner makes more of that than the limits allow, and a walk more still.
     """
     values, steps = found
     its, its_steps = ours
@@ -99,16 +112,34 @@ def agreement(
         return Agreement(int(chosen.sum()), None, None, None, None, expected, True)
     measure = mutual if other_seeds else distances
     apart = measure(values, its)[chosen]
-    same = None
-    if steps is not None and its_steps is not None:
-        same = float((np.abs(steps - its_steps) <= walks * (1 - FLOAT32.steps) + 1e-9)[chosen].mean())
-    most, least = limits
+    same, (most, least), rounding = _same(steps, its_steps, chosen, walks), limits, None
+    if moved is not None:
+        rounding = float(np.median(distances(moved[0], its)[chosen]))
+        if rounding > NOISIEST:
+            return Agreement(int(chosen.sum()), None, None, None, None, None, True, rounding)
+        most = max(most, ROUNDED * rounding)
+        least = min(least, _same(moved[1], its_steps, chosen, walks) or 0.0)
     median = float(np.median(apart))
     agrees = median <= (most if expected is None else 1.5 * expected) and (same is None or same >= least)
-    largest = float(apart.max())
     return Agreement(
-        int(chosen.sum()), same, median, float(np.quantile(apart, 0.9)), largest, expected, bool(agrees)
+        int(chosen.sum()),
+        same,
+        median,
+        float(np.quantile(apart, 0.9)),
+        float(apart.max()),
+        expected,
+        bool(agrees),
+        rounding,
     )
+
+
+def _same(
+    steps: Integers | None, others: Integers | None, chosen: npt.NDArray[np.bool_], walks: int
+) -> float | None:
+    """The share of the chosen images with the same steps, but for a tenth of their walks."""
+    if steps is None or others is None:
+        return None
+    return float((np.abs(steps - others) <= walks * (1 - FLOAT32.steps) + 1e-9)[chosen].mean())
 
 
 def distances(values: npt.NDArray[np.floating], other: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

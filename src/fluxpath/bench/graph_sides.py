@@ -37,8 +37,7 @@ class FluxpathSide:
     def explain(self, work: Work) -> Explained:
         """The attributions; steps of walks."""
         if work.method is None:
-            part = slice(work.first, work.last)
-            return self._step(self._images[part], self._setup.targets[part])[0], None
+            return self._step(self._taken(work), self._setup.targets[work.first : work.last])[0], None
         result = self._attributed(work, work.method)
         return result.values, result.steps.astype(np.int64)
 
@@ -69,11 +68,16 @@ class FluxpathSide:
         return self._explainers[slots]
 
     def _attributed(self, work: Work, method: Any) -> Any:
-        part = slice(work.first, work.last)
-        images = np.ascontiguousarray(self._images[part])
-        return self._explainer(work.slots).attribute(
-            images, self._setup.targets[part], method, inputs=fillers(self._setup, images)
-        )
+        images, targets = self._taken(work), self._setup.targets[work.first : work.last]
+        inputs = fillers(self._setup, images)
+        return self._explainer(work.slots).attribute(images, targets, method, inputs=inputs)
+
+    def _taken(self, work: Work) -> Floats:
+        """The images; moved, each pixel is its neighbour in float32, towards the middle of all."""
+        images: Floats = np.ascontiguousarray(self._images[work.first : work.last])
+        if work.moved:
+            images = np.nextafter(images, (images.min() + images.max()) / 2)
+        return images
 
 
 class Step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -24,10 +25,10 @@ COMPARED = 8
 takes many gradients."""
 
 SLOTS = 32
-"""Points that are evaluated at a time, on every side, or as many as there are images in a call."""
+"""Points that are evaluated at a time on a GPU, on every side, or as many as there are images in a call."""
 
 EAGER_SLOTS = (8, 32, 100)
-"""What the sides of torch are tried with where fluxpath measures by itself what suits it."""
+"""What the sides of torch are tried with where fluxpath knows, or measures, by itself what suits it."""
 
 COLD_TRIES = 3
 SEEDS = 3
@@ -51,10 +52,14 @@ class Task:
     batch: int | Literal["auto"]
     rounds: Rounds = field(default_factory=Rounds)
 
-    def work(self, images: int) -> Work:
+    def work(self, images: int, device: str) -> Work:
         """A call of the first images."""
         count = images if self.batch == "auto" else self.batch
-        slots: Slots = "auto" if self.batch == "auto" and self.method is not None else max(SLOTS, count)
+        slots: Slots = max(SLOTS, count)
+        if self.method is not None and self.batch == "auto":
+            slots = "auto"
+        elif self.method is not None and device == "cpu":
+            slots = None
         return Work(self.method, 0, count, slots)
 
 
@@ -97,7 +102,7 @@ class _Comparison:
     ) -> None:
         self._setup, self._scores, self._workers = setup, scores, workers
         self._task, self._progress = task, progress
-        self._work = task.work(len(setup.targets))
+        self._work = task.work(len(setup.targets), setup.device)
         self._sides: Row = {}
 
     def row(self) -> Row:
@@ -169,12 +174,16 @@ class _Comparison:
             for seed in range(1, SEEDS):
                 reseeded = replace(work, method=replace(method, seed=method.seed + seed))
                 others.append(self._workers[FLUXPATH].answer(reseeded)[0])
-        return agreement(found, ours, limits_of(manifest), counted, others, lanes_of(method))
+        compared = partial(agreement, found, ours, limits_of(manifest), counted, others, lanes_of(method))
+        verdict = compared()
+        if verdict.agrees or others:
+            return verdict
+        return compared(moved=self._workers[FLUXPATH].answer(replace(work, moved=True)))
 
     def _chosen(self, side: str) -> Work | None:
         """The better settings of a side."""
         slots: Sequence[Slots] = (self._work.slots,)
-        if self._work.slots == "auto" and side != FLUXPATH:
+        if not isinstance(self._work.slots, int) and side != FLUXPATH:
             fitting = [n for n in EAGER_SLOTS if n <= 2 * self._points()]
             slots = fitting or EAGER_SLOTS[:1]
         images = len(self._setup.manifest.shape) == 3

@@ -133,7 +133,7 @@ class _Loop:
 
     def warm(self, work: Work) -> None:
         """One gradient at each image, as many at a time as the work takes."""
-        count = min(work.count, int(work.slots))
+        count = min(work.count, work.points)
         self.explain(replace(work, method=None, last=work.first + count))
 
     def explain(self, work: Work) -> Explained:
@@ -173,7 +173,7 @@ def explained(
     network: Network, images: Tensor, targets: Tensor, work: Work, differentiate: Differentiate
 ) -> Walked:
     """What the method gives by that kind of gradient: `exact_gradient` goes with the best loops."""
-    method, slots = work.method, int(work.slots)
+    method, slots = work.method, work.points
     best = differentiate is exact_gradient
     around = starts(method, network.low, network.high) if work.same_noise else None
     if isinstance(method, NeFLAG):
@@ -207,12 +207,12 @@ class _Captum:
 
     def warm(self, work: Work) -> None:
         """One gradient at each image."""
-        self.explain(replace(work, method=Saliency(), last=work.first + min(work.count, int(work.slots))))
+        self.explain(replace(work, method=Saliency(), last=work.first + min(work.count, work.points)))
 
     def explain(self, work: Work) -> Explained:
         """The attributions, in batches of as many images as points are evaluated at a time."""
         assert work.method is not None
-        key = (work.method, slots := int(work.slots), work.channels_last)
+        key = (work.method, slots := work.points, work.channels_last)
         network = self._networks[work.channels_last]
         if key not in self._calls:
             self._calls[key] = captum_calls.call_of(work.method, network, slots)

@@ -15,7 +15,7 @@ from fluxpath.runtime import Method
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
-Slots = int | Literal["auto"]
+Slots = int | Literal["auto"] | None
 
 Explained = tuple[Floats, Integers | None]
 """Attributions [n, *shape], and steps [n] where the method counts them."""
@@ -56,9 +56,10 @@ class Work:
     """Explain the images `first`, `first` + 1, ... `last` - 1 in one call.
 
     method: None is one gradient step, the derivative of the objective at the images themselves. slots: how
-    many points are evaluated at a time; "auto" lets fluxpath measure what suits it. channels_last: the memory
-    order of the best eager loop. same_noise: a method's random points are fluxpath's, so that attributions
-    can be compared.
+    many points are evaluated at a time; "auto" lets fluxpath measure what suits it, None is its default.
+    channels_last: the memory order of the best eager loop. same_noise: a method's random points are
+    fluxpath's, so that attributions can be compared. moved: fluxpath explains images whose last bits are
+    others, which shows what rounding does.
     """
 
     method: Method | None
@@ -67,11 +68,18 @@ class Work:
     slots: Slots = 32
     channels_last: bool = False
     same_noise: bool = False
+    moved: bool = False
 
     @property
     def count(self) -> int:
         """Of images."""
         return self.last - self.first
+
+    @property
+    def points(self) -> int:
+        """`slots` as a side of torch has them, for which a number was chosen."""
+        assert isinstance(self.slots, int)
+        return self.slots
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from sessions import FEATURES, DeviceLinear, LinearSession
 
 from fluxpath.errors import InputError, OutOfMemoryError
 from fluxpath.runtime import Explainer
-from fluxpath.runtime.backends import opening
+from fluxpath.runtime.backends import calibration, opening
 from fluxpath.runtime.backends.base import Options
-from fluxpath.runtime.backends.calibration import suitable_slots
+from fluxpath.runtime.backends.calibration import suitable_slots, usual_slots
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.lanes import Lanes
@@ -66,6 +66,39 @@ def test_auto_slots_respect_the_memory(monkeypatch):
     taken[0] = 0
     with pytest.raises(InputError, match="one slot of this model takes 1000"):
         suitable_slots(session, lanes, 999)
+
+
+@pytest.mark.parametrize(
+    ("place", "shape", "slots"),
+    [
+        ("cpu", (), 32),
+        ("cpu", (28, 28), 32),
+        ("cpu", (3, 32, 32), 32),
+        ("cpu", (3, 128, 128), 24),
+        ("cpu", (3, 224, 224), 8),
+        ("cpu", (3, 1024, 1024), 8),
+        ("cuda:0", (3, 224, 224), 32),
+        ("", (3, 224, 224), 32),
+    ],
+)
+def test_the_default_suits_the_inputs_size(place, shape, slots):
+    assert usual_slots(place, shape) == slots
+
+
+def test_an_explainer_has_the_default(graph, monkeypatch):
+    with Explainer(graph("smooth")) as explainer:
+        assert explainer.slots == 32
+        images = np.full((40, *explainer.shape), 0.5, np.float32)
+        expected = explainer.attribute(images).values
+    monkeypatch.setattr(calibration, "SUITABLE", 10 * 36)
+    with Explainer(graph("smooth")) as explainer:
+        assert explainer.slots == 10
+        assert np.allclose(explainer.attribute(images).values, expected, atol=1e-7)
+    device = HostDevice()
+    with Explainer.from_session(
+        OnnxDeviceSession(graph("smooth"), device, Options(providers=opening.CPU))
+    ) as explainer:
+        assert explainer.slots == 32
 
 
 def test_an_explainer_chooses_its_slots(graph):
