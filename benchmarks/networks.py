@@ -5,9 +5,8 @@
     python -m benchmarks.networks methods    # whole methods on one image, Captum beside
 
 --only NAME takes one network, and leaves the others' figures in the results. The networks are torchvision's
-(`pip install torchvision`), with seeded random weights, which are as much work as trained ones, and the
-BatchNorm statistics of noise, as the images are. Sides are those of `fluxpath bench`, which says how they
-are timed (docs/bench.md).
+(`pip install torchvision`), with seeded random weights, which are as much work as trained ones; images are
+noise. Sides are those of `fluxpath bench`, which says how they are timed (docs/bench.md).
 """
 
 from __future__ import annotations
@@ -70,17 +69,11 @@ def network(name: str) -> nn.Module:
     from torchvision import models
 
     torch.manual_seed(0)
-    module: nn.Module = getattr(models, name)(**OPTIONS.get(name, {}))
+    module: nn.Module = getattr(models, name)(**OPTIONS.get(name, {})).eval()
     for layer in module.modules():
         if isinstance(layer, nn.Linear) and not layer.weight.any():  # the head of a ViT, before training
             nn.init.normal_(layer.weight, std=0.02)
-    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
-    if norms:  # without statistics of its own, each residual block would double the variance
-        for norm in norms:
-            norm.momentum = None  # the mean of what it sees
-        with torch.no_grad():
-            module.train()(torch.from_numpy(_noise(8)))
-    return module.eval()
+    return module
 
 
 def export(name: str, folder: Path) -> None:
