@@ -54,7 +54,7 @@ class Explainer:
         TensorRT's, the graph runs on the GPU with the device's number.
     slots: how many lanes run at a time, at most 65536; memory grows with it, results do not change. "auto"
         measures for a second or two which number is fastest. None takes 32, and on the CPU fewer of large
-        inputs: 1.2 million elements together, as of 8 images of 3 x 224 x 224, but at least 8.
+        inputs: for each thread as many elements as 4 images of 3 x 224 x 224 have, but at least 4 slots.
     threads: how many threads the backend uses, None for all cores.
     tf32: True lets a float32 graph on a GPU round the inputs of its convolutions and matrix products to TF32,
         which has as many digits as float16: faster, and less exact.
@@ -114,7 +114,7 @@ class Explainer:
             most=DEFAULT_SLOTS if slots is None else int(slots) if isinstance(slots, Integral) else LARGEST,
             trust=trust,
         )
-        self._open(open_session(self.path, options), slots, shape, max_memory, max_pending)
+        self._open(open_session(self.path, options), slots, shape, max_memory, max_pending, threads)
 
     @classmethod
     def from_session(
@@ -144,6 +144,7 @@ class Explainer:
         shape: tuple[int, ...] | None,
         max_memory: int | None,
         max_pending: int | None,
+        threads: int | None = None,
     ) -> None:
         if slots != "auto" and slots is not None:
             whole("slots", slots, 1, MOST_SLOTS)
@@ -158,7 +159,7 @@ class Explainer:
         self._intake = Intake(self.manifest, self.shape, self._predictor)
         if slots == "auto":
             slots = suitable_slots(session, lambda n: self._lanes(session, n), max_memory)
-        self.slots = slots = usual_slots(self.device, self.shape) if slots is None else slots
+        self.slots = slots = usual_slots(self.device, self.shape, threads) if slots is None else slots
         self._most = slots if max_pending is None else min(slots, max_pending)
         self._pending = Pending(max_pending)
         self._driver = Driver(Engine(session, self._lanes(session, slots)), self._pending)

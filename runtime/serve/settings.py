@@ -23,7 +23,7 @@ class Settings:
     grpc_port: int = _flag(8001, "port of gRPC; 0 takes a free one, -1 is off")
     device: str = _flag("cpu", "cpu, cuda, cuda:1 or auto")
     slots: int | None = _flag(
-        None, "how many lanes of a model run at a time (default: 32, on the CPU 8 to 32 by the input's size)"
+        None, "how many lanes of a model run at a time (default: 32, on the CPU 4 to 32 by the input's size)"
     )
     threads: int | None = _flag(
         None, "threads of the backend (default: all cores, or of a replica its share)"

@@ -65,7 +65,8 @@ def app(
     gpus = (0.0 if settings.device == "cpu" else 1.0) if gpus is None else gpus
     if settings.threads is None:
         settings = dataclasses.replace(settings, threads=max(1, int(cpus)))
-    slots = settings.slots or min(usual_slots(settings.device, model.shape) for model in files)
+    usual = (usual_slots(settings.device, model.shape, settings.threads) for model in files)
+    slots = settings.slots or min(usual)
     settings = dataclasses.replace(settings, slots=slots)
     end = {"graceful_shutdown_timeout_s": settings.drain_timeout, "graceful_shutdown_wait_loop_s": 0.1}
     count: dict[str, Any] = {"num_replicas": most}
