@@ -76,9 +76,14 @@ def network(name: str) -> nn.Module:
     return module
 
 
+def graph_of(name: str, folder: Path) -> Path:
+    """Where the gradient graph of one is, of the options that it has now."""
+    return folder / ("-".join([name, *OPTIONS.get(name, ())]) + ".grad.onnx")
+
+
 def export(name: str, folder: Path) -> None:
     """The gradient graph of one, unless it is there."""
-    graph = folder / f"{name}.grad.onnx"
+    graph = graph_of(name, folder)
     if not graph.is_file():
         gradient_from_torch(network(name), torch.rand(2, 3, 224, 224), graph, input_range=(0.0, 1.0))
 
@@ -102,7 +107,7 @@ def timed(name: str, groups: dict[str, list[Task]], folder: Path, threads: int) 
     """The rows of one network."""
     # By the module's own name: a cold start is another program, which has no __main__ with networks in it.
     make = partial(import_module("benchmarks.networks").network, name)
-    graph = folder / f"{name}.grad.onnx"
+    graph = graph_of(name, folder)
     manifest, rows = read_manifest(graph), []
     for sides, tasks in groups.items():
         largest = max(COMPARED, *(int(task.batch) for task in tasks))

@@ -126,7 +126,10 @@ class Explainer:
         max_memory: int | None = None,
         max_pending: int | None = None,
     ) -> Explainer:
-        """An explainer on your own backend: `session` is an instance of a subclass of `GradientSession`."""
+        """An explainer on your own backend: `session` is an instance of a subclass of `GradientSession`.
+
+        Without `slots` a session on the CPU is taken to use all cores.
+        """
         if not isinstance(session, GradientSession):
             raise InputError(
                 f"session is {session!r}, it must be an instance of a class derived from "

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from serving import serving
 
+from fluxpath.runtime.backends.calibration import DEFAULT_SLOTS
 from fluxpath.runtime.serve import Settings, create_app
 from fluxpath.runtime.serve.metrics import Metrics
 
@@ -119,7 +120,7 @@ def test_the_metric_is_one_of_the_server(scaler, graph):
     text = Metrics(app.state.service).text().decode()
     (metric,) = scaler["spec"]["metrics"]
     assert f"\n{metric['pods']['metric']['name']}{{" in text
-    assert float(metric["pods"]["target"]["averageValue"]) < Settings().slots
+    assert float(metric["pods"]["target"]["averageValue"]) < DEFAULT_SLOTS
     app.state.service.close()
 
 

@@ -24,8 +24,8 @@ class Case:
     attribution: of this one image, so that its arrays are [1, ...].
     seed: of everything random in a metric, so that an image has the same value in any order and company.
     mask: bool [h, w], the pixels that are known to matter; None where nobody knows.
-    made: what metrics made of the image alone, such as substrates. Give the cases of one image, explained by
-        several methods, the same dict, one after the other, and it is made and evaluated once for all.
+    made: what metrics made of the image and the seed, such as substrates. Give the cases of one image, which
+        several methods explained, the same dict, one after the other: it is made and evaluated once for all.
     """
 
     image: Image
@@ -39,6 +39,14 @@ class Case:
         """The attribution, float32 [*shape]."""
         values: Image = self.attribution.values[0]
         return values
+
+    @property
+    def kept(self) -> dict[Any, Any]:
+        """The part of `made` that is of this very image."""
+        entry: tuple[Image, dict[Any, Any]] | None = self.made.get(id(self.image))
+        if entry is None or entry[0] is not self.image:  # a copy's, or that of an image that is gone
+            entry = self.made[id(self.image)] = self.image, {}
+        return entry[1]
 
     @property
     def target(self) -> int:

@@ -21,7 +21,7 @@ RANKINGS = ("pixels", "channels", "elements")
 
 
 _ORDERS: WeakKeyDictionary[Case, dict[tuple[Ranking, bool], npt.NDArray[np.int32]]] = WeakKeyDictionary()
-"""The orders of the cases that are in use, which metrics share: sorting can take as long as evaluating."""
+"""The orders of cases that are being measured, for all metrics: sorting can take as long as evaluating."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ def ranked(case: Case, ranking: Ranking = "pixels", absolute: bool = False) -> n
         layout = Layout(case.values.shape)
         order = order + np.arange(layout.channels) * layout.pixels
     return order
+
+
+def forget_orders(case: Case) -> None:
+    """Free the memory of the orders of a case that is measured."""
+    _ORDERS.pop(case, None)
 
 
 def _channels(case: Case, absolute: bool) -> npt.NDArray[np.float64]:

@@ -16,6 +16,7 @@ from fluxpath.errors import InputError
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.methods import Method
 from fluxpath.runtime.metrics.base import Case, Found, Image, Measured, Metric
+from fluxpath.runtime.metrics.layout import forget_orders
 from fluxpath.runtime.prediction import probabilities
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Measuring(Iterator[Mapping[Metric, Measured]]):
         self._all = tuple(_with_parts(self._metrics))
         self._cases, self._batch = iter(cases), batch
         self._open = deque[_Open]()
+        self._last: tuple[Image | None, Any, dict[int, tuple[Image, _Answer]]] = (None, None, {})
         self._manifest = explainer.manifest
         self._forward = _Forward(explainer, batch)
         self._neighbours = _Neighbours(explainer, batch)
@@ -85,15 +87,17 @@ class Measuring(Iterator[Mapping[Metric, Measured]]):
                 self._neighbours.flush()
             else:
                 raise StopIteration
-        found = self._open.popleft().measured(self._all, self._manifest)
+        done = self._open.popleft()
+        found = done.measured(self._all, self._manifest)
+        forget_orders(done.case)
         return {metric: found[metric] for metric in self._metrics}
 
     def _take(self, case: Case) -> None:
         """Ask for everything that a case needs; what does not fill a batch waits for the next case."""
         _check(case)
-        last = self._open[-1] if self._open else None
-        same = last is not None and last.case.image is case.image and last.case.made is case.made
-        opened = _Open(case, last.shared if last is not None and same else {})
+        image, made, shared = self._last
+        self._last = case.image, case.made, shared if image is case.image and made is case.made else {}
+        opened = _Open(case, self._last[2])
         self._open.append(opened)
         for metric in self._all:
             asked = opened.asked[metric] = _Asked()

@@ -59,15 +59,15 @@ def filled(case: Case, substrate: Substrate) -> Image:
 
     InputError for a picture's substrate where the input is none, and for one that leaves no image over.
     """
-    key = "substrate", substrate
-    if key not in case.made:
+    kept, key = case.kept, ("substrate", substrate, case.seed, range_of(case))
+    if key not in kept:
         if isinstance(substrate, str):
             image = within(case, SUBSTRATES.get(substrate, _nothing_left(substrate))(case))
         else:
             image = _constant(case, substrate)
         image.setflags(write=False)
-        case.made[key] = image
-    made: Image = case.made[key]
+        kept[key] = image
+    made: Image = kept[key]
     return made
 
 

@@ -23,7 +23,8 @@ class Settings:
     grpc_port: int = _flag(8001, "port of gRPC; 0 takes a free one, -1 is off")
     device: str = _flag("cpu", "cpu, cuda, cuda:1 or auto")
     slots: int | None = _flag(
-        None, "how many lanes of a model run at a time (default: 32, on the CPU 4 to 32 by the input's size)"
+        None,
+        "how many lanes of a model run at a time (default: 32, on the CPU 4 to 32 by input size and threads)",
     )
     threads: int | None = _flag(
         None, "threads of the backend (default: all cores, or of a replica its share)"
@@ -72,7 +73,6 @@ class Settings:
             whole(name, getattr(self, name), least, 65535)
         whole("replicas", self.replicas, 1, 2**10)
         for name in [
-            "slots",
             "max_body",
             "max_json",
             "max_bodies",
@@ -86,8 +86,9 @@ class Settings:
             "max_jobs",
             "job_bytes",
         ]:
-            if getattr(self, name) is not None:
-                whole(name, getattr(self, name), 1, 2**40)
+            whole(name, getattr(self, name), 1, 2**40)
+        if self.slots is not None:
+            whole("slots", self.slots, 1, 2**40)
         for name in [
             "body_timeout",
             "send_timeout",

@@ -93,6 +93,8 @@ def test_what_float32_lost_at_verification_both_sides_may_lose() -> None:
         (0.01, 0.02, True, "2e-02 apart, 100% same steps (by rounding alone: 1e-02)"),
         (0.01, 0.05, False, "5e-02 apart, 100% same steps (by rounding alone: 1e-02)"),
         (0.2, 0.5, True, "5e-01 apart"),
+        (0.3, 0.7, False, "7e-01 apart"),
+        (0.5, np.nan, False, "1e+30 apart"),
         (0.5, 9.0, True, "not comparable: rounding alone moves fluxpath's own by 5e-01"),
     ],
 )

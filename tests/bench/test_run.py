@@ -20,7 +20,7 @@ from fluxpath.bench.timing import Rounds  # noqa: E402
 from fluxpath.bench.work import Facts, LeftOut, Setup, Work  # noqa: E402
 from fluxpath.export import gradient_from_torch  # noqa: E402
 from fluxpath.progress import Progress  # noqa: E402
-from fluxpath.runtime import Saliency  # noqa: E402
+from fluxpath.runtime import NeFLAG, Saliency  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of torch and Captum are not ours to mend
 SHAPE = (3, 4, 4)
@@ -139,6 +139,22 @@ def test_what_rounding_alone_moves_a_side_may_move(setup: Setup, monkeypatch: py
     monkeypatch.setattr(Here, "spoil", {"best": rough["best"]})
     found = compared(setup, "best")["best"]
     assert "p50" not in found and 0 < found["agreement"]["rounding"] < 1e-4
+
+
+def test_fluxpath_has_its_own_slots_and_torch_the_best(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def told(work: Work, answer: Any) -> Any:
+        seen.append(work.slots)
+        return answer
+
+    monkeypatch.setattr(Here, "spoil", {"fluxpath": told})
+    found = compared(setup, "best", method=NeFLAG(n=20, radius=0.1, max_steps=2), batch=1)
+    assert set(seen) == {None} and found["best"]["slots"] in (8, 32)
+    compared(setup, "best", method=Saliency(), batch="auto")
+    assert "auto" in seen
+    assert Task("one", Saliency(), 2).work(4, "cuda").slots == 32
+    assert Task("one", None, 40).work(64, "cpu").slots == 40
 
 
 def test_a_side_that_ends_while_it_is_timed_leaves_the_others(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from fluxpath.bench import timing
 from fluxpath.bench.timing import Rounds, candidates, chosen, figures, in_turns, summary
 from fluxpath.bench.work import LeftOut, Work
 
@@ -54,6 +55,13 @@ def test_the_quickest_settings_are_chosen() -> None:
     assert chosen(Recorded("published", 1.0, turns), works[:1]) is works[0] and len(turns) == 9
     assert {work.channels_last for work in candidates("best", WORK, (8,), images=True)} == {False, True}
     assert {work.channels_last for work in candidates("best", WORK, (8,), images=False)} == {False}
+
+
+def test_what_takes_long_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[tuple[str, int]] = []
+    monkeypatch.setattr(timing, "ENOUGH", -1.0)
+    works = candidates("published", WORK, (8, 2, 32), images=True)
+    assert chosen(Recorded("published", 1.0, turns), works).slots == 2 and len(turns) == 3
 
 
 class Ends(Recorded):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,18 +30,21 @@ def file_sizes(case: Case, images: Iterable[Image], codec: str) -> list[int]:
     """
     if codec == "webp" and not features.check("webp"):
         raise InputError("this Pillow cannot write WebP: choose codec='png'")
+    kept, sizes = case.kept, list[Future[int] | int]()
+    lasting: dict[Any, tuple[Image, Future[int]]] = {}
     with ThreadPoolExecutor(cores()) as threads:
-
-        def begun(image: Image) -> Future[int]:
-            key = "file size", codec, id(image)
-            if key in case.made:
-                return case.made[key][1]  # type: ignore[no-any-return]
-            size = threads.submit(_size, _levels(case, image), codec)
+        for image in images:
+            key = "file size", codec, id(image), range_of(case)
+            known, bytes_of_it = kept.get(key, (None, 0))
+            if known is image:
+                sizes.append(bytes_of_it)
+                continue
+            sizes.append(size := threads.submit(_size, _levels(case, image), codec))
             if image is case.image or not image.flags.writeable:
-                case.made[key] = image, size  # which keeps the array, and so its id
-            return size
-
-        return [size.result() for size in [begun(image) for image in images]]
+                lasting[key] = image, size
+    for key, (image, size) in lasting.items():
+        kept[key] = image, size.result()
+    return [size if isinstance(size, int) else size.result() for size in sizes]
 
 
 def _size(levels: npt.NDArray[np.uint8], codec: str) -> int:

@@ -65,23 +65,21 @@ def app(
     gpus = (0.0 if settings.device == "cpu" else 1.0) if gpus is None else gpus
     if settings.threads is None:
         settings = dataclasses.replace(settings, threads=max(1, int(cpus)))
-    usual = (usual_slots(settings.device, model.shape, settings.threads) for model in files)
-    slots = settings.slots or min(usual)
-    settings = dataclasses.replace(settings, slots=slots)
+    usual = [settings.slots or usual_slots(settings.device, m.shape, settings.threads) for m in files]
     end = {"graceful_shutdown_timeout_s": settings.drain_timeout, "graceful_shutdown_wait_loop_s": 0.1}
     count: dict[str, Any] = {"num_replicas": most}
     if least < most:
         follows = {
             "min_replicas": least,
             "max_replicas": most,
-            "target_ongoing_requests": ongoing or max(1, slots // 2),
+            "target_ongoing_requests": ongoing or max(1, min(usual) // 2),
         }
         count = {"autoscaling_config": follows}
     options = {name: getattr(settings, name) for name in ("device", "slots", "threads")}
     engine = serve.deployment(Engine).options(
         name="Engine",
         ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},
-        max_ongoing_requests=2 * slots,
+        max_ongoing_requests=2 * max(usual),
         **count,
         **end,
     )
@@ -96,7 +94,7 @@ def app(
     opened = len(files) if held is None else held
     opened_as = {model.key: (model.path, model.digest) for model in files}
     several = opened < len(files)
-    return server.bind(engine.bind(opened_as, options, opened), files, settings, most * slots, several)
+    return server.bind(engine.bind(opened_as, options, opened), files, settings, most * max(usual), several)
 
 
 def _files(models: Models) -> list[Model]:

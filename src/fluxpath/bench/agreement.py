@@ -46,6 +46,9 @@ NOISIEST = 1 / 3
 against them: it may be 1.5 times as far, and what has nothing to do with them is 0.7 apart."""
 
 
+RELATED = 2 / 3
+"""No two that are further apart are called alike: nothing at all is 1 apart."""
+
 ROUNDED = 3.0
 """How many times as far as rounding moves fluxpath's own attributions a side may be from them: it rounds in
 every layer, and not in the image alone."""
@@ -115,9 +118,9 @@ def agreement(
     same, (most, least), rounding = _same(steps, its_steps, chosen, walks), limits, None
     if moved is not None:
         rounding = float(np.median(distances(moved[0], its)[chosen]))
-        if rounding > NOISIEST:
+        if rounding > NOISIEST and np.median(apart) < FAR:
             return Agreement(int(chosen.sum()), None, None, None, None, None, True, rounding)
-        most = max(most, ROUNDED * rounding)
+        most = max(most, min(ROUNDED * rounding, RELATED))
         least = min(least, _same(moved[1], its_steps, chosen, walks) or 0.0)
     median = float(np.median(apart))
     agrees = median <= (most if expected is None else 1.5 * expected) and (same is None or same >= least)

@@ -52,7 +52,7 @@ class FluxpathSide:
         if self._setup.device != "cpu":  # the graph was timed by itself, too
             before = explainer.stats().lanes
             self.explain(work)
-        return Facts((explainer.stats().lanes - before) / work.count, outside)
+        return Facts((explainer.stats().lanes - before) / work.count, outside, explainer.slots)
 
     def close(self) -> None:
         """Ends the engines' threads."""

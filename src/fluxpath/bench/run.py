@@ -25,7 +25,7 @@ COMPARED = 8
 takes many gradients."""
 
 SLOTS = 32
-"""Points that are evaluated at a time on a GPU, on every side, or as many as there are images in a call."""
+"""Points that are evaluated at a time on a GPU, on every side; as many as a call has images, if more."""
 
 EAGER_SLOTS = (8, 32, 100)
 """What the sides of torch are tried with where fluxpath knows, or measures, by itself what suits it."""
@@ -116,6 +116,8 @@ class _Comparison:
         self._time(works, what)
         self._doing(f"{what}: cold starts")
         ours = self._workers[FLUXPATH].facts(works[FLUXPATH])
+        if ours.slots is not None:
+            self._sides[FLUXPATH]["slots"] = ours.slots
         cold = None if task.method is None else cold_start(self._setup, self._work, COLD_TRIES)
         self._progress.update()
         return {

@@ -86,12 +86,13 @@ class Work:
 class Facts:
     """What fluxpath tells of a piece of work.
 
-    evaluations: gradients an image. outside: the share of the time in which the gradient graph does not run;
-    None for a single gradient step.
+    evaluations: gradients an image. outside: the share of the time in which the gradient graph does not run.
+    slots: how many points it evaluated at a time at most. Both are None for a single gradient step.
     """
 
     evaluations: float
     outside: float | None
+    slots: int | None = None
 
 
 class Side(Protocol):

@@ -13,7 +13,7 @@ from on_devices import METHODS, compare, compare_with_host
 
 from fluxpath.errors import ArtifactError, OutOfMemoryError, ProviderError
 from fluxpath.runtime import MFABA, Explainer, OnnxSession
-from fluxpath.runtime.backends import onnx_device, opening
+from fluxpath.runtime.backends import onnx, onnx_device, opening
 from fluxpath.runtime.backends.base import Options
 from fluxpath.runtime.backends.captures import PLAIN_RUNS
 from fluxpath.runtime.backends.onnx import device_option
@@ -30,6 +30,30 @@ def test_onnx_runtime_works_in_place_on_the_devices_memory(graph):
         assert (there.device, here.device) == ("cpu:0", "cpu"), "where it runs"
         for method in METHODS:
             compare(there.attribute(images, method=method), here.attribute(images, method=method))
+
+
+def test_a_file_is_read_once(graph, monkeypatch):
+    """Also where it cannot be captured, and is opened again without: another may lie there by then."""
+    path, read, opened = graph("linear"), [], []
+    original, begin = onnx_device.read_sealed, OnnxSession._opened
+
+    def reading(path):
+        read.append(path)
+        return original(path)
+
+    def failing(self, *given):
+        opened.append(given)
+        if len(opened) == 1:
+            raise ArtifactError("it cannot be captured")
+        return begin(self, *given)
+
+    for module in (onnx_device, onnx):
+        monkeypatch.setattr(module, "read_sealed", reading)
+    monkeypatch.setattr(OnnxSession, "_opened", failing)
+    device = HostDevice()
+    monkeypatch.setattr(type(device), "kind", "cuda")
+    OnnxDeviceSession(path, device, Options(providers=opening.CPU, threads=1))
+    assert len(read) == 1 and len(opened) == 2
 
 
 def on_the_cpu(original):

@@ -26,6 +26,7 @@ from fluxpath.runtime.metrics import (
     Metric,
     SensitivityN,
     SoftmaxInformationCurve,
+    layout,
     measure,
     metric_named,
 )
@@ -72,21 +73,29 @@ def test_batches_are_filled_across_images_and_metrics():
     assert 0 < run.seconds < 60
 
 
-def test_cases_of_one_image_share_what_is_the_images():
+@pytest.mark.parametrize("batch", [1, 7, 16])
+def test_cases_of_one_image_share_what_is_the_images(batch):
     model, metrics = Small(), [Deletion(steps=6), Insertion("mean", 4), SoftmaxInformationCurve()]
     (case,), (stranger,) = cases(model, 1), cases(model, 1, seed=1)
     turned = with_values(case, -case.values)
     alone = [
         {metric: found[metric].value for metric in metrics}
         for each in (case, turned, stranger)
-        for found in measure(model, [Case(each.image, each.attribution, each.seed)], metrics, batch=16)
+        for found in measure(model, [Case(each.image, each.attribution, each.seed)], metrics, batch=batch)
     ]
     made: dict[object, object] = {}
     both = [Case(case.image, each.attribution, case.seed, made=made) for each in (case, turned)]
-    run = measure(model, [*both, stranger], metrics, batch=16)
+    run = measure(model, [*both, stranger], metrics, batch=batch)
     assert [{metric: found[metric].value for metric in metrics} for found in run] == alone
     between = 5 + 3 + 12  # of the games and the curve; half a hundredth of 80 pixels is none
     assert run.evaluations == 3 * between + 2 * (1 + 3)
+
+
+def test_orders_are_let_go_when_a_case_is_measured():
+    model = Small()
+    several = cases(model, 3)
+    list(measure(model, several, [Deletion(steps=3)]))
+    assert not any(case in layout._ORDERS for case in several)
 
 
 def test_explanations_are_batched_by_method():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,6 +112,17 @@ def test_cases_of_one_image_can_share_them():
     assert all(filled(case, substrate) is filled(other, substrate) for substrate in ALL)
     apart = Case(case.image, case.attribution, case.seed)
     assert filled(case, "blur") is not filled(apart, "blur")
+
+
+def test_another_image_or_seed_has_its_own_though_the_dict_is_shared():
+    (case,) = cases(Small(), 1)
+    filled(case, "mean"), filled(case, "uniform")
+    darker, reseeded = replace(case, image=case.image / 2), replace(case, seed=case.seed + 1)
+    assert darker.made is case.made and reseeded.made is case.made
+    for other, substrate in ((darker, "mean"), (reseeded, "uniform")):
+        alone = Case(other.image, other.attribution, other.seed)
+        assert np.array_equal(filled(other, substrate), filled(alone, substrate))
+        assert not np.array_equal(filled(other, substrate), filled(case, substrate))
 
 
 @pytest.mark.parametrize("substrate", ALL)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from metric_cases import Small, cases
 from metric_twins import file_size as twin
 
 from fluxpath.errors import InputError
+from fluxpath.runtime.metrics import Case
 from fluxpath.runtime.metrics.information import size
 from fluxpath.runtime.metrics.information.size import file_sizes
+from fluxpath.runtime.metrics.substrates import filled
 
 
 @pytest.mark.parametrize("codec", size.CODECS)
@@ -63,3 +67,20 @@ def test_a_pillow_without_webp(monkeypatch):
     with pytest.raises(InputError, match="this Pillow cannot write WebP: choose codec='png'"):
         file_sizes(case, [case.image], "webp")
     assert file_sizes(case, [np.zeros_like(case.image)], "png") > [0]
+
+
+def test_a_case_whose_files_were_made_can_be_copied():
+    (case,) = cases(Small(), 1)
+    sizes = file_sizes(case, [filled(case, "blur"), case.image], "png")
+    copied = pickle.loads(pickle.dumps(case))
+    assert file_sizes(copied, [filled(copied, "blur"), copied.image], "png") == sizes
+
+
+def test_files_of_an_image_are_made_once_for_all_that_share_it(monkeypatch):
+    (case,) = cases(Small(), 1)
+    other = Case(case.image, case.attribution, case.seed, made=case.made)
+    made = []
+    monkeypatch.setattr(size, "_size", lambda levels, codec: made.append(levels) or len(made))
+    for each in (case, other):
+        assert len(file_sizes(each, [filled(each, "blur"), each.image * 1, each.image], "png")) == 3
+    assert len(made) == 4  # two that last, and one of each case that does not
