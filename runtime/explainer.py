@@ -21,7 +21,7 @@ from fluxpath.files import as_path
 from fluxpath.manifest import Manifest
 from fluxpath.runtime.attribution import Attribution
 from fluxpath.runtime.backends.base import LARGEST, GradientSession, Options
-from fluxpath.runtime.backends.calibration import DEFAULT_SLOTS, suitable_slots, usual_slots
+from fluxpath.runtime.backends.calibration import suitable_slots
 from fluxpath.runtime.backends.opening import open_session
 from fluxpath.runtime.coroutine import awaited
 from fluxpath.runtime.engine.driver import Driver
@@ -34,6 +34,7 @@ from fluxpath.runtime.methods import DeepLIFT, Method, Saliency
 from fluxpath.runtime.prediction import Prediction, Predictor, prediction
 from fluxpath.runtime.preparation.sizes import resolved_shape
 from fluxpath.runtime.walk import Recorded, Walk
+from fluxpath.slots import DEFAULT_SLOTS, usual_slots
 
 if TYPE_CHECKING:
     from fluxpath.runtime.bulk.many import Summary

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from serving import serving
 
-from fluxpath.runtime.backends.calibration import DEFAULT_SLOTS
 from fluxpath.runtime.serve import Settings, create_app
 from fluxpath.runtime.serve.metrics import Metrics
+from fluxpath.slots import DEFAULT_SLOTS
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -1,4 +1,4 @@
-"""How many slots suit a gradient graph: by the input's size, or measured at load in a second or two."""
+"""Measures at load, in a second or two, how many slots suit a gradient graph on this machine."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ import time
 from collections.abc import Callable
 
 from fluxpath.errors import InputError, OutOfMemoryError
-from fluxpath.machine import cores
 from fluxpath.runtime.backends.base import LARGEST, GradientSession
 from fluxpath.runtime.lanes import Lanes
-
-DEFAULT_SLOTS = 32
-FEWEST_SLOTS = 4
-
-SUITABLE = 4 * 3 * 224 * 224
-"""Elements of all slots' inputs for each thread. With more, caches hold less of what an evaluation computes:
-at 224 x 224 pixels, on two cores, a slot takes 1.01 to 1.15 times as long with 32 slots as with 8."""
 
 BUDGET = 2.0
 """Seconds of evaluations after which no larger number of slots is tried.
@@ -29,14 +21,6 @@ RUNS = 3
 
 GAIN = 0.97
 """A larger number must bring the time per slot to this share or below to be worth its memory."""
-
-
-def usual_slots(place: str, shape: tuple[int, ...], threads: int | None) -> int:
-    """The default for inputs of `shape` in the session's `place`; threads: None is all cores."""
-    if place != "cpu":
-        return DEFAULT_SLOTS
-    fitting = (threads or cores()) * SUITABLE // max(math.prod(shape), 1)
-    return max(FEWEST_SLOTS, min(DEFAULT_SLOTS, fitting))
 
 
 def suitable_slots(

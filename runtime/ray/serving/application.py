@@ -10,7 +10,6 @@ from typing import Any
 from fluxpath.artifact import read_identified
 from fluxpath.checks import need, number, whole
 from fluxpath.errors import InputError
-from fluxpath.runtime.backends.calibration import usual_slots
 from fluxpath.runtime.explainer import Explainer
 from fluxpath.runtime.preparation.sizes import resolved_shape
 from fluxpath.runtime.ray.cluster import need_ray
@@ -19,6 +18,7 @@ from fluxpath.runtime.ray.serving.server import Model, Server
 from fluxpath.runtime.serve.app import Models
 from fluxpath.runtime.serve.protocol.repository import named
 from fluxpath.runtime.serve.settings import Settings
+from fluxpath.slots import usual_slots
 
 SERVICER = "fluxpath.runtime.ray.serving.rpcs.add_to_server"
 """For `serve.start(grpc_options={"grpc_servicer_functions": [SERVICER]})`."""

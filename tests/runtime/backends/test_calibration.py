@@ -7,11 +7,12 @@ import pytest
 from cuda_on_cpu import HostDevice
 from sessions import FEATURES, DeviceLinear, LinearSession
 
+from fluxpath import slots as default
 from fluxpath.errors import InputError, OutOfMemoryError
 from fluxpath.runtime import Explainer
-from fluxpath.runtime.backends import calibration, opening
+from fluxpath.runtime.backends import opening
 from fluxpath.runtime.backends.base import Options
-from fluxpath.runtime.backends.calibration import suitable_slots, usual_slots
+from fluxpath.runtime.backends.calibration import suitable_slots
 from fluxpath.runtime.backends.onnx_device import OnnxDeviceSession
 from fluxpath.runtime.device.lanes import DeviceLanes
 from fluxpath.runtime.lanes import Lanes
@@ -68,36 +69,12 @@ def test_auto_slots_respect_the_memory(monkeypatch):
         suitable_slots(session, lanes, 999)
 
 
-@pytest.mark.parametrize(
-    ("place", "shape", "threads", "slots"),
-    [
-        ("cpu", (), 1, 32),
-        ("cpu", (28, 28), 1, 32),
-        ("cpu", (3, 32, 32), 1, 32),
-        ("cpu", (3, 128, 128), 2, 24),
-        ("cpu", (3, 224, 224), 1, 4),
-        ("cpu", (3, 224, 224), 2, 8),
-        ("cpu", (3, 224, 224), 64, 32),
-        ("cpu", (3, 1024, 1024), 2, 4),
-        ("cuda:0", (3, 224, 224), 2, 32),
-        ("", (3, 224, 224), 2, 32),
-    ],
-)
-def test_the_default_suits_the_inputs_size_and_the_threads(place, shape, threads, slots):
-    assert usual_slots(place, shape, threads) == slots
-
-
-def test_the_default_is_for_all_cores(monkeypatch):
-    monkeypatch.setattr(calibration, "cores", lambda: 3)
-    assert usual_slots("cpu", (3, 224, 224), None) == 12
-
-
 def test_an_explainer_has_the_default(graph, monkeypatch):
     with Explainer(graph("smooth")) as explainer:
         assert explainer.slots == 32
         images = np.full((40, *explainer.shape), 0.5, np.float32)
         expected = explainer.attribute(images).values
-    monkeypatch.setattr(calibration, "SUITABLE", 5 * 36)
+    monkeypatch.setattr(default, "SUITABLE", 5 * 36)
     with Explainer(graph("smooth"), threads=2) as explainer:
         assert explainer.slots == 10
         assert np.allclose(explainer.attribute(images).values, expected, atol=1e-7)
