@@ -52,7 +52,8 @@ class OnnxDeviceSession(DeviceSession, OnnxSession):
                 "cannot: leave it out"
             )
         self.device, self._options = device, options
-        self._file: GradientFile | None = (sealed := read_sealed(Path(path)))
+        sealed = read_sealed(Path(path))
+        self._file: GradientFile | None = sealed
         self._tensorrt: dict[str, str] = {}
         if TENSORRT in providers:
             require_float32(sealed.manifest, options.tf32)
